@@ -1,0 +1,48 @@
+"""What ``init`` does, as seen from the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from federation.cli.answers import Answer, plain
+from federation.config import ApiSettings, load_config
+from federation.daemon.initialise import CONFIG_FILE, REQUEST_FILE, initialise
+from federation.local_errors import ConfigInvalid
+
+
+def initialise_node(folder: Path, member: str, url: str, api: str | None) -> Answer:
+    """Make a node's folder, and say what to do with it.
+
+    Raises:
+        FederationError: the name, URL or address is wrong, or a node is there already.
+    """
+    try:
+        ApiSettings(listen=api or ApiSettings().listen)
+    except ValueError:
+        raise ConfigInvalid("--api is HOST:PORT on loopback, such as 127.0.0.1:8001") from None
+    request = initialise(folder, member, url, api_listen=api)
+    config_path = folder / CONFIG_FILE
+    config = load_config(config_path)
+    root_file = config.path(config.root_file)
+    fields = {
+        "member": request.member,
+        "urls": list(request.urls),
+        "config": str(config_path),
+        "join_request": str(folder / REQUEST_FILE),
+        "root_file": str(root_file),
+        "api": config.api.listen,
+        "listen": config.peers.listen,
+    }
+    lines = (
+        f"{request.member} is made in {plain(str(folder))}",
+        f"  config        {plain(str(config_path))}",
+        f"  join request  {plain(str(folder / REQUEST_FILE))}",
+        f"  peers         {config.peers.listen}, reached as {', '.join(request.urls)}",
+        f"  local API     {config.api.listen}",
+    )
+    following = (
+        f"next: give {folder / REQUEST_FILE} to the federation's governors,",
+        f"      put their 1.root.json at {root_file},",
+        f"      then run federation serve --config {config_path}",
+    )
+    return Answer(fields, lines, talk=following)

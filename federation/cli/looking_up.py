@@ -1,0 +1,164 @@
+"""What ``match`` does: is something in force near this content?
+
+The exit code is the answer that scripts act on: 0 when something matched, 1 only when the node said
+that nothing does. Whatever else happens is not a no.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from rich.text import Text
+
+from federation.cli.answers import Answer, CouldNotTellError, plain, progress
+from federation.cli.client import NodeClient
+from federation.cli.contents import (
+    Content,
+    check_any,
+    parse_signal_argument,
+    read_files,
+)
+from federation.cli.exit_codes import exit_code_of
+from federation.cli.exits import ExitCode
+from federation.errors import FederationError, RequestMalformed
+from federation.local_errors import NodeUnreachable
+from federation.protocol.limits_content import PDQ_DISTANCE_MAX
+from federation.protocol.signals import Signal
+from federation.protocol.signals_local import format_value
+from federation.web import schemas
+
+SIGNALS_PER_REQUEST: Final = 60
+"""Twenty pictures: an answer with 64 matches to each signal stays below its limit."""
+
+MATCHES_SHOWN_MAX: Final = 8
+"""Matches of one content shown to people, nearest first: the verdict stays on the screen."""
+
+
+def match(
+    config_path: Path,
+    files: Sequence[Path],
+    signals: Sequence[str],
+    distance_max: int | None,
+    *,
+    is_exact: bool,
+) -> Answer:
+    """Ask about content: each file is one, and so is each signal given.
+
+    Raises:
+        FederationError: an argument is wrong or a file is unreadable.
+        CouldNotTellError: the node did not answer the question.
+    """
+    check_any(files, signals)
+    if distance_max is not None and not 0 <= distance_max <= PDQ_DISTANCE_MAX:
+        raise RequestMalformed(f"--distance-max is between 0 and {PDQ_DISTANCE_MAX}")
+    contents = read_files(files, is_exact=is_exact)
+    contents += [Content(None, (parse_signal_argument(text),)) for text in signals]
+    try:
+        results = asyncio.run(_ask(config_path, contents, distance_max))
+    except FederationError as error:
+        if exit_code_of(error) is ExitCode.NO:
+            raise CouldNotTellError(error) from None
+        raise
+    looked_up = [_judge(content, part) for content, part in zip(contents, results, strict=True)]
+    is_block = any(each.is_block for each in looked_up)
+    return Answer(
+        {
+            "action": "block" if is_block else "allow",
+            "results": [each.fields() for each in looked_up],
+        },
+        tuple(line for each in looked_up for line in _lines(each)),
+        ExitCode.YES if is_block else ExitCode.NO,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _LookedUp:
+    """What the node said about one content."""
+
+    name: str | None = field(repr=False)
+    is_block: bool
+    reasons: tuple[str, ...]
+    matches: tuple[schemas.MatchedSignal, ...] = field(repr=False)
+
+    def fields(self) -> dict[str, object]:
+        """For ``--json``."""
+        return {
+            "file": self.name,
+            "action": "block" if self.is_block else "allow",
+            "reasons": list(self.reasons),
+            "matches": [found.model_dump() for found in self.matches],
+        }
+
+
+async def _ask(
+    config_path: Path, contents: Sequence[Content], distance_max: int | None
+) -> list[list[schemas.MatchResult]]:
+    """The node's results on each content's signals."""
+    queries = [_query(signal) for content in contents for signal in content.signals]
+    results: list[schemas.MatchResult] = []
+    with progress("matching", len(queries)) as advance:
+        async with NodeClient.of(config_path) as node:
+            if not await node.is_ready():
+                raise NodeUnreachable(
+                    "the node is starting and cannot answer yet", hint="ask again in a moment"
+                )
+            for at in range(0, len(queries), SIGNALS_PER_REQUEST):
+                request = schemas.MatchRequest(
+                    signals=queries[at : at + SIGNALS_PER_REQUEST], distance_max=distance_max
+                )
+                answer = await node.post("/v1/match", request, schemas.MatchAnswer)
+                if len(answer.results) != len(request.signals):
+                    raise NodeUnreachable("the node answered another question than was asked")
+                results += answer.results
+                advance(len(request.signals))
+    given = iter(results)
+    return [[next(given) for _ in content.signals] for content in contents]
+
+
+def _query(signal: Signal) -> schemas.SignalQuery:
+    try:
+        return schemas.SignalQuery(type=signal.type.value, value=format_value(signal))
+    except ValueError:
+        raise RequestMalformed(f"the local API takes no {signal.type} of that length") from None
+
+
+def _judge(content: Content, results: Sequence[schemas.MatchResult]) -> _LookedUp:
+    """One content's answer: block if one of its signals says so."""
+    is_block = any(result.action == "block" for result in results)
+    deciding = [result for result in results if (result.action == "block") == is_block]
+    reasons = dict.fromkeys(reason for result in deciding for reason in result.reasons)
+    matches = sorted(
+        (found for result in results for found in result.matches),
+        key=lambda found: (found.distance, found.type, found.value),
+    )
+    return _LookedUp(content.name, is_block, tuple(reasons), tuple(matches))
+
+
+def _lines(looked_up: _LookedUp) -> Iterator[str | Text]:
+    """For people: the verdict, why, and the statements behind it."""
+    verdict = "block" if looked_up.is_block else "allow"
+    line = Text(verdict, style="bold red" if looked_up.is_block else "bold green")
+    line.append(f"  {plain(looked_up.name or 'the signal')}", style="bold")
+    yield line
+    for reason in looked_up.reasons:
+        yield f"       {plain(reason)}"
+    for found in looked_up.matches[:MATCHES_SHOWN_MAX]:
+        for statement in found.statements:
+            labels = ", ".join(statement.labels) or "no label"
+            yield f"       {found.type} {_nearness(found)}: " + plain(
+                f"{statement.member} says {labels}"
+            )
+            yield f"         {statement.id}"
+    if len(looked_up.matches) > MATCHES_SHOWN_MAX:
+        more = len(looked_up.matches) - MATCHES_SHOWN_MAX
+        yield f"       and {more} more; --json shows all of them"
+
+
+def _nearness(found: schemas.MatchedSignal) -> str:
+    if found.query_percent is None:
+        return f"at distance {found.distance}"
+    return f"with {found.query_percent} % of it in {found.index_percent} % of the known one"

@@ -1,0 +1,203 @@
+"""What ``status`` and ``peers`` show: how this node stands, and how it stands with each peer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from federation.cli.answers import Answer, plain, progress
+from federation.cli.client import NodeClient
+from federation.cli.exits import ExitCode
+from federation.errors import MemberUnknown
+from federation.web.schemas import PeerAnswer, PeerLogAnswer, PeersAnswer, StatusAnswer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+DAY_MS: Final = 24 * 3_600 * 1_000
+EXPIRY_WARNING_DAYS: Final = 14
+"""Governors who sign once a quarter need about a fortnight to come together."""
+
+SECONDS_SHOWN_MAX: Final = 120
+MINUTES_SHOWN_MAX: Final = 120
+HOURS_SHOWN_MAX: Final = 48
+"""Up to these an age is told in the smaller unit; two of the larger say nothing."""
+
+LINK_STYLES: Final = {"up": "green", "waiting": "yellow", "failing": "red", "never reached": "red"}
+
+
+def status(config_path: Path) -> Answer:
+    """How the node stands; a no when something needs a person.
+
+    Raises:
+        FederationError: the config is wrong, or no node answers.
+    """
+    told, is_ready = asyncio.run(_ask_status(config_path))
+    now_ms = time.time_ns() // 1_000_000
+    warnings = list(_warnings(told, now_ms))
+    needs_somebody = bool(told.alarms) or not is_ready or told.roster_expires_at_ms <= now_ms
+    return Answer(
+        {**told.model_dump(), "ready": is_ready, "warnings": warnings},
+        tuple(_status_parts(told, warnings, is_ready=is_ready)),
+        ExitCode.NO if needs_somebody else ExitCode.YES,
+    )
+
+
+def peers(config_path: Path, members: Sequence[str]) -> Answer:
+    """How every peer stands, or those named.
+
+    Raises:
+        MemberUnknown: a name that is no peer's.
+        FederationError: the config is wrong, or no node answers.
+    """
+    told = asyncio.run(_ask_peers(config_path)).peers
+    unknown = sorted(set(members) - {peer.member for peer in told})
+    if unknown:
+        raise MemberUnknown(
+            f"no peer of this node is called {', '.join(unknown)}",
+            hint="`federation peers` without a name shows all of them",
+        )
+    shown = [peer for peer in told if not members or peer.member in members]
+    parts: list[RenderableType] = []
+    for peer in shown:
+        parts += _peer_parts(peer)
+    if not shown:
+        parts.append("no peers: this member is alone in the roster")
+    return Answer({"peers": [peer.model_dump() for peer in shown]}, tuple(parts))
+
+
+async def _ask_status(config_path: Path) -> tuple[StatusAnswer, bool]:
+    with progress("asking the node"):
+        async with NodeClient.of(config_path) as node:
+            is_ready = await node.is_ready()
+            return await node.get("/v1/status", StatusAnswer), is_ready
+
+
+async def _ask_peers(config_path: Path) -> PeersAnswer:
+    with progress("asking the node"):
+        async with NodeClient.of(config_path) as node:
+            return await node.get("/v1/peers", PeersAnswer)
+
+
+# --- status ---------------------------------------------------------------------------------------
+
+
+def _warnings(told: StatusAnswer, now_ms: int) -> Iterator[str]:
+    days = (told.roster_expires_at_ms - now_ms) // DAY_MS
+    if told.roster_expires_at_ms <= now_ms:
+        yield "the roster has expired and admits nobody: governance must sign a new version"
+    elif days < EXPIRY_WARNING_DAYS:
+        yield f"the roster expires in {days} days: governance should sign a new version"
+    if told.threshold == 1:
+        yield "one governor alone decides: fine for trying out, not for a federation"
+
+
+def _status_parts(
+    told: StatusAnswer, warnings: Sequence[str], *, is_ready: bool
+) -> Iterator[RenderableType]:
+    for alarm in told.alarms:
+        yield Text(f"ALARM  {plain(alarm.code)}: {plain(alarm.text)}", style="bold white on red")
+    for warning in warnings:
+        yield Text(f"warning  {warning}", style="yellow")
+    if told.alarms or warnings:
+        yield ""
+    expires = datetime.fromtimestamp(told.roster_expires_at_ms / 1_000, UTC)
+    state = Text("serving", style="green") if is_ready else Text("starting", style="yellow")
+    about = Table.grid(padding=(0, 2))
+    about.add_column(style="dim")
+    about.add_column(overflow="fold")
+    about.add_row("member", Text(told.member, style="bold"))
+    about.add_row("state", state)
+    about.add_row("federation", told.federation)
+    about.add_row(
+        "roster",
+        f"version {told.roster_version}, {told.threshold} of {told.governors} governors decide, "
+        f"expires {expires:%Y-%m-%d}",
+    )
+    about.add_row("signals", f"{told.signals:,} can match")
+    about.add_row("release", told.version)
+    yield about
+    if told.logs:
+        logs = _table("log", "held", "known", "missing")
+        for log in told.logs:
+            missing = log.known - log.held
+            logs.add_row(
+                f"{log.member} {log.lane}", f"{log.held:,}", f"{log.known:,}", _lag(missing)
+            )
+        yield logs
+    else:
+        yield "no statements yet"
+
+
+# --- peers ----------------------------------------------------------------------------------------
+
+
+def _peer_parts(peer: PeerAnswer) -> Iterator[RenderableType]:
+    line = Text(peer.member, style="bold")
+    line.append(f"  {peer.link}", style=LINK_STYLES.get(peer.link, ""))
+    line.append(f"  {_contact(peer.last_contact_seconds)}", style="")
+    line.append(f"  {' '.join(map(plain, peer.urls)) or 'calls others only'}", style="dim")
+    yield line
+    if peer.last_error:
+        times = f" ({peer.failures} in a row)" if peer.failures > 1 else ""
+        yield Text(f"  last error: {plain(peer.last_error)}{times}", style="yellow")
+    if peer.faults:
+        yield Text(
+            f"  FAULTS: sent {peer.faults} malformed or unproven things", style="bold white on red"
+        )
+    if peer.logs:
+        logs = _table("log", "here", "there", "we lack", "it lacks", "its receipt")
+        for log in peer.logs:
+            logs.add_row(
+                f"{log.member} {log.lane}",
+                f"{log.here:,}",
+                f"{log.there:,}",
+                _lag(log.behind_here),
+                _lag(log.behind_there),
+                _receipt(log),
+            )
+        yield logs
+    else:
+        yield "  no statements yet"
+
+
+def _table(name: str, *numbers: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=True, header_style="dim")
+    table.add_column(name, min_width=28, overflow="fold")
+    for number in numbers:
+        table.add_column(number, justify="right", overflow="fold")
+    return table
+
+
+def _lag(statements: int) -> Text:
+    return Text(f"{statements:,}", style="bold red") if statements else Text("-", style="dim")
+
+
+def _receipt(log: PeerLogAnswer) -> Text:
+    """Up to where the peer has signed that it durably holds the log."""
+    if not log.receipt_size:
+        return Text("none", style="yellow" if log.here else "dim")
+    is_whole = log.receipt_size >= log.here
+    return Text(f"up to {log.receipt_size:,}", style="green" if is_whole else "yellow")
+
+
+def _contact(seconds: float | None) -> str:
+    return "never heard" if seconds is None else f"heard {_age(seconds)} ago"
+
+
+def _age(seconds: float) -> str:
+    if seconds < SECONDS_SHOWN_MAX:
+        return f"{seconds:.0f} s"
+    if seconds < MINUTES_SHOWN_MAX * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < HOURS_SHOWN_MAX * 3_600:
+        return f"{seconds / 3_600:.0f} h"
+    return f"{seconds / (24 * 3_600):.0f} days"

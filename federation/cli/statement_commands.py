@@ -1,0 +1,229 @@
+# ruff: noqa: PLC0415 - a command loads its rooms when it is called, so that --help is quick
+"""The commands about content and statements, from publish to bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final, Literal, TypeAlias
+
+import typer
+
+from federation.cli.answers import Answer
+from federation.cli.arguments import AsJson, ConfigPath, Exact, Signals
+
+CONFIG: Final = Path("node.toml")
+
+Files: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="FILE",
+        help="Any: pictures, videos, PDFs, texts; hashed here, by confined processes.",
+    ),
+]
+
+
+def publish(
+    files: Files = None,
+    signals: Signals = None,
+    quality: Annotated[
+        int | None,
+        typer.Option(
+            "--quality", metavar="N", min=0, max=100, help="PDQ quality of the --signal given."
+        ),
+    ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="LABEL", help="What it is: tvec0 … tvec8, content:…."),
+    ] = None,
+    lane: Annotated[
+        str, typer.Option("--lane", metavar="LANE", help="crisis, live or bulk.")
+    ] = "live",
+    item: Annotated[
+        str | None,
+        typer.Option(
+            "--item", metavar="NAME", help="Your own name for it; other members see it, so opaque."
+        ),
+    ] = None,
+    source: Annotated[
+        Literal["user-report", "proactive", "partner", "referral"],
+        typer.Option(
+            "--source",
+            metavar="HOW",
+            help="How it came up: user-report, proactive, partner or referral.",
+        ),
+    ] = "proactive",
+    automated: Annotated[
+        bool, typer.Option("--automated", help="A process confirmed it, no person.")
+    ] = False,
+    educational: Annotated[
+        bool, typer.Option("--educational", help="In an educational or news context.")
+    ] = False,
+    expires: Annotated[
+        str | None,
+        typer.Option(
+            "--expires", metavar="WHEN", help="No longer to be acted on: 90d, 12h or a date (UTC)."
+        ),
+    ] = None,
+    exact: Exact = False,
+    config: ConfigPath = CONFIG,
+    _json: AsJson = False,
+) -> Answer:
+    """Confirm content as violating, and tell the federation.
+
+    Each FILE is one content. All --signal given together are one content as well. When one of them
+    is refused, nothing is published.
+    """
+    from federation.cli import publishing
+
+    particulars = publishing.Particulars(
+        lane, tuple(labels or ()), item, source, automated, educational, expires
+    )
+    return publishing.publish(
+        config, files or [], signals or [], quality, particulars, is_exact=exact
+    )
+
+
+def withdraw(
+    ids: Annotated[
+        list[str], typer.Argument(metavar="ID", help="Statements of this member: st_….")
+    ],
+    reason: Annotated[
+        str,
+        typer.Option(
+            "--reason", metavar="CODE", help="Such as appeal-upheld, benign, wrong-label."
+        ),
+    ] = "mistake",
+    config: ConfigPath = CONFIG,
+    _json: AsJson = False,
+) -> Answer:
+    """Take back statements of this member, everywhere."""
+    from federation.cli.saying import Saying, say_about
+
+    return say_about(config, Saying.WITHDRAW, ids, reason)
+
+
+def endorse(
+    ids: Annotated[
+        list[str], typer.Argument(metavar="ID", help="Statements of other members: st_….")
+    ],
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="CODE", help="A code of your own, or agrees.")
+    ] = "agrees",
+    config: ConfigPath = CONFIG,
+    _json: AsJson = False,
+) -> Answer:
+    """Say that somebody here looked at other members' statements, and agrees."""
+    from federation.cli.saying import Saying, say_about
+
+    return say_about(config, Saying.ENDORSE, ids, reason)
+
+
+def dispute(
+    ids: Annotated[
+        list[str], typer.Argument(metavar="ID", help="Statements of other members: st_….")
+    ],
+    reason: Annotated[
+        str,
+        typer.Option("--reason", metavar="CODE", help="Such as benign, wrong-label, collision."),
+    ],
+    config: ConfigPath = CONFIG,
+    _json: AsJson = False,
+) -> Answer:
+    """Say that somebody here looked at other members' statements, and disagrees."""
+    from federation.cli.saying import Saying, say_about
+
+    return say_about(config, Saying.DISPUTE, ids, reason)
+
+
+def erase(
+    ids: Annotated[
+        list[str], typer.Argument(metavar="ID", help="Statements of this member: st_….")
+    ],
+    reason: Annotated[
+        str,
+        typer.Option(
+            "--reason", metavar="CODE", help="Such as data-protection, court-order, mistake."
+        ),
+    ],
+    config: ConfigPath = CONFIG,
+    _json: AsJson = False,
+) -> Answer:
+    """Take statements of this member back, and have what they say removed everywhere.
+
+    This cannot be undone. That they were made, by whom and when they were erased stays provable;
+    what they said is gone at every honest member.
+    """
+    from federation.cli.saying import Saying, say_about
+
+    return say_about(config, Saying.ERASE, ids, reason)
+
+
+def match(
+    files: Files = None,
+    signals: Signals = None,
+    distance_max: Annotated[
+        int | None,
+        typer.Option(
+            "--distance-max",
+            metavar="N",
+            min=0,
+            max=31,
+            help="Largest PDQ distance that counts; by default the node's setting.",
+        ),
+    ] = None,
+    exact: Exact = False,
+    config: ConfigPath = CONFIG,
+    _json: AsJson = False,
+) -> Answer:
+    """Ask whether anything in force matches this content.
+
+    Exit code 0: yes, block it. Exit code 1: no, nothing does. Each FILE and each --signal is one
+    content; the exit code is 0 when any of them matches. Nothing about the question is kept.
+    """
+    from federation.cli.looking_up import match as look_up
+
+    return look_up(config, files or [], signals or [], distance_max, is_exact=exact)
+
+
+def receipts(
+    statement: Annotated[str, typer.Argument(metavar="ID", help="A statement: st_….")],
+    config: ConfigPath = CONFIG,
+    _json: AsJson = False,
+) -> Answer:
+    """Show who provably holds a statement, and since when.
+
+    Each line is a member whose mirror signed a head over the statement. Exit code 1: nobody yet.
+    """
+    from federation.cli.holdings import receipts as ask
+
+    return ask(config, statement)
+
+
+def bundle(
+    statement: Annotated[str, typer.Argument(metavar="ID", help="A statement: st_….")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Write it there instead of to stdout."),
+    ] = None,
+    roster_by_hash: Annotated[
+        bool,
+        typer.Option(
+            "--roster-by-hash", help="Name the roster by its hash; the auditor has the chain."
+        ),
+    ] = False,
+    config: ConfigPath = CONFIG,
+    _json: AsJson = False,
+) -> Answer:
+    """Get the bundle that proves a statement to an auditor, offline.
+
+    Without --out the bundle itself, which is JSON, goes to stdout.
+    """
+    from federation.cli.publishing import bundle as fetch
+
+    return fetch(config, statement, out, by_hash=roster_by_hash)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put these commands into the program."""
+    for command in (publish, withdraw, endorse, dispute, erase, match, receipts, bundle):
+        app.command()(command)

@@ -1,0 +1,344 @@
+"""Every setting of a node: its unit, its default and the reason for it.
+
+One TOML file. Unknown keys are refused, so that a typing error is an error and not a silent
+default. Paths are relative to the file's own folder. ``node_config.example.toml`` is made from this
+room by ``render_config`` and tested equal to the defaults.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from federation.errors import MemberNameMalformed, ProtocolError
+from federation.local_errors import ConfigInvalid, ConfigMissing
+from federation.protocol.keys import KeyType
+from federation.protocol.keys_foreign import parse_vkey
+from federation.protocol.limits_content import PDQ_DISTANCE_MAX
+from federation.protocol.origins import check_member_name
+
+CONFIG_BYTES_MAX: Final = 256 * 1024
+"""A hundred times the example file."""
+
+NO_QUORUM: Final = "none"
+
+WITNESSES_MAX: Final = 32
+"""Each is asked after every publish, at the same time as the others."""
+
+LISTEN_PARTS: Final = "HOST:PORT, for example 127.0.0.1:7001 or [::1]:7001"
+
+
+def split_listen(listen: str) -> tuple[str, int]:
+    """Host and port of a ``listen`` setting.
+
+    Raises:
+        ValueError: not ``HOST:PORT``.
+    """
+    host, _, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isascii() or not port.isdecimal() or int(port) > 65_535:  # noqa: PLR2004
+        raise ValueError(f"an address is {LISTEN_PARTS}")
+    return host, int(port)
+
+
+def _listen(listen: str) -> str:
+    split_listen(listen)
+    return listen
+
+
+def _loopback(
+    listen: str,
+    why: str = "the local API listens on loopback only; put your own TLS proxy before it",
+) -> str:
+    host, _ = split_listen(listen)
+    try:
+        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise ValueError(why)
+    return listen
+
+
+def _listen_or_off(listen: str) -> str:
+    return _listen(listen) if listen else listen
+
+
+def _witness_vkey(text: str) -> str:
+    try:
+        vkey = parse_vkey(text)
+    except ProtocolError as error:
+        raise ValueError(error.message) from None
+    if vkey.type is KeyType.ED25519:
+        raise ValueError("a witness's key has type 04 or 06; 01 is a log's")
+    return text
+
+
+def _witness_url(text: str) -> str:
+    parts = urlsplit(text)
+    is_local = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"}
+    if not parts.hostname or not (parts.scheme == "https" or is_local):
+        raise ValueError("a witness's URL is https://host[:port][/path]")
+    if parts.query or parts.fragment or text.endswith("/"):
+        raise ValueError("a witness's URL has no query, fragment or final slash")
+    return text
+
+
+def _member(name: str) -> str:
+    try:
+        check_member_name(name)
+    except MemberNameMalformed as error:
+        raise ValueError(error.message) from None
+    return name
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KeySettings(_Section):
+    """Where the keys are. Each is a file of mode 0600, made by ``federation init``."""
+
+    log_crisis: Path = Field(Path("keys/log-crisis.key"), description="signs the crisis log")
+    log_live: Path = Field(Path("keys/log-live.key"), description="signs the live log")
+    log_bulk: Path = Field(Path("keys/log-bulk.key"), description="signs the bulk log")
+    witness: Path = Field(
+        Path("keys/witness.key"),
+        description='cosigns "consistent with all I have seen of this log"',
+    )
+    mirror: Path = Field(
+        Path("keys/mirror.key"),
+        description='cosigns "and I durably hold every statement": receipts',
+    )
+    identity: Path = Field(
+        Path("keys/identity.key"), description="TLS identity: issues the node's short-lived leaves"
+    )
+    identity_certificate: Path = Field(
+        Path("keys/identity.crt"), description="its certificate, which the roster pins"
+    )
+
+
+class PeerSettings(_Section):
+    """The listener for other members: TLS 1.3 both ways, identities pinned by the roster."""
+
+    listen: Annotated[str, AfterValidator(_listen)] = Field(
+        "0.0.0.0:7001", description="address of the peer listener"
+    )
+    anti_entropy_seconds: float = Field(
+        30.0,
+        ge=0.1,
+        le=3600.0,
+        description="how often to compare heads with one random peer; pushing is only faster",
+    )
+    leaf_hours: float = Field(
+        168.0,
+        ge=1.0,
+        le=8760.0,
+        description="life of a TLS leaf in hours; renewed after two thirds of it",
+    )
+
+
+class ApiSettings(_Section):
+    """The local HTTP API for this company's own systems."""
+
+    listen: Annotated[str, AfterValidator(_loopback)] = Field(
+        "127.0.0.1:8001", description="address of the local API; loopback only"
+    )
+    token_file: Path = Field(Path("api.token"), description="the bearer token, a file of mode 0600")
+
+
+class PublicSettings(_Section):
+    """The public log, for auditors and witnesses, without credentials."""
+
+    listen: Annotated[str, AfterValidator(_listen_or_off)] = Field(
+        "",
+        description="address of the public listener; empty: none. Without a certificate loopback "
+        "only, for your own proxy",
+    )
+    certificate_file: str = Field(
+        "", description="TLS certificate chain (PEM) of the public listener; empty: plain HTTP"
+    )
+    key_file: str = Field("", description="its private key (PEM, mode 0600)")
+
+    @model_validator(mode="after")
+    def _is_served_safely(self) -> Self:
+        if bool(self.certificate_file) != bool(self.key_file):
+            raise ValueError("certificate_file and key_file come together")
+        if self.listen and not self.certificate_file:
+            _loopback(self.listen, "plain HTTP is for loopback only; name a certificate_file")
+        return self
+
+
+class PublishingSettings(_Section):
+    """How many other members must vouch for what this one publishes, and what if too few do."""
+
+    quorum: Annotated[str, Field(pattern=r"^(none|[1-9][0-9]{0,2} of peers)$")] = Field(
+        NO_QUORUM, description='"none", or "2 of peers": so many other members must have cosigned'
+    )
+    quorum_seconds: float = Field(
+        60.0, ge=1.0, le=86_400.0, description="how long that may take before operators are alarmed"
+    )
+    if_unmet: Literal["hold", "publish"] = Field(
+        "hold",
+        description='the public log then: "hold" stays at the last head with its quorum, "publish" '
+        "goes on. Peers get everything at once in any case",
+    )
+
+    @property
+    def members_min(self) -> int:
+        """How many other members; 0 where ``none`` was written."""
+        return 0 if self.quorum == NO_QUORUM else int(self.quorum.partition(" ")[0])
+
+
+class WitnessSettings(_Section):
+    """A witness from outside of the federation, asked to cosign what this member publishes."""
+
+    name: str = Field(description="what operators call it", min_length=1, max_length=64)
+    vkey: Annotated[str, AfterValidator(_witness_vkey)] = Field(
+        description="its verifier key (C2SP vkey, type 04 or 06)"
+    )
+    url: Annotated[str, AfterValidator(_witness_url)] = Field(
+        description="its submission prefix: https://host[/path], add-checkpoint is below it"
+    )
+
+
+class MatchingSettings(_Section):
+    """How the local API matches."""
+
+    distance_max: int = Field(
+        PDQ_DISTANCE_MAX,
+        ge=0,
+        le=PDQ_DISTANCE_MAX,
+        description="largest PDQ Hamming distance (of 256 bits) that counts, unless a request "
+        "asks for less",
+    )
+
+
+class NodeConfig(_Section):
+    """One node's settings.
+
+    Attributes:
+        folder: the folder of the file they were read from; relative paths start there.
+    """
+
+    member: Annotated[str, AfterValidator(_member)] = Field(
+        description="this node's member name: a lower-case DNS name, for ever"
+    )
+    data_directory: Path = Field(Path("data"), description="database and roster; one node's alone")
+    root_file: Path = Field(
+        Path("1.root.json"), description="the federation's root of trust, from its governors"
+    )
+    keys: KeySettings = Field(default_factory=KeySettings)
+    peers: PeerSettings = Field(default_factory=PeerSettings)
+    api: ApiSettings = Field(default_factory=ApiSettings)
+    matching: MatchingSettings = Field(default_factory=MatchingSettings)
+    public: PublicSettings = Field(default_factory=PublicSettings)
+    publishing: PublishingSettings = Field(default_factory=PublishingSettings)
+    witnesses: tuple[WitnessSettings, ...] = Field(
+        (), max_length=WITNESSES_MAX, description="witnesses from outside of the federation"
+    )
+    folder: Path = Field(Path(), exclude=True)
+
+    def path(self, setting: Path) -> Path:
+        """A setting's path, made absolute from the config file's folder."""
+        return (self.folder / setting).resolve()
+
+
+def load_config(path: Path) -> NodeConfig:
+    """Read a config file.
+
+    Raises:
+        ConfigMissing: there is no such file.
+        ConfigInvalid: not TOML, an unknown key, or a setting with a wrong type or value; the
+            message names each.
+    """
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigMissing(
+            f"there is no config file {path}", hint="make a node with `federation init`"
+        ) from None
+    except OSError as error:
+        raise ConfigInvalid(f"cannot read {path}: {error.strerror}") from None
+    if len(raw) > CONFIG_BYTES_MAX:
+        raise ConfigInvalid(f"{path} is over {CONFIG_BYTES_MAX} bytes: not a config file")
+    try:
+        settings = tomllib.loads(raw.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigInvalid(f"{path} is not TOML: {error}") from None
+    if "folder" in settings:
+        raise ConfigInvalid(f"{path}: folder: unknown key")
+    try:
+        return NodeConfig(**settings, folder=path.resolve().parent)
+    except ValidationError as error:
+        raise ConfigInvalid(f"{path}: {_words(error)}") from None
+
+
+def _words(error: ValidationError) -> str:
+    """Each thing wrong, as ``setting: what``; values are not repeated."""
+    parts = []
+    for flaw in error.errors(include_url=False, include_input=False, include_context=False):
+        where = ".".join(str(part) for part in flaw["loc"])
+        what = "unknown key" if flaw["type"] == "extra_forbidden" else flaw["msg"]
+        parts.append(f"{where}: {what.removeprefix('Value error, ')}")
+    return "; ".join(parts)
+
+
+def render_config(config: NodeConfig) -> str:
+    """A config file with every setting, its reason above it.
+
+    ``load_config`` of the text gives the same settings back.
+    """
+    lines = [
+        "# A node's settings. Every one is shown with its default and the reason for it;",
+        "# paths are relative to this file. Unknown keys are refused.",
+    ]
+    sections: list[tuple[str, BaseModel]] = []
+    tables: list[tuple[str, BaseModel]] = []
+    for name, field in NodeConfig.model_fields.items():
+        if field.exclude:
+            continue
+        value = getattr(config, name)
+        if isinstance(value, BaseModel):
+            sections.append((name, value))
+        elif isinstance(value, tuple):
+            tables += [(name, each) for each in value]
+        else:
+            lines += ["", f"# {field.description}", f"{name} = {_toml(value)}"]
+    for name, section in sections:
+        lines += ["", f"# {(type(section).__doc__ or '').strip()}", f"[{name}]"]
+        for setting, field in type(section).model_fields.items():
+            lines += [f"# {field.description}", f"{setting} = {_toml(getattr(section, setting))}"]
+    lines += _example_witness() if not tables else []
+    for name, table in tables:
+        lines += ["", f"# {(type(table).__doc__ or '').strip()}", f"[[{name}]]"]
+        lines += [f"{key} = {_toml(value)}" for key, value in table.model_dump().items()]
+    return "\n".join(lines) + "\n"
+
+
+def _example_witness() -> list[str]:
+    lines = ["", f"# {(WitnessSettings.__doc__ or '').strip()}", "# [[witnesses]]"]
+    for setting, field in WitnessSettings.model_fields.items():
+        lines.append(f'# {setting} = "…"  # {field.description}')
+    return lines
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return str(value)
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,152 @@
+"""Own heads and witnesses from outside: after a publish they are asked to cosign, all at once.
+
+What this member says is on its way to its peers before anybody outside is asked, and no answer is
+waited for: a witness that is down costs a log line, and an alarm while it stays down. A line counts
+only after the witness's own key has been held against it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from federation.config import WitnessSettings
+from federation.errors import FederationError, SignatureInvalid
+from federation.local_errors import PeerError, PeerRefused
+from federation.net.witness_client import WitnessClient, WitnessReply
+from federation.protocol.checkpoints import open_cosignature
+from federation.protocol.checkpoints_foreign import open_mldsa_cosignature
+from federation.protocol.keys import KeyType, VerifierKey, check_ed25519
+from federation.protocol.keys_foreign import check_mldsa44, parse_vkey
+from federation.protocol.notes import format_signature_line, parse_signature_lines
+from federation.protocol.origins import LogId
+from federation.protocol.witness import SIZE_MEDIA_TYPE, format_add_checkpoint, parse_size
+from federation.provenance.verifier import Head
+from federation.store.stores import Stores
+
+log_lines = logging.getLogger(__name__)
+
+FAILURES_BEFORE_ALARM: Final = 3
+"""In a row: one lost packet is no reason to wake anybody."""
+
+
+@dataclass(slots=True)
+class _Foreign:
+    settings: WitnessSettings
+    vkey: VerifierKey
+    sizes: dict[LogId, int]
+    failures: int = 0
+    last_error: str = ""
+
+
+class ForeignWitnesses:
+    """The witnesses that the config names.
+
+    Args:
+        witnesses: who is asked.
+        stores: where proofs come from, and where lines are kept.
+        client: how they are reached.
+    """
+
+    def __init__(
+        self, witnesses: Sequence[WitnessSettings], stores: Stores, client: WitnessClient
+    ) -> None:
+        self._witnesses = [_Foreign(each, parse_vkey(each.vkey), {}) for each in witnesses]
+        self._stores, self._client = stores, client
+        self._newest: dict[LogId, Head] = {}
+        self._wake = asyncio.Event()
+
+    def published(self, head: Head) -> None:
+        """An own head is durable: the witnesses are asked soon. Of one log only the newest is."""
+        if self._witnesses:
+            self._newest[head.log] = head
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            heads, self._newest = self._newest, {}
+            for head in heads.values():
+                await self.ask_all(head)
+
+    async def ask_all(self, head: Head) -> int:
+        """Ask every witness at once; returns how many lines were kept."""
+        return sum(await asyncio.gather(*(self._ask(each, head) for each in self._witnesses)))
+
+    def alarms(self) -> list[tuple[str, str]]:
+        """What operators are told: code and sentence, as long as it stands."""
+        told = "the witness {} has not cosigned {} times in a row: {}"
+        return [
+            (
+                "witness-silent",
+                told.format(each.settings.name, each.failures, each.last_error),
+            )
+            for each in self._witnesses
+            if each.failures >= FAILURES_BEFORE_ALARM
+        ]
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def _ask(self, witness: _Foreign, head: Head) -> bool:
+        try:
+            reply = await self._send(witness, head)
+            if reply.status == HTTPStatus.CONFLICT and reply.media_type == SIZE_MEDIA_TYPE:
+                witness.sizes[head.log] = self._seen_size(reply, head)
+                reply = await self._send(witness, head)
+            if reply.status != HTTPStatus.OK:
+                raise PeerRefused(f"it answered {reply.status}", status=reply.status)
+            await self._keep(witness, head, reply)
+        except FederationError as error:
+            witness.failures += 1
+            witness.last_error = error.message
+            log_lines.warning(
+                "the witness %s does not cosign %s: %s", witness.settings.name, head.log, error
+            )
+            return False
+        witness.failures, witness.sizes[head.log] = 0, head.size
+        return True
+
+    async def _send(self, witness: _Foreign, head: Head) -> WitnessReply:
+        old = witness.sizes.get(head.log, 0)
+        proof: tuple[bytes, ...] = ()
+        if 0 < old < head.size:
+            proof = await self._stores.trees.consistency_proof(head.log, old, head.size)
+        body = format_add_checkpoint(old, proof, head.note)
+        return await self._client.add_checkpoint(witness.settings.url, body)
+
+    def _seen_size(self, reply: WitnessReply, head: Head) -> int:
+        """What the witness says to have seen; more than we ever signed is an alarm, not a lead."""
+        seen = parse_size(reply.body)
+        if seen > head.size:
+            raise PeerError(
+                f"it has signed {seen} statements of {head.log}, and this node knows {head.size}",
+                hint="a restored backup, a second copy of this node or a thief looks like this",
+            )
+        return seen
+
+    async def _keep(self, witness: _Foreign, head: Head, reply: WitnessReply) -> None:
+        """Hold the lines against the witness's key, and keep its own."""
+        text, vkey = head.checkpoint.text, witness.vkey
+        try:
+            lines = parse_signature_lines(reply.body.decode("utf-8"))
+        except UnicodeDecodeError:
+            raise SignatureInvalid("the answer is not UTF-8") from None
+        line = next((each for each in lines if each.signer == (vkey.name, vkey.key_id)), None)
+        if line is None:
+            raise SignatureInvalid("the answer has no line by the configured key")
+        if vkey.type is KeyType.COSIGNATURE_MLDSA44:
+            at_seconds = open_mldsa_cosignature(head.checkpoint, line, vkey, check_mldsa44) or 0
+        else:
+            at_seconds = open_cosignature(text, line, vkey, check_ed25519)
+        written = format_signature_line(line).removesuffix("\n")
+        # Several keys may have one name: the key id tells them apart.
+        witness_id = f"{vkey.name}+{vkey.key_id.hex()}"
+        await self._stores.public.keep_foreign(head.log, head.size, witness_id, at_seconds, written)

@@ -1,0 +1,102 @@
+"""The desk where peers are answered: bytes in, bytes out.
+
+What a peer sends is decoded and handed to the gossip engine, which decides; what it asks to read
+comes verbatim from the store. The asker's name is proven by its TLS identity; nothing else is.
+"""
+
+from __future__ import annotations
+
+from federation.daemon.membership import Membership
+from federation.daemon.replicator import Replicator
+from federation.errors import LogUnknown, RequestMalformed
+from federation.local_errors import LogNotFound, RangeNotHeld
+from federation.protocol.limits_messages import RANGE_BYTES_MAX, RANGE_STATEMENTS_MAX
+from federation.protocol.messages import (
+    StatementRange,
+    decode_announcement,
+    decode_comparison,
+    encode_announcement_answer,
+    encode_comparison_answer,
+    encode_range,
+)
+from federation.protocol.origins import LogId
+from federation.protocol.roster_directory import log_by_sha256
+from federation.store.stores import Stores
+
+
+class Desk:
+    """Answers the peer API (docs/spec/messages.md).
+
+    Args:
+        replicator: what the engine is reached through.
+        stores: where statements are read.
+        membership: the roster in force.
+    """
+
+    def __init__(self, replicator: Replicator, stores: Stores, membership: Membership) -> None:
+        self._replicator, self._stores, self._membership = replicator, stores, membership
+
+    async def announce(self, member: str, body: bytes) -> bytes:
+        """Take an announcement.
+
+        Raises:
+            TooLarge, MessageMalformed: it is none.
+            TooBusy: too many wait already.
+        """
+        message = decode_announcement(body)
+        return encode_announcement_answer(await self._replicator.announced(member, message))
+
+    async def digest(self, member: str, body: bytes) -> bytes:
+        """Compare head vectors.
+
+        Raises:
+            TooLarge, MessageMalformed: no comparison.
+            TooBusy: too many wait already.
+        """
+        message = decode_comparison(body)
+        return encode_comparison_answer(await self._replicator.compared(member, message))
+
+    async def statements(
+        self, _member: str, log_sha256: bytes, start: int, end: int, at: int
+    ) -> bytes:
+        """Serve statements ``[start, end)``, or the first of them, proven to the head of ``at``.
+
+        Raises:
+            LogNotFound: no log of that name.
+            RequestMalformed: an empty range, or one beyond ``at``.
+            RangeNotHeld: this node does not hold it all; another may.
+        """
+        log = self._log(log_sha256)
+        if not 0 <= start < end <= at:
+            raise RequestMalformed("a range needs 0 <= from < to <= at")
+        held = self._replicator.held_size(log)
+        if at > held:
+            raise RangeNotHeld(f"this node holds {held} statements of {log}")
+        most = min(end, start + RANGE_STATEMENTS_MAX)
+        statements = await self._stores.logs.statements(log, start, most, RANGE_BYTES_MAX)
+        to = start + len(statements)
+        proof = () if to == at else await self._stores.trees.consistency_proof(log, to, at)
+        return encode_range(StatementRange(start, tuple(statements), tuple(proof)))
+
+    async def checkpoint(self, _member: str, log_sha256: bytes) -> bytes:
+        """The newest checkpoint held of a log, verbatim.
+
+        Raises:
+            LogNotFound: no log of that name, or nothing held of it.
+        """
+        log = self._log(log_sha256)
+        note = self._replicator.newest_note(log)
+        if note is None:
+            raise LogNotFound(f"this node holds nothing of {log} yet")
+        return note
+
+    async def roster(self, _member: str, version: int) -> bytes | None:
+        """A roster version, verbatim; None where it is not known here."""
+        versions = self._membership.chain.versions
+        return versions[version - 1] if 1 <= version <= len(versions) else None
+
+    def _log(self, log_sha256: bytes) -> LogId:
+        try:
+            return log_by_sha256(self._membership.roster, log_sha256)
+        except LogUnknown as error:
+            raise LogNotFound(error.message) from None

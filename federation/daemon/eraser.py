@@ -1,0 +1,231 @@
+"""Erasing: what must go is gone here before anybody is served, and what is missing is known.
+
+Before a step is stored, whatever in it is under a valid erase loses its body. After it is stored,
+its own erases are applied to what is held, and what it holds is asked about once more: an erase
+that became durable in between is found by one of the two. Until salt and body are here, or a valid
+erase of them, a statement is missing, and this node's mirror signs no head that covers it.
+
+Source: docs/adr/0003-erasure.md (PROTOCOL section 4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, TypeAlias
+
+from federation.daemon.membership import Membership
+from federation.errors import FederationError
+from federation.gossip.events import Erased, Event, GapsKnown
+from federation.protocol.bodies import ERASABLE_KINDS, Confirm
+from federation.protocol.headers import StatementId
+from federation.protocol.origins import LogId
+from federation.protocol.signals import SignalType
+from federation.protocol.statements import Statement
+from federation.provenance.log_view import Advance
+from federation.provenance.reading import body_of, forget_readings
+from federation.provenance.taking_back import erase_targets, must_go, rulings_of, without_opening
+from federation.provenance.verifier import Receipt, VerifiedStatement
+from federation.store.places import StoredStatement
+from federation.store.stores import Stores
+
+log_lines = logging.getLogger(__name__)
+
+Values: TypeAlias = Sequence[tuple[SignalType, bytes]]
+_Erases: TypeAlias = Mapping[StatementId, Sequence[VerifiedStatement]]
+
+GOVERNED_AT_ONCE: Final = 64
+"""Statements that governance erased, looked up side by side."""
+
+
+class Eraser:
+    """What must go and what is missing, kept true in the store.
+
+    Args:
+        stores: where statements are.
+        membership: the roster in force and its judge.
+        reconsider: has the index drop signals that nothing supports any more.
+        index: counts statements that have their bodies back.
+        receipt: this node's receipt on the newest head of a log; None where it gives none.
+        tell: gives the engine an event.
+
+    Attributes:
+        lacking: the logs of which something is missing.
+        scrub_due: whether erased bytes may still stand in the write-ahead log.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        membership: Membership,
+        *,
+        reconsider: Callable[[Values], Awaitable[None]],
+        index: Callable[[Sequence[VerifiedStatement]], Awaitable[None]],
+        receipt: Callable[[LogId], Receipt | None],
+        tell: Callable[[Event], None],
+    ) -> None:
+        self.lacking: set[LogId] = set()
+        self.scrub_due = True  # a crash may have come between an erase and the scrub behind it
+        self._stores, self._membership = stores, membership
+        self._reconsider, self._index = reconsider, index
+        self._receipt, self._tell = receipt, tell
+
+    async def start(self) -> tuple[GapsKnown, ...]:
+        """Apply every erase that is known, and say what is missing.
+
+        Raises:
+            StoreError: the disk.
+        """
+        self.lacking = set(await self._stores.erasures.missing_counts())
+        await self._apply_stored(-1, 2**63 - 1)
+        await self.apply_roster()
+        await self.scrub()
+        return tuple([await self._gaps(log) for log in sorted(self.lacking, key=str)])
+
+    # --- steps ----------------------------------------------------------------------------------
+
+    async def prepare(self, step: Advance) -> tuple[Advance, frozenset[StatementId]]:
+        """Take out of a judged step what must go.
+
+        Returns:
+            The step to store, and which of its statements are under a valid erase.
+        """
+        erases = await self._erases_of(step.statements)
+        for statement in step.statements:
+            for target in erase_targets(statement):
+                erases.setdefault(target, []).append(statement)
+        gone = frozenset(each.id for each in step.statements if self._must_go(each, erases))
+        kept = tuple(without_opening(each) if each.id in gone else each for each in step.statements)
+        if any(each.statement.opening is None and each.id not in gone for each in kept):
+            self.lacking.add(step.view.log)
+        return replace(step, statements=kept), gone
+
+    async def absorb(self, step: Advance) -> None:
+        """A step is durable: apply its erases, and those that became durable beside it."""
+        await self._apply_among(step.statements)
+        if any(erase_targets(each) for each in step.statements):
+            erasures, log = self._stores.erasures, step.view.log
+            places = await erasures.places_of(log, step.before.size, step.view.size)
+            await self._apply_stored(*places)
+
+    async def settle(self, log: LogId) -> None:
+        """Look again at what is missing of a log; where nothing is, give the receipt that waited.
+
+        Raises:
+            StoreError: the disk.
+        """
+        gaps = await self._gaps(log)
+        receipt = None if gaps.missing else self._receipt(log)
+        if receipt is not None and await self._stores.receipts.keep_receipts([receipt]):
+            gaps = replace(gaps, receipt=receipt)
+        self._tell(gaps)
+
+    async def reopen(self, log: LogId, statements: Mapping[int, Statement]) -> None:
+        """Put back salts and bodies that a peer had, unless they must go."""
+        try:
+            verified = [
+                self._membership.verifier.open_statement(log, index, statement)
+                for index, statement in statements.items()
+            ]
+            erases = await self._erases_of(verified)
+            kept = [each for each in verified if not self._must_go(each, erases)]
+            await self._stores.erasures.reopen(kept)
+            await self._index(kept)
+            await self._apply_among(kept)
+            for statement in kept:
+                if erase_targets(statement):
+                    await self._apply_stored(-1, 2**63 - 1)
+                    break
+        except FederationError as error:
+            log_lines.error("cannot put back what was missing of %s: %s", log, error)
+        await self.settle(log)
+
+    # --- applying -------------------------------------------------------------------------------
+
+    async def apply_roster(self) -> None:
+        """Erase what governance listed."""
+        ids = sorted(self._membership.roster.erased, key=str)
+        for at in range(0, len(ids), GOVERNED_AT_ONCE):
+            found = await asyncio.gather(
+                *map(self._stores.logs.places, ids[at : at + GOVERNED_AT_ONCE])
+            )
+            await self._erase([each for places in found for each in places])
+
+    async def scrub(self) -> None:
+        """Empty the write-ahead log after an erase: what it held of the body is gone."""
+        if self.scrub_due:
+            self.scrub_due = not await self._stores.erasures.scrub()
+
+    async def _apply_stored(self, first: int, last: int) -> None:
+        """Apply the stored erases that stand between two places."""
+        after: int | None = -1
+        while after is not None:
+            found, after = await self._stores.erasures.asked_for_page(after, first, last)
+            await self._erase(found)
+
+    async def _apply_among(self, statements: Sequence[VerifiedStatement]) -> None:
+        """Erase those of some stored statements that an erase became durable for meanwhile."""
+        erases = await self._erases_of(each for each in statements if each.statement.opening)
+        for each in statements:
+            if each.id in erases:
+                await self._erase(await self._stores.logs.places(each.id))
+
+    async def _erase(self, found: Sequence[StoredStatement]) -> None:
+        """Take out what must go of some stored statements, at every place where it stands."""
+        judged = [(each, self._judge(each)) for each in found]
+        judged = [
+            (stored, each)
+            for stored, each in judged
+            if each.statement.opening is not None or stored.log in self.lacking
+        ]
+        erases = await self._erases_of(each for _, each in judged)
+        going = [(stored, each) for stored, each in judged if self._must_go(each, erases)]
+        if not going:
+            return
+        await self._stores.erasures.erase(going)
+        self.scrub_due = True
+        values = {
+            (signal.type, signal.value)
+            for _, each in going
+            if isinstance(body := body_of(each), Confirm)
+            for signal in body.signals
+        }
+        forget_readings()
+        self._tell(Erased(frozenset(each.id for _, each in going)))
+        log_lines.info("erased %d statements", len(going))
+        await self._reconsider(sorted(values))
+        for log in {stored.log for stored, _ in going} & self.lacking:
+            await self.settle(log)
+
+    # --- asking ---------------------------------------------------------------------------------
+
+    async def _erases_of(
+        self, statements: Iterable[VerifiedStatement]
+    ) -> dict[StatementId, list[VerifiedStatement]]:
+        """The stored erases that refer to any of some statements, by what they refer to."""
+        ids = {each.id for each in statements if each.header.kind in ERASABLE_KINDS}
+        found: dict[StatementId, list[VerifiedStatement]] = {}
+        if ids:
+            for stored in await self._stores.erasures.erases_of(ids):
+                erase = self._judge(stored)
+                for target in ids.intersection(erase_targets(erase)):
+                    found.setdefault(target, []).append(erase)
+        return found
+
+    def _must_go(self, statement: VerifiedStatement, erases: _Erases) -> bool:
+        rulings = rulings_of(self._membership.roster)
+        known = erases.get(statement.id, ())
+        return must_go(statement.id, statement.header, known, rulings)
+
+    async def _gaps(self, log: LogId) -> GapsKnown:
+        missing = await self._stores.erasures.missing(log)
+        if missing:
+            self.lacking.add(log)
+        else:
+            self.lacking.discard(log)
+        return GapsKnown(log, {each.index: each.statement.id for each in missing})
+
+    def _judge(self, stored: StoredStatement) -> VerifiedStatement:
+        return self._membership.verifier.open_statement(stored.log, stored.index, stored.statement)

@@ -1,0 +1,102 @@
+"""The node's secret keys: read once at start, from files that nobody else may read.
+
+Each Ed25519 key is one line of text (``protocol/keys.py``); the TLS identity is a PEM pair. Thefts
+and what each key can do: docs/internals/THREAT_MODEL.md.
+"""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from federation.config import NodeConfig
+from federation.errors import ProtocolError
+from federation.local_errors import ConfigMissing, KeyFileInvalid
+from federation.net.identities import PemPair
+from federation.protocol.keys_signing import SigningKey, parse_seed_text
+from federation.protocol.origins import Lane
+
+KEY_FILE_BYTES_MAX = 64 * 1024
+"""A PEM chain fits many times over; a directory entry pointing elsewhere does not matter."""
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """All keys of one member's node.
+
+    Attributes:
+        logs: signs this member's checkpoints, a key for each lane.
+        witness: cosigns as witness.
+        mirror: cosigns as mirror: receipts.
+        identity: TLS identity.
+    """
+
+    logs: dict[Lane, SigningKey]
+    witness: SigningKey
+    mirror: SigningKey
+    identity: PemPair
+
+
+def load_keyring(config: NodeConfig) -> Keyring:
+    """Read every key the config names.
+
+    Raises:
+        ConfigMissing: a file is not there.
+        KeyFileInvalid: a file is malformed, or readable by others.
+    """
+    keys = config.keys
+    logs = {Lane.CRISIS: keys.log_crisis, Lane.LIVE: keys.log_live, Lane.BULK: keys.log_bulk}
+    return Keyring(
+        logs={lane: load_signing_key(config.path(path)) for lane, path in logs.items()},
+        witness=load_signing_key(config.path(keys.witness)),
+        mirror=load_signing_key(config.path(keys.mirror)),
+        identity=PemPair(
+            read_key_file(config.path(keys.identity_certificate), is_secret=False),
+            read_key_file(config.path(keys.identity)),
+        ),
+    )
+
+
+def load_signing_key(path: Path) -> SigningKey:
+    """Read one Ed25519 key file.
+
+    Raises:
+        ConfigMissing: it is not there.
+        KeyFileInvalid: it is malformed, or readable by others.
+    """
+    try:
+        return SigningKey.from_seed(parse_seed_text(read_key_file(path).decode("ascii")))
+    except (ProtocolError, UnicodeDecodeError):
+        raise KeyFileInvalid(
+            f"{path} holds no Ed25519 seed", hint="it is one line: federation-ed25519-seed:…"
+        ) from None
+
+
+def read_key_file(path: Path, *, is_secret: bool = True) -> bytes:
+    """The bytes of a key file.
+
+    Args:
+        path: where it is.
+        is_secret: whether it is refused when others may read it.
+
+    Raises:
+        ConfigMissing: it is not there.
+        KeyFileInvalid: it is oversized, unreadable, or readable by others.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = path.stat().st_mode
+            if is_secret and mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise KeyFileInvalid(
+                    f"{path} can be read by others (mode {stat.S_IMODE(mode):04o})",
+                    hint=f"chmod 600 {path}, and think about who may have read it",
+                )
+            raw = file.read(KEY_FILE_BYTES_MAX + 1)
+    except FileNotFoundError:
+        raise ConfigMissing(f"there is no key file {path}") from None
+    except OSError as error:
+        raise KeyFileInvalid(f"cannot read {path}: {error.strerror}") from None
+    if len(raw) > KEY_FILE_BYTES_MAX:
+        raise KeyFileInvalid(f"{path} is no key file: over {KEY_FILE_BYTES_MAX} bytes")
+    return raw

@@ -1,0 +1,258 @@
+"""Matching: what the federation says about content that somebody just uploaded.
+
+The index finds candidates in memory; one read of the store brings the statements behind them; the
+merged view says which are in force. The index may hold a signal too many (one whose withdrawal is
+on its way), never one too few: the answer always comes from the statements. Nothing about a query
+is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from federation.daemon.membership import Membership
+from federation.matching.found import Found, Matches
+from federation.matching.index import VIDEO_DEFAULTS, SignalIndex
+from federation.matching.videos import VideoThresholds
+from federation.protocol.bodies import Confirm, Kind, Withdraw
+from federation.protocol.headers import StatementId
+from federation.protocol.limits_content import PDQ_DISTANCE_MAX, TLSH_DISTANCE_DEFAULT
+from federation.protocol.signals import Signal, SignalType, identity_of
+from federation.provenance.log_view import Advance
+from federation.provenance.reading import body_of
+from federation.provenance.taking_back import rulings_of
+from federation.provenance.verifier import VerifiedStatement
+from federation.provenance.view import Opinion, facts_of, opinions_of, opinions_on
+from federation.store.log_store import LogStore
+from federation.store.places import StoredStatement
+from federation.store.signal_store import SignalStore
+
+MATCHES_MAX: Final = 64
+"""Nearest matching signals in one answer: more would not change what the platform does."""
+
+_REVIEWS: Final = frozenset({Kind.ENDORSE, Kind.DISPUTE})
+
+Mark = tuple[SignalType, bytes]
+"""A signal's type and identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What counts as a match; a request may ask for other ones than the node's.
+
+    Attributes:
+        distance_max: PDQ Hamming distance, 0 to 31.
+        videos: when two videos are alike.
+        tlsh_distance_max: TLSH distance, 0 to 100.
+    """
+
+    distance_max: int = PDQ_DISTANCE_MAX
+    videos: VideoThresholds = VIDEO_DEFAULTS
+    tlsh_distance_max: int = TLSH_DISTANCE_DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One known signal near the one asked about.
+
+    Attributes:
+        type: its type.
+        found: its identity and distance: bits for PDQ, 0 for exact types, TLSH's own for TLSH,
+            and for vpdq (a ``VideoFound``) the percent of the asked video that is not in it.
+        opinions: the confirms in force behind it, in the order of statement ids.
+    """
+
+    type: SignalType
+    found: Found
+    opinions: tuple[Opinion, ...]
+
+    @property
+    def distance(self) -> int:
+        """How far it is from what was asked about."""
+        return self.found.distance
+
+
+class Matcher:
+    """The index, kept in step with the store.
+
+    Args:
+        index: in memory; empty at first.
+        signals: where statements are looked up by signal and reference.
+        logs: where they are looked up by id.
+        membership: judges what the store gives back, like anything else.
+        clock_ms: Unix milliseconds; expiry is asked with it.
+    """
+
+    def __init__(
+        self,
+        index: SignalIndex,
+        signals: SignalStore,
+        logs: LogStore,
+        membership: Membership,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self._index, self._signals, self._logs = index, signals, logs
+        self._membership, self._clock_ms = membership, clock_ms
+
+    def signals_held(self) -> int:
+        """How many signals can match."""
+        return len(self._index)
+
+    async def fill(self) -> None:
+        """Load the index from the store, page by page."""
+        async for page in self._signals.signals_pages():
+            for signal_type in SignalType:
+                self._index.add_many(signal_type, [v for kind, v in page if kind is signal_type])
+
+    async def absorb(self, step: Advance) -> None:
+        """Count a durable step: confirms at once, and what withdraws leave without support."""
+        await self.absorb_statements(step.statements)
+
+    async def absorb_statements(self, statements: Sequence[VerifiedStatement]) -> None:
+        """Count durable statements; see :meth:`absorb`."""
+        doubtful: set[tuple[SignalType, bytes]] = set()
+        targets: list[StatementId] = []
+        for statement in statements:
+            body = body_of(statement)
+            if isinstance(body, Confirm):
+                for signal in body.signals:
+                    self._index.add(signal.type, signal.value)
+            elif isinstance(body, Withdraw):
+                targets += statement.header.references
+        for target in targets:
+            stored = await self._logs.statement(target)
+            if stored is None:
+                continue  # it waits, inert; the answer is decided when it is asked for
+            body = body_of(self._judge(stored))
+            if isinstance(body, Confirm):
+                doubtful.update((signal.type, signal.value) for signal in body.signals)
+        if doubtful:
+            await self.reconsider(sorted(doubtful))
+
+    async def reconsider(self, marks: Sequence[tuple[SignalType, bytes]]) -> None:
+        """Drop from the index what nothing supports any more.
+
+        Args:
+            marks: types and values that may have lost their support.
+        """
+        opinions = await self._opinions([(kind, identity_of(kind, value)) for kind, value in marks])
+        for signal_type, value in marks:
+            on_it = opinions_on(opinions, signal_type, identity_of(signal_type, value))
+            if not any(opinion.standing.counts for opinion in on_it):
+                self._index.remove(signal_type, value)
+
+    async def match(
+        self, signals: Sequence[Signal], thresholds: Thresholds | int
+    ) -> list[tuple[Match, ...]]:
+        """What is known near each signal, and in force now.
+
+        Args:
+            signals: what was uploaded.
+            thresholds: what counts as near; a number is a PDQ distance beside the defaults.
+
+        Returns:
+            For each signal its matches, nearest first, at most ``MATCHES_MAX``.
+        """
+        wanted = Thresholds(thresholds) if isinstance(thresholds, int) else thresholds
+        answers = await self._answer(signals, wanted, MATCHES_MAX)
+        crowded = [at for at, answer in enumerate(answers) if answer is None]
+        if crowded:
+            # Everything near was expired or withdrawn and hid what is behind it: look at all.
+            again = [signals[at] for at in crowded]
+            for at, answer in zip(crowded, await self._answer(again, wanted), strict=True):
+                answers[at] = answer
+        return [(answer or ())[:MATCHES_MAX] for answer in answers]
+
+    async def _answer(
+        self, signals: Sequence[Signal], wanted: Thresholds, matches_max: int | None = None
+    ) -> list[tuple[Match, ...] | None]:
+        """The matches in force; None where there are none among the nearest and more beyond."""
+        found = self._search(signals, wanted, matches_max)
+        marks = sorted(
+            {
+                (signal.type, near.value)
+                for signal, nears in zip(signals, found, strict=True)
+                for near in nears
+            }
+        )
+        if not marks:
+            return [() for _ in signals]
+        in_force = await self._in_force(marks)
+        answers: list[tuple[Match, ...] | None] = []
+        for signal, nears in zip(signals, found, strict=True):
+            matches = tuple(
+                Match(signal.type, near, opinions)
+                for near in nears
+                if (opinions := in_force.get((signal.type, near.value)))
+            )
+            answers.append(None if not matches and nears.is_truncated else matches)
+        return answers
+
+    async def _in_force(self, marks: Sequence[Mark]) -> dict[Mark, tuple[Opinion, ...]]:
+        now_ms = self._clock_ms()
+        opinions = [each for each in await self._opinions(marks) if each.is_in_force(now_ms)]
+        by_mark: dict[Mark, list[Opinion]] = {mark: [] for mark in marks}
+        for opinion in opinions:
+            for signal in opinion.confirm.signals if opinion.confirm else ():
+                if (mark := (signal.type, signal.identity)) in by_mark:
+                    by_mark[mark].append(opinion)
+        return {mark: tuple(on_it) for mark, on_it in by_mark.items()}
+
+    async def statement(
+        self, statement_id: StatementId
+    ) -> tuple[VerifiedStatement, Opinion | None] | None:
+        """One statement and, of a confirm, what became of it; None where it is not held."""
+        stored = await self._logs.statement(statement_id)
+        if stored is None:
+            return None
+        opinions = await self._opinions_among([stored])
+        on_it = next((each for each in opinions if each.id == statement_id), None)
+        return self._judge(stored), on_it
+
+    def _search(
+        self, signals: Sequence[Signal], wanted: Thresholds, matches_max: int | None
+    ) -> list[Matches]:
+        """One call of the index for each type, whatever their number: batches are its fast path."""
+        found: dict[int, Matches] = {}
+        for signal_type in SignalType:
+            places = [at for at, signal in enumerate(signals) if signal.type is signal_type]
+            values = [signals[at].value for at in places]
+            nears = self._index.search_many(
+                signal_type,
+                values,
+                wanted.distance_max,
+                matches_max=matches_max,
+                videos=wanted.videos,
+                tlsh_distance_max=wanted.tlsh_distance_max,
+            )
+            found.update(zip(places, nears, strict=True))
+        return [found[at] for at in range(len(signals))]
+
+    async def rebuild_if_due(self) -> None:
+        """Fold what was added lately into the index's fast part, off the event loop."""
+        while (rebuild := self._index.prepare_rebuild()) is not None:
+            self._index.adopt(await asyncio.to_thread(rebuild.run))
+
+    async def _opinions(self, marks: Sequence[Mark]) -> tuple[Opinion, ...]:
+        found = await self._signals.carriers_many(marks)
+        carriers = {each.statement.id: each for on_it in found.values() for each in on_it}
+        return await self._opinions_among(carriers.values())
+
+    async def _opinions_among(self, stored: Iterable[StoredStatement]) -> tuple[Opinion, ...]:
+        """The merged view on some statements: with what is about them, and what is about that."""
+        judged = self._judge_all(stored)
+        about = self._judge_all(await self._signals.references_to(each.id for each in judged))
+        # An endorse and a dispute can be taken back; a withdraw and an erase cannot.
+        reviews = [each.id for each in about if each.header.kind in _REVIEWS]
+        beyond = self._judge_all(await self._signals.references_to(reviews)) if reviews else []
+        rulings = rulings_of(self._membership.roster)
+        return opinions_of(facts_of([*judged, *about, *beyond]), rulings)
+
+    def _judge_all(self, stored: Iterable[StoredStatement]) -> list[VerifiedStatement]:
+        return [self._judge(each) for each in stored]
+
+    def _judge(self, stored: StoredStatement) -> VerifiedStatement:
+        return self._membership.verifier.open_statement(stored.log, stored.index, stored.statement)

@@ -1,0 +1,389 @@
+"""One running node: builds every room, joins them, starts and stops them in order.
+
+Everything is built in :meth:`Node.open`, which touches no network; :meth:`Node.start` listens and
+speaks; :meth:`Node.close` stops in the reverse order, and loses nothing that was acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from random import SystemRandom
+from typing import IO, Any, Final
+
+from federation.config import NodeConfig, split_listen
+from federation.daemon.desk import Desk
+from federation.daemon.eraser import Eraser
+from federation.daemon.keyring import Keyring, load_keyring
+from federation.daemon.matcher import Matcher
+from federation.daemon.membership import Membership, read_root_of_trust
+from federation.daemon.outside import Outside
+from federation.daemon.prover import Prover
+from federation.daemon.publisher import LanePublisher, Publisher
+from federation.daemon.replicator import Replicator
+from federation.daemon.restore import restore_receipts, restore_views
+from federation.daemon.standing import PeerStanding, peer_standings
+from federation.gossip import events
+from federation.gossip.catching_up import is_caught_up
+from federation.gossip.engine import GossipEngine, GossipSettings
+from federation.local_errors import DataDirectoryBusy, KeyFileInvalid, PeerError, RosterMissing
+from federation.matching.index import SignalIndex, warm_up
+from federation.net.identities import identity_der
+from federation.net.link import PeerLink
+from federation.net.listener import PeerListener
+from federation.net.peering import PeerIdentities
+from federation.protocol.origins import Cosigner, Lane, LogId
+from federation.protocol.roster_directory import tls_identities
+from federation.provenance.log_view import Advance, LogView
+from federation.provenance.verifier import Receipt
+from federation.store.stores import Stores, open_stores
+
+log_lines = logging.getLogger(__name__)
+
+DATABASE_FILE: Final = "federation.sqlite3"
+LOCK_FILE: Final = "lock"
+UPKEEP_SECONDS: Final = 60.0
+"""How often leaves are looked at for renewal and indexes for a rebuild."""
+
+CATCH_UP_SECONDS_MAX: Final = 60.0
+"""A peer that drips what it has shall not keep this node from serving for ever."""
+
+CATCH_UP_LOOK_SECONDS: Final = 0.02
+ERASING_LANES: Final = (Lane.CRISIS, Lane.LIVE)
+"""Where erases travel; a million imported confirms in bulk are not waited for."""
+
+
+def _unix_seconds() -> int:
+    return int(time.time())
+
+
+def _unix_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _no_step(_step: str) -> None:
+    """Nobody watches the steps of a publish but crash tests."""
+
+
+class Node:
+    """One member's node. Made by :meth:`open` only.
+
+    Attributes:
+        config: its settings.
+        membership: the roster in force.
+        publisher: what this member says.
+        matcher: what the federation says.
+        prover: bundles.
+        replicator: the gossip engine's hands.
+        stores: what it keeps; for reading.
+        listener: the peer listener.
+        outside: the public log and the witnesses.
+    """
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        keyring: Keyring,
+        stores: Stores,
+        membership: Membership,
+        views: dict[LogId, LogView],
+        lock: IO[bytes],
+        after_step: Callable[[str], None],
+    ) -> None:
+        self.config = config
+        self.membership = membership
+        self.stores = stores
+        self._views, self._lock = views, lock
+        self._links: dict[str, PeerLink] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._identities = PeerIdentities(
+            config.member,
+            keyring.identity,
+            config.path(config.data_directory) / "tls",
+            leaf_valid_hours=config.peers.leaf_hours,
+        )
+        self._take_identities()
+        self.matcher = Matcher(SignalIndex(), stores.signals, stores.logs, membership, _unix_ms)
+        settings = GossipSettings(config.peers.anti_entropy_seconds)
+        engine = GossipEngine(config.member, membership.verifier, settings)
+        self.eraser = Eraser(
+            stores,
+            membership,
+            reconsider=self.matcher.reconsider,
+            index=self.matcher.absorb_statements,
+            receipt=self._receipt_on,
+            tell=self._tell,
+        )
+        self.replicator = Replicator(
+            engine,
+            self._link_to,
+            stores=stores,
+            membership=membership,
+            mirror=keyring.mirror,
+            member=config.member,
+            index=self._absorbed,
+            eraser=self.eraser,
+            monotonic=time.monotonic,
+            unix_seconds=_unix_seconds,
+            rng=SystemRandom(),
+        )
+        self.outside = Outside(
+            config, keyring, stores, membership, _unix_ms, self.replicator.raise_alarm
+        )
+        self._lanes = self._make_lanes(keyring, after_step)
+        self.publisher = Publisher(
+            config.member, self._lanes, stores.logs, stores.signals, membership
+        )
+        self.prover = Prover(stores, membership)
+        desk = Desk(self.replicator, stores, membership)
+        self.listener = PeerListener(desk, self._identities)
+        membership.on_changed(self._roster_changed)
+
+    @classmethod
+    async def open(
+        cls, config: NodeConfig, *, after_step: Callable[[str], None] = _no_step
+    ) -> Node:
+        """Read keys, roster and store; touches no network.
+
+        Args:
+            config: the settings.
+            after_step: see :class:`LanePublisher`; for crash tests.
+
+        Raises:
+            ConfigError: a file is missing, malformed, foreign or in use; the text says which.
+            RosterMalformed, RosterUnproven: the root of trust is none.
+            StoreError: the database cannot be opened, or does not verify.
+        """
+        keyring = load_keyring(config)
+        first = read_root_of_trust(config.path(config.root_file))
+        folder = config.path(config.data_directory)
+        lock = _lock(folder)
+        try:
+            stores = await open_stores(
+                folder / DATABASE_FILE, member=config.member, federation_id=first.federation_id
+            )
+        except BaseException:
+            lock.close()
+            raise
+        try:
+            # What an older release could not read may be plain to this one.
+            await stores.signals.read_again()
+            membership = await Membership.restore(first, stores.rosters)
+            _check_keys(config.member, keyring, membership)
+            views = await restore_views(stores.logs, membership)
+            return cls(config, keyring, stores, membership, views, lock, after_step)
+        except BaseException:
+            await stores.close()
+            lock.close()
+            raise
+
+    async def start(self) -> None:
+        """Erase what must go, fill the index, catch up with the peers, and listen for them.
+
+        Raises:
+            PortInUse: the peer listener's address is taken.
+            RosterMissing: no roster at hand or at any peer holds this member.
+            StoreError: the index could not be filled.
+        """
+        await self._find_own_membership()
+        await asyncio.to_thread(warm_up)
+        gaps = await self.eraser.start()
+        await self.matcher.fill()
+        self._tasks = [asyncio.create_task(lane.run()) for lane in self._lanes.values()]
+        self._tasks.append(asyncio.create_task(self._keep_up()))
+        receipts = await restore_receipts(
+            self.stores.receipts, self.membership, self.config.member, self._views
+        )
+        await self.outside.start(self._views)
+        self.replicator.feed(events.Started(tuple(self._views.values()), receipts, gaps))
+        await self._settle_receipts(receipts)
+        self._views = {}
+        await self._catch_up()
+        await self.listener.start(*split_listen(self.config.peers.listen))
+
+    async def _settle_receipts(self, receipts: Sequence[Receipt]) -> None:
+        """Give the receipts that a crash came before."""
+        receipted = {receipt.head.log for receipt in receipts}
+        for log in self._views.keys() - receipted - self.eraser.lacking:
+            if log.member != self.config.member:
+                await self.eraser.settle(log)
+
+    async def _catch_up(self) -> None:
+        """Hear what was erased while this node was away, before it serves anybody."""
+        engine, until = self.replicator.engine, time.monotonic() + CATCH_UP_SECONDS_MAX
+        while not is_caught_up(
+            engine.peers.values(),
+            engine.logs.values(),
+            ERASING_LANES,
+            self.membership.roster.version,
+            now := time.monotonic(),
+        ):
+            if now > until:
+                log_lines.warning("serving before every reachable peer gave what it has")
+                return
+            await asyncio.sleep(CATCH_UP_LOOK_SECONDS)
+        await self.eraser.scrub()
+
+    async def close(self) -> None:
+        """Stop listening, let writes end, close the database. What was acknowledged is safe."""
+        await self.listener.close()
+        await self.outside.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.replicator.close()
+        for link in self._links.values():
+            await link.close()
+        await self.stores.close()
+        self._lock.close()
+
+    async def peer_standings(self) -> list[PeerStanding]:
+        """How every peer stands, for operators."""
+        receipts = {
+            (kept.member, kept.log): kept.size
+            for kept in await self.stores.receipts.receipts_by_member()
+            if kept.cosigner is Cosigner.MIRROR
+        }
+        engine, roster = self.replicator.engine, self.membership.roster
+        return peer_standings(engine, roster, receipts, time.monotonic())
+
+    # --- joining the rooms ----------------------------------------------------------------------
+
+    def _make_lanes(
+        self, keyring: Keyring, after_step: Callable[[str], None]
+    ) -> dict[Lane, LanePublisher]:
+        lanes = {}
+        for lane in Lane:
+            log = LogId(self.config.member, self.membership.roster.federation_id, lane)
+            lanes[lane] = LanePublisher(
+                log,
+                keyring.logs[lane],
+                self._views.get(log, LogView(log)),
+                membership=self.membership,
+                store=self.stores.logs,
+                clock_ms=_unix_ms,
+                salts=secrets.token_bytes,
+                tell=self._published,
+                after_step=after_step,
+            )
+        return lanes
+
+    def _receipt_on(self, log: LogId) -> Receipt | None:
+        return self.replicator.receipt_on(log)
+
+    def _tell(self, event: events.Event) -> None:
+        self.replicator.feed(event)
+
+    async def _published(self, step: Advance) -> None:
+        """A publish is durable: it counts here first, then the peers are told."""
+        await self.matcher.absorb(step)
+        await self.eraser.absorb(step)
+        self.replicator.feed(events.Published(step))
+        self.outside.published(step)
+
+    async def _absorbed(self, step: Advance) -> None:
+        """A step of another member's log is durable: it counts here."""
+        await self.matcher.absorb(step)
+        self.outside.accepted(step)
+
+    def _take_identities(self) -> None:
+        for member, reason in self._identities.replace(
+            tls_identities(self.membership.roster)
+        ).items():
+            log_lines.error("the roster's TLS identity of %s is unusable: %s", member, reason)
+
+    async def _roster_changed(self) -> None:
+        """A newer roster: who may connect changes at once, then whom the engine speaks to."""
+        self._take_identities()
+        roster = self.membership.roster
+        log_lines.info("roster version %d is in force", roster.version)
+        for name, link in list(self._links.items()):
+            member = roster.members.get(name)
+            if member is None or not member.is_active or link.urls != member.urls:
+                del self._links[name]
+                await link.close()
+        await self.eraser.apply_roster()
+        self.replicator.feed(events.RosterChanged(self.membership.verifier))
+
+    def _link_to(self, name: str) -> PeerLink | None:
+        member = self.membership.roster.members.get(name)
+        if member is None or not member.is_active or not member.urls:
+            return None
+        if name not in self._links:
+            self._links[name] = PeerLink(name, member.urls, self._identities)
+        return self._links[name]
+
+    async def _find_own_membership(self) -> None:
+        """A new member has only ``1.root.json``: ask its peers for the versions since.
+
+        Raises:
+            RosterMissing: nobody has a roster that holds this member.
+        """
+        name = self.config.member
+        for peer in sorted(self.membership.roster.members):
+            if name in self.membership.roster.members:
+                return
+            link = self._link_to(peer)
+            if link is None:
+                continue
+            try:
+                while root := await link.roster(self.membership.roster.version + 1):
+                    await self.membership.adopt(root)
+            except PeerError as error:
+                log_lines.warning("asked %s for the roster: %s", peer, error)
+        if name not in self.membership.roster.members:
+            raise RosterMissing(
+                f"roster version {self.membership.roster.version} holds no member {name}",
+                hint="give your join-request.json to the governors: federation roster propose add",
+            )
+
+    async def _keep_up(self) -> None:
+        while True:
+            await asyncio.sleep(UPKEEP_SECONDS)
+            self._identities.renew_if_due(datetime.now(UTC))
+            await self.matcher.rebuild_if_due()
+            await self.eraser.scrub()
+
+
+def _check_keys(member: str, keyring: Keyring, membership: Membership) -> None:
+    """The key files are those the roster holds for this member, or nobody would believe it."""
+    known = membership.roster.members.get(member)
+    if known is None:
+        return  # not yet: see Node._find_own_membership
+    ours: Sequence[tuple[str, Any, Any]] = (
+        *((f"log-{lane}", keyring.logs[lane].public, known.log(lane).public) for lane in Lane),
+        ("witness", keyring.witness.public, known.cosigner_keys(Cosigner.WITNESS)[-1]),
+        ("mirror", keyring.mirror.public, known.cosigner_keys(Cosigner.MIRROR)[-1]),
+        ("identity", identity_der(keyring.identity.certificate), known.tls_identities[-1]),
+    )
+    wrong = [name for name, in_file, in_roster in ours if in_file != in_roster]
+    if wrong:
+        raise KeyFileInvalid(
+            f"not the keys that the roster holds for {member}: {', '.join(wrong)}",
+            hint="put back this member's key files, or have governance rotate the keys",
+        )
+
+
+def _lock(folder: Path) -> IO[bytes]:
+    """Take the data directory for this process alone: two nodes on one log would fork it.
+
+    Raises:
+        DataDirectoryBusy: another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = (folder / LOCK_FILE).open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise DataDirectoryBusy(
+            f"another process has {folder} open (this is {os.getpid()})"
+        ) from None
+    return file

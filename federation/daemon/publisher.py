@@ -1,0 +1,306 @@
+"""Publishing: what this member says, from draft to durable.
+
+    draft → statement → signed head → judged like any peer's → one transaction → told
+
+Store, then tell: the index and the peers learn of a statement only after the commit that holds it,
+the tree and the checkpoint. Requests that arrive together share one checkpoint: whatever waits for
+a lane when it becomes free is one batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from federation.daemon.membership import Membership
+from federation.errors import TooLarge
+from federation.local_errors import (
+    NotYourStatement,
+    StatementNotFound,
+    StatementNotOpen,
+    TooBusy,
+)
+from federation.protocol.bodies import (
+    ERASABLE_KINDS,
+    About,
+    Confirm,
+    Kind,
+    Readable,
+    Withdraw,
+)
+from federation.protocol.checkpoints import Checkpoint
+from federation.protocol.checkpoints_signing import sign_checkpoint
+from federation.protocol.headers import Header, StatementId, decode_header
+from federation.protocol.keys_signing import SigningKey
+from federation.protocol.limits import SALT_BYTES
+from federation.protocol.merkle import leaf_hash
+from federation.protocol.origins import Lane, LogId
+from federation.protocol.signals_local import check_publishable
+from federation.protocol.statements import Statement
+from federation.protocol.statements_writing import kind_of, make_statement
+from federation.provenance.log_view import Advance, LogView
+from federation.provenance.taking_back import rulings_of
+from federation.provenance.verifier import VerifiedStatement
+from federation.store.log_store import LogStore
+from federation.store.signal_store import SignalStore
+
+BATCH_STATEMENTS_MAX: Final = 1_024
+"""Statements under one checkpoint: about 25 ms of writing, so a urgent lane waits no longer."""
+
+QUEUE_STATEMENTS_MAX: Final = 16_384
+"""Statements waiting for a lane: 16 batches; beyond it the caller is told to slow down."""
+
+_TAKING_BACK: Final = frozenset({Kind.WITHDRAW, Kind.ERASE})
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Something to be said.
+
+    Attributes:
+        body: what.
+        references: about which statements.
+    """
+
+    body: Readable
+    references: tuple[StatementId, ...] = ()
+
+
+@dataclass(slots=True)
+class _Order:
+    statements: Sequence[Statement]
+    done: asyncio.Future[tuple[VerifiedStatement, ...]]
+
+
+class LanePublisher:
+    """One own log: a queue, and the only writer that ever appends to it.
+
+    Args:
+        log: the log's name.
+        key: signs its checkpoints.
+        view: what is durable of it.
+        membership: the roster in force.
+        store: where it is appended.
+        clock_ms: Unix milliseconds.
+        salts: n random bytes.
+        tell: called with each durable step.
+        after_step: called after "made", "signed", "appended" and "told": where crash tests cut.
+    """
+
+    def __init__(
+        self,
+        log: LogId,
+        key: SigningKey,
+        view: LogView,
+        *,
+        membership: Membership,
+        store: LogStore,
+        clock_ms: Callable[[], int],
+        salts: Callable[[int], bytes],
+        tell: Callable[[Advance], Awaitable[None]],
+        after_step: Callable[[str], None],
+    ) -> None:
+        self.view = view
+        self._log, self._key = log, key
+        self._membership, self._store = membership, store
+        self._clock_ms, self._salts = clock_ms, salts
+        self._tell, self._after_step = tell, after_step
+        self._waiting: list[_Order] = []
+        self._statements_waiting = 0
+        self._wake = asyncio.Event()
+
+    async def publish(self, drafts: Sequence[Draft]) -> tuple[VerifiedStatement, ...]:
+        """Say something; returns once it is durable, signed and on its way to the peers.
+
+        Raises:
+            HeaderMalformed, BodyMalformed, TooLarge: a draft that no node would take.
+            TooBusy: too many statements wait for this lane.
+            StoreError: it could not be made durable; nothing was said.
+        """
+        if self._statements_waiting + len(drafts) > QUEUE_STATEMENTS_MAX:
+            raise TooBusy(
+                f"{self._statements_waiting} statements wait for the {self._log.lane} lane",
+                hint="send again after a moment, in batches",
+            )
+        # Made alone first: a bad draft must not take the batch it would ride in with it.
+        statements = [self._make(draft) for draft in drafts]
+        order = _Order(statements, asyncio.get_running_loop().create_future())
+        self._waiting.append(order)
+        self._statements_waiting += len(statements)
+        self._wake.set()
+        return await order.done
+
+    async def run(self) -> None:
+        """Write batch after batch until cancelled."""
+        while True:
+            await self._wake.wait()
+            batch = self._take_batch()
+            try:
+                verified = await self._commit(
+                    [each for order in batch for each in order.statements]
+                )
+            except Exception as error:  # noqa: BLE001 - each waiting caller gets the error
+                for order in batch:
+                    if not order.done.cancelled():
+                        order.done.set_exception(error)
+                continue
+            at = 0
+            for order in batch:
+                if not order.done.cancelled():
+                    order.done.set_result(verified[at : at + len(order.statements)])
+                at += len(order.statements)
+
+    def _take_batch(self) -> list[_Order]:
+        """Whole orders, in order, up to the batch limit; a larger single order goes alone."""
+        batch = [self._waiting.pop(0)]
+        count = len(batch[0].statements)
+        while self._waiting and count + len(self._waiting[0].statements) <= BATCH_STATEMENTS_MAX:
+            batch.append(self._waiting.pop(0))
+            count += len(batch[-1].statements)
+        self._statements_waiting -= count
+        if not self._waiting:
+            self._wake.clear()
+        return batch
+
+    async def _commit(self, statements: Sequence[Statement]) -> tuple[VerifiedStatement, ...]:
+        self._after_step("made")
+        step = self._sign(statements)
+        self._after_step("signed")
+        # Shielded: a caller that gives up must not leave the view behind its store.
+        await asyncio.shield(self._append(step))
+        self._after_step("appended")
+        await self._tell(step)
+        self._after_step("told")
+        return step.statements
+
+    async def _append(self, step: Advance) -> None:
+        await self._store.append(step)
+        self.view = step.view
+
+    def _make(self, draft: Draft) -> Statement:
+        header = Header(
+            federation_id=self._log.federation_id,
+            member=self._log.member,
+            kind=kind_of(draft.body),
+            references=draft.references,
+            claimed_at_ms=self._clock_ms(),
+        )
+        statement = make_statement(header, draft.body, self._salts(SALT_BYTES))
+        body_bytes_max = self._membership.roster.limits.body_bytes
+        if statement.opening is not None and len(statement.opening.body) > body_bytes_max:
+            raise TooLarge(f"the federation agreed on bodies of at most {body_bytes_max} bytes")
+        return statement
+
+    def _sign(self, statements: Sequence[Statement]) -> Advance:
+        """Sign the head that the statements lead to, and judge both as a peer's would be."""
+        held = self.view.held.extend([leaf_hash(each.id.entry) for each in statements])
+        checkpoint = Checkpoint(self._log.origin, held.size, held.root())
+        verifier = self._membership.verifier
+        head = verifier.open_head(sign_checkpoint(checkpoint, self._key))
+        return self.view.advance(head, statements, (), verifier)
+
+
+class Publisher:
+    """All of this member's lanes, and the rules of the local door.
+
+    Args:
+        member: this member.
+        lanes: the publisher of each lane.
+        store: to look up what is spoken about.
+        signals: to look up what was said about it.
+        membership: the roster in force: whom this member may speak for.
+    """
+
+    def __init__(
+        self,
+        member: str,
+        lanes: dict[Lane, LanePublisher],
+        store: LogStore,
+        signals: SignalStore,
+        membership: Membership,
+    ) -> None:
+        self._member, self._membership = member, membership
+        self._lanes = lanes
+        self._store, self._signals = store, signals
+
+    async def confirm(
+        self, lane: Lane, confirms: Sequence[Confirm]
+    ) -> tuple[VerifiedStatement, ...]:
+        """Publish confirms.
+
+        Raises:
+            SignalMalformed, SignalDegenerate, SignalLowQuality: a signal nobody should sign for.
+            BodyMalformed: a body over its limit.
+            TooBusy, StoreError: see :meth:`LanePublisher.publish`.
+        """
+        for confirm in confirms:
+            for signal in confirm.signals:
+                check_publishable(signal)
+        return await self._lanes[lane].publish([Draft(confirm) for confirm in confirms])
+
+    async def withdraw(self, target: StatementId, reason: str) -> StatementId:
+        """Take back a statement of this member; see :meth:`say_about`.
+
+        Raises:
+            StatementNotFound, NotYourStatement, BodyMalformed, TooBusy, StoreError: see there.
+        """
+        return await self.say_about(target, Withdraw(reason))
+
+    async def say_about(self, target: StatementId, body: About) -> StatementId:
+        """Withdraw, endorse, dispute or erase a statement; saying it twice is saying it once.
+
+        It travels in the crisis lane when its target did, else in the live lane: never behind bulk.
+
+        Returns:
+            The statement that says so: the one that stands already, where there is one.
+
+        Raises:
+            StatementNotFound: this node holds no such statement.
+            NotYourStatement: another member made it, and only its own may do this to it; or this
+                member made it, and this takes another's eyes.
+            StatementNotOpen: it is of a kind that this cannot be said about.
+            BodyMalformed: the reason is no code.
+            TooBusy, StoreError: see :meth:`LanePublisher.publish`.
+        """
+        stored = await self._store.statement(target)
+        if stored is None:
+            raise StatementNotFound(f"this node holds no statement {target}")
+        kind = kind_of(body)
+        self._check_target(decode_header(stored.statement.header_bytes), kind, target)
+        for said in await self._signals.references_to([target]):
+            header = decode_header(said.statement.header_bytes)
+            if header.member != self._member or header.kind != kind:
+                continue
+            if kind in _TAKING_BACK or not await self._is_taken_back(said.statement.id):
+                return said.statement.id
+        lane = Lane.CRISIS if stored.log.lane is Lane.CRISIS else Lane.LIVE
+        (statement,) = await self._lanes[lane].publish([Draft(body, (target,))])
+        return statement.id
+
+    def _check_target(self, header: Header, kind: Kind, target: StatementId) -> None:
+        """What may be said about a statement of that header."""
+        if header.kind not in ERASABLE_KINDS or (
+            kind not in _TAKING_BACK and header.kind in {Kind.ENDORSE, Kind.DISPUTE}
+        ):
+            raise StatementNotOpen(f"{target} is of the kind {header.kind}: no {kind} is about it")
+        is_own = rulings_of(self._membership.roster).may_take_back(self._member, header.member)
+        if kind in _TAKING_BACK and not is_own:
+            raise NotYourStatement(
+                f"{target} was made by {header.member}",
+                hint=f"only its own member can {kind} it; you can dispute it",
+            )
+        if kind not in _TAKING_BACK and header.member == self._member:
+            raise NotYourStatement(
+                f"{target} is this member's own",
+                hint="a second opinion is another member's; you can withdraw it",
+            )
+
+    async def _is_taken_back(self, statement_id: StatementId) -> bool:
+        """Whether this member withdrew or erased an earlier endorse or dispute of its own."""
+        about = await self._signals.references_to([statement_id])
+        headers = [decode_header(each.statement.header_bytes) for each in about]
+        return any(
+            header.member == self._member and header.kind in _TAKING_BACK for header in headers
+        )

@@ -1,0 +1,326 @@
+"""The engine's hands: carries its commands out on real links, disk and clock.
+
+Nothing is decided here. Each command becomes one task, and what comes of it goes back in as an
+event; how many run at once is bounded by the engine (one announcement per peer and lane, one range
+and one write per log). Writes end in this order: commit, index, then tell the engine, so that
+whoever hears of a statement from this node can already match it here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from random import Random
+from typing import Any, Final
+
+from federation.daemon.eraser import Eraser
+from federation.daemon.membership import Membership
+from federation.errors import FederationError
+from federation.gossip import events
+from federation.gossip.engine import GossipEngine
+from federation.local_errors import PeerError, PeerRefused, StoreError, TooBusy
+from federation.net.link import PeerLink
+from federation.protocol.checkpoints_signing import cosign
+from federation.protocol.keys_signing import SigningKey
+from federation.protocol.messages import (
+    Announcement,
+    AnnouncementAnswer,
+    Comparison,
+    ComparisonAnswer,
+    decode_announcement_answer,
+    decode_comparison_answer,
+    decode_range,
+    encode_announcement,
+    encode_comparison,
+)
+from federation.protocol.notes import format_signature_line
+from federation.protocol.origins import Cosigner, LogId
+from federation.provenance.log_view import Advance
+from federation.provenance.verifier import Head, Receipt
+from federation.store.evidence_store import StoredEvidence
+from federation.store.stores import Stores
+
+log_lines = logging.getLogger(__name__)
+
+ASKS_MAX: Final = 512
+"""Peer requests waiting for the engine; the listener's connection limit, and a second lock."""
+
+ALARMS_KEPT_MAX: Final = 100
+"""Newest alarms shown to operators; all of them are in the log."""
+
+
+class Replicator:
+    """Drives one engine.
+
+    Args:
+        engine: decides.
+        links: how each peer is reached; looked up at the moment of need.
+        stores: where other members' logs, receipts and evidence are kept.
+        membership: the roster in force.
+        mirror: this node's mirror key: it signs receipts.
+        member: this node's name.
+        index: counts a durable step for matching.
+        eraser: takes out of each step what must go.
+        monotonic: the engine's clock, seconds.
+        unix_seconds: the clock that receipts are stamped with.
+        rng: the engine's chance.
+    """
+
+    def __init__(
+        self,
+        engine: GossipEngine,
+        links: Callable[[str], PeerLink | None],
+        *,
+        stores: Stores,
+        membership: Membership,
+        mirror: SigningKey,
+        member: str,
+        index: Callable[[Advance], Awaitable[None]],
+        eraser: Eraser,
+        monotonic: Callable[[], float],
+        unix_seconds: Callable[[], int],
+        rng: Random,
+    ) -> None:
+        self.engine = engine
+        self.alarms: list[events.RaiseAlarm] = []
+        self._links, self._stores = links, stores
+        self._membership, self._mirror, self._member = membership, mirror, member
+        self._index, self._eraser = index, eraser
+        self._monotonic, self._unix_seconds, self._rng = monotonic, unix_seconds, rng
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._asks: dict[int, asyncio.Future[Any]] = {}
+        self._ask_next = 0
+        self._wake: asyncio.TimerHandle | None = None
+        self._carry: Mapping[type, Callable[[Any], Coroutine[Any, Any, None]]] = {
+            events.Announce: self._announce,
+            events.Compare: self._compare,
+            events.FetchRange: self._fetch_range,
+            events.FetchRoster: self._fetch_roster,
+            events.FetchOpenings: self._fetch_openings,
+            events.Reopen: self._reopen,
+            events.Persist: self._persist,
+            events.KeepReceipt: self._keep_receipt,
+            events.KeepEvidence: self._keep_evidence,
+        }
+
+    # --- in -------------------------------------------------------------------------------------
+
+    def feed(self, event: events.Event) -> None:
+        """Give the engine an event and start carrying out what it orders."""
+        now = self._monotonic()
+        for command in self.engine.handle(event, now, self._rng):
+            self._begin(command, now)
+
+    async def announced(self, peer: str, message: Announcement) -> AnnouncementAnswer:
+        """A peer's announcement, until the engine answers it.
+
+        Raises:
+            TooBusy: too many requests wait.
+        """
+        ask, future = self._new_ask()
+        self.feed(events.AnnouncementReceived(peer, ask, message))
+        answer: AnnouncementAnswer = await self._await_answer(ask, future)
+        return answer
+
+    async def compared(self, peer: str, message: Comparison) -> ComparisonAnswer:
+        """A peer's comparison, until the engine answers it.
+
+        Raises:
+            TooBusy: too many requests wait.
+        """
+        ask, future = self._new_ask()
+        self.feed(events.ComparisonReceived(peer, ask, message))
+        answer: ComparisonAnswer = await self._await_answer(ask, future)
+        return answer
+
+    def raise_alarm(self, code: str, text: str) -> None:
+        """Show operators something that a room beside the engine found."""
+        self._begin(events.RaiseAlarm(code, text), 0.0)
+
+    def held_size(self, log: LogId) -> int:
+        """Statements durably held of a log."""
+        sync = self.engine.logs.get(log)
+        return sync.view.size if sync else 0
+
+    def newest_note(self, log: LogId) -> bytes | None:
+        """The newest checkpoint of a log under which everything is held."""
+        sync = self.engine.logs.get(log)
+        view = sync.view if sync else None
+        return view.head.note if view and view.head and view.is_complete else None
+
+    async def close(self) -> None:
+        """Stop asking and telling; writes under way end first."""
+        if self._wake is not None:
+            self._wake.cancel()
+        for task in self._tasks:
+            if task.get_name() != _WRITE:
+                task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for future in self._asks.values():
+            future.cancel()
+
+    def _new_ask(self) -> tuple[int, asyncio.Future[Any]]:
+        if len(self._asks) >= ASKS_MAX:
+            raise TooBusy("too many peers' requests wait for an answer")
+        self._ask_next += 1
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._asks[self._ask_next] = future
+        return self._ask_next, future
+
+    async def _await_answer(self, ask: int, future: asyncio.Future[Any]) -> Any:
+        try:
+            return await future
+        finally:
+            self._asks.pop(ask, None)
+
+    # --- out ------------------------------------------------------------------------------------
+
+    def _begin(self, command: events.Command, now: float) -> None:
+        match command:
+            case events.WakeAt(at):
+                if self._wake is not None:
+                    self._wake.cancel()
+                loop = asyncio.get_running_loop()
+                self._wake = loop.call_later(max(0.0, at - now), self.feed, events.Woke())
+            case events.AnswerAnnouncement(ask, message) | events.AnswerComparison(ask, message):
+                future = self._asks.get(ask)
+                if future is not None and not future.done():
+                    future.set_result(message)
+            case events.RaiseAlarm(code, text):
+                log_lines.error("alarm %s: %s", code, text)
+                self.alarms = [*self.alarms, command][-ALARMS_KEPT_MAX:]
+            case _:
+                writes = isinstance(command, events.Persist | events.Reopen)
+                task = asyncio.create_task(
+                    self._carry[type(command)](command), name=_WRITE if writes else None
+                )
+                self._tasks.add(task)
+                task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A command that ended in anything but a coded error is a bug: say so where it is seen."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log_lines.error("a command failed", exc_info=error)
+            self._begin(events.RaiseAlarm("internal-error", type(error).__name__), 0.0)
+
+    async def _announce(self, command: events.Announce) -> None:
+        try:
+            raw = await self._link(command.peer).announce(encode_announcement(command.message))
+            answer = decode_announcement_answer(raw)
+        except FederationError as error:
+            reason, wait = _failure(error)
+            self.feed(events.AnnouncementFailed(command.peer, command.lane, reason, wait))
+            return
+        self.feed(events.AnnouncementAnswered(command.peer, command.lane, answer))
+
+    async def _compare(self, command: events.Compare) -> None:
+        try:
+            raw = await self._link(command.peer).digest(encode_comparison(command.message))
+            answer = decode_comparison_answer(raw)
+        except FederationError as error:
+            self.feed(events.ComparisonFailed(command.peer, *_failure(error)))
+            return
+        self.feed(events.ComparisonAnswered(command.peer, answer))
+
+    async def _fetch_range(self, command: events.FetchRange) -> None:
+        try:
+            raw = await self._link(command.peer).statements(
+                command.log.sha256, command.start, command.end, command.head_size
+            )
+            message = decode_range(raw)
+        except FederationError as error:
+            self.feed(events.RangeFailed(command.peer, command.log, *_failure(error)))
+            return
+        self.feed(events.RangeReceived(command.peer, command.log, message))
+
+    async def _fetch_roster(self, command: events.FetchRoster) -> None:
+        try:
+            root = await self._link(command.peer).roster(command.version)
+            if root is not None:
+                await self._membership.adopt(root)
+        except FederationError as error:
+            log_lines.warning("roster version %d from %s: %s", command.version, command.peer, error)
+        self.feed(events.RosterFetchEnded(command.peer))
+
+    async def _persist(self, command: events.Persist) -> None:
+        step = command.step
+        try:
+            step, erased = await self._eraser.prepare(step)
+            is_whole = step.view.is_complete and step.view.log not in self._eraser.lacking
+            receipt = self._receipt(step.view.head) if is_whole else None
+            await self._stores.logs.append(step, [receipt] if receipt else [], erased=erased)
+            await self._index(step)
+            await self._eraser.absorb(step)
+        except StoreError as error:
+            log_lines.error("cannot keep %s: %s", step.view.log, error)
+            self.feed(events.PersistFailed(step.view.log, error.message))
+            return
+        self.feed(events.Persisted(step, receipt))
+        if receipt is None and (step.view.is_complete or step.view.log in self._eraser.lacking):
+            try:
+                await self._eraser.settle(step.view.log)
+            except StoreError as error:
+                log_lines.error("cannot say what is missing of %s: %s", step.view.log, error)
+
+    async def _fetch_openings(self, command: events.FetchOpenings) -> None:
+        try:
+            raw = await self._link(command.peer).statements(
+                command.log.sha256, command.start, command.end, command.end
+            )
+            message = decode_range(raw)
+        except FederationError as error:
+            self.feed(events.OpeningsFailed(command.peer, command.log, *_failure(error)))
+            return
+        self.feed(events.OpeningsReceived(command.peer, command.log, message))
+
+    async def _reopen(self, command: events.Reopen) -> None:
+        await self._eraser.reopen(command.log, command.statements)
+
+    def receipt_on(self, log: LogId) -> Receipt | None:
+        """This node's receipt on the newest head of another member's log, where all is held."""
+        sync = self.engine.logs.get(log)
+        if sync is None or log.member == self._member or not sync.view.is_complete:
+            return None
+        return self._receipt(sync.view.head)
+
+    def _receipt(self, head: Head | None) -> Receipt | None:
+        """This node's mirror cosignature; it leaves the process only after the commit."""
+        if head is None:
+            return None
+        verifier = self._membership.verifier
+        name = verifier.roster.cosigner_vkey(self._member, Cosigner.MIRROR).name
+        line = cosign(head.checkpoint.text, name, self._mirror, self._unix_seconds())
+        text = format_signature_line(line).removesuffix("\n")
+        return verifier.open_receipt(head, self._member, Cosigner.MIRROR, text)
+
+    async def _keep_receipt(self, command: events.KeepReceipt) -> None:
+        try:
+            await self._stores.receipts.keep_receipts([command.receipt])
+        except StoreError as error:
+            log_lines.error("cannot keep a receipt: %s", error)
+
+    async def _keep_evidence(self, command: events.KeepEvidence) -> None:
+        try:
+            await self._stores.evidence.keep(
+                StoredEvidence(
+                    command.log, command.first, command.second, (), self._unix_seconds() * 1000
+                )
+            )
+        except StoreError as error:
+            log_lines.error("cannot keep evidence: %s", error)
+
+    def _link(self, peer: str) -> PeerLink:
+        link = self._links(peer)
+        if link is None:
+            raise PeerError(f"{peer} is no longer a peer")
+        return link
+
+
+_WRITE: Final = "write"
+
+
+def _failure(error: FederationError) -> tuple[str, float | None]:
+    """The words for the operator, and how long the peer asked to be left alone."""
+    return error.message, error.retry_after_seconds if isinstance(error, PeerRefused) else None

@@ -1,0 +1,149 @@
+"""How the node stands: what its operators are shown of logs, peers and alarms.
+
+Numbers and words only, taken from what the engine and the store know; no signal and no content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from federation.gossip.engine import GossipEngine
+from federation.gossip.peers import PeerView
+from federation.protocol.origins import LogId
+from federation.protocol.roster import Roster
+
+
+@dataclass(frozen=True, slots=True)
+class LogStanding:
+    """One log, as held here.
+
+    Attributes:
+        log: which.
+        held: statements held durably.
+        known: statements under the largest head heard of.
+    """
+
+    log: LogId
+    held: int
+    known: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLogStanding:
+    """One log, between this node and one peer.
+
+    Attributes:
+        log: which.
+        here: statements held here.
+        there: statements the peer last said to hold.
+        receipt_size: the largest head of it for which this node keeps the peer's receipt; 0: none.
+    """
+
+    log: LogId
+    here: int
+    there: int
+    receipt_size: int
+
+    @property
+    def behind_here(self) -> int:
+        """How many statements this node lacks that the peer has."""
+        return max(0, self.there - self.here)
+
+    @property
+    def behind_there(self) -> int:
+        """How many statements the peer lacks that this node has."""
+        return max(0, self.here - self.there)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStanding:
+    """One peer.
+
+    Attributes:
+        member: its name.
+        urls: where it is reached.
+        link: "up", "waiting" (being left alone after a failure) or "never reached".
+        last_contact_seconds: since it last said anything; None: never.
+        failures: requests in a row that came to nothing.
+        faults: malformed or unproven things it sent.
+        last_error: in words; None after a success.
+        logs: every log either side holds something of.
+    """
+
+    member: str
+    urls: tuple[str, ...]
+    link: str
+    last_contact_seconds: float | None
+    failures: int
+    faults: int
+    last_error: str | None
+    logs: tuple[PeerLogStanding, ...]
+
+
+def log_standings(engine: GossipEngine) -> list[LogStanding]:
+    """Every log held or heard of, in the order of origins."""
+    standings = []
+    for log, sync in sorted(engine.logs.items(), key=lambda pair: pair[0].origin):
+        known = max((head.size for head in sync.offers.values()), default=0)
+        standings.append(LogStanding(log, sync.view.size, max(known, sync.view.size)))
+    return standings
+
+
+def peer_standings(
+    engine: GossipEngine,
+    roster: Roster,
+    receipts: Mapping[tuple[str, LogId], int],
+    now: float,
+) -> list[PeerStanding]:
+    """Every peer, in the order of names.
+
+    Args:
+        engine: what it knows.
+        roster: for addresses.
+        receipts: (member, log) -> newest size cosigned.
+        now: the engine's clock, seconds.
+    """
+    held = {log: sync.view.size for log, sync in engine.logs.items()}
+    standings = []
+    for name, peer in sorted(engine.peers.items()):
+        logs = sorted({*held, *peer.holds}, key=lambda log: log.origin)
+        standings.append(
+            PeerStanding(
+                member=name,
+                urls=roster.member(name).urls,
+                link=_link(peer, now),
+                last_contact_seconds=_age(peer, now),
+                failures=peer.failures,
+                faults=peer.faults,
+                last_error=peer.last_error,
+                logs=_peer_logs(name, peer, logs, held, receipts),
+            )
+        )
+    return standings
+
+
+def _peer_logs(
+    name: str,
+    peer: PeerView,
+    logs: Sequence[LogId],
+    held: Mapping[LogId, int],
+    receipts: Mapping[tuple[str, LogId], int],
+) -> tuple[PeerLogStanding, ...]:
+    standings = [
+        PeerLogStanding(log, held.get(log, 0), peer.holds.get(log, 0), receipts.get((name, log), 0))
+        for log in logs
+    ]
+    return tuple(each for each in standings if each.here or each.there)
+
+
+def _link(peer: PeerView, now: float) -> str:
+    if peer.failures and not peer.is_open(now):
+        return "waiting"
+    if peer.failures:
+        return "failing"
+    return "up" if peer.last_heard_at is not None else "never reached"
+
+
+def _age(peer: PeerView, now: float) -> float | None:
+    return None if peer.last_heard_at is None else max(0.0, now - peer.last_heard_at)

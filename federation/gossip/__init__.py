@@ -1,0 +1,1 @@
+"""How statements spread: pure state machines, `handle(event, now, rng) -> [command]`."""

@@ -1,0 +1,185 @@
+"""Telling others what is new here, as soon as it is durable here.
+
+A head is all there is to tell: it stands for every statement under it. For each peer and log there
+is one moment when it is due and nothing else: no queue, no list of messages; a newer head takes the
+older one's place. One's own statements go to every peer at once; what was learned is passed on to
+``RELAY_PEERS`` of them after a short wait, in which most turn out to have it already. Small newest
+statements ride inline, so that they need no second round trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
+
+from federation.gossip.dice import Dice
+from federation.gossip.events import Announce, Command
+from federation.gossip.peers import PeerView
+from federation.protocol.headers import StatementId
+from federation.protocol.limits_messages import (
+    ANNOUNCE_BYTES_MAX,
+    INLINE_STATEMENT_BYTES_MAX,
+    INLINE_STATEMENTS_MAX,
+)
+from federation.protocol.messages import AnnouncedHead, Announcement
+from federation.protocol.origins import Lane, LogId
+from federation.protocol.statements import Statement, erased_statement
+from federation.provenance.log_view import LogView
+from federation.provenance.verifier import Receipt
+
+RELAY_PEERS: Final = 8
+"""Peers that what was learned is passed on to: the eight neighbours of the protocol's section 8."""
+
+RELAY_WAIT_SECONDS: Final = {Lane.CRISIS: 0.0, Lane.LIVE: 0.03, Lane.BULK: 0.05}
+"""Before passing on: the issuer's own announcement usually arrives within it."""
+
+INLINE_BYTES_MAX: Final = 48 * 1024
+"""Of an announcement's 64 KiB; the rest is heads and receipts."""
+
+RECENT_LOGS_MAX: Final = 256
+"""Logs whose newest statements are kept for inlining: at most 12 MiB of them."""
+
+ERASED_KEPT_MAX: Final = 4_096
+"""Newest erased ids remembered: far more than are erased while one step is being told."""
+
+HEAD_BYTES_ROUGHLY: Final = 1024
+"""A note and a receipt with the longest names; for packing announcements below their limit."""
+
+
+class Dissemination:
+    """What each peer is still to be told, and the newest small statements to tell it with."""
+
+    def __init__(self) -> None:
+        self._recent: dict[LogId, tuple[Statement, ...]] = {}
+        self._erased: dict[StatementId, None] = {}
+
+    def remember(self, log: LogId, statements: Iterable[Statement]) -> None:
+        """Keep the newest statements of a log for inlining, as many as an announcement takes.
+
+        Args:
+            log: which log.
+            statements: those that a step added; of every step, or what is kept would have a gap.
+        """
+        kept: list[Statement] = []
+        room = INLINE_BYTES_MAX
+        for statement in reversed((*self._recent.pop(log, ()), *map(self._kept, statements))):
+            size = statement.bytes_on_wire
+            if size > INLINE_STATEMENT_BYTES_MAX or size > room:
+                break
+            if len(kept) == INLINE_STATEMENTS_MAX:
+                break
+            kept.append(statement)
+            room -= size
+        self._recent[log] = tuple(reversed(kept))
+        while len(self._recent) > RECENT_LOGS_MAX:
+            del self._recent[next(iter(self._recent))]  # the log that has been quiet the longest
+
+    def forget(self, ids: Iterable[StatementId]) -> None:
+        """Keep nothing but header and C of statements that were erased, or that follow now."""
+        # A step with one of them may have become durable before the erase and be told after it.
+        self._erased |= dict.fromkeys(ids)
+        while len(self._erased) > ERASED_KEPT_MAX:
+            del self._erased[next(iter(self._erased))]
+        for log, statements in self._recent.items():
+            if any(each.id in self._erased for each in statements):
+                self._recent[log] = tuple(map(self._kept, statements))
+
+    def _kept(self, statement: Statement) -> Statement:
+        if statement.id not in self._erased:
+            return statement
+        return erased_statement(statement.header_bytes, statement.commitment)
+
+    def owe(self, view: LogView, issuer: PeerView, now: float) -> None:
+        """A log's own member has yet to be shown this node's receipt on its head."""
+        issuer.owed[view.log] = view.size
+        self._make_due(view.log, issuer, now + RELAY_WAIT_SECONDS[view.log.lane])
+
+    def spread_own(self, log: LogId, peers: Iterable[PeerView], now: float) -> None:
+        """One's own log grew: every peer is due at once."""
+        for peer in peers:
+            peer.due[log] = now
+
+    def pass_on(
+        self,
+        view: LogView,
+        peers: Iterable[PeerView],
+        now: float,
+        rng: Dice,
+    ) -> None:
+        """A learned log grew: some peers that are not known to have it are due soon.
+
+        Args:
+            view: the log as it now stands here.
+            peers: everybody.
+            now: the engine's clock.
+            rng: for choosing among many.
+        """
+        lacking = [peer for peer in peers if peer.holds.get(view.log, 0) < view.size]
+        chosen = lacking if len(lacking) <= RELAY_PEERS else rng.sample(lacking, RELAY_PEERS)
+        for peer in chosen:
+            self._make_due(view.log, peer, now + RELAY_WAIT_SECONDS[view.log.lane])
+
+    @staticmethod
+    def _make_due(log: LogId, peer: PeerView, at: float) -> None:
+        peer.due[log] = min(peer.due.get(log, at), at)
+
+    def pump(
+        self,
+        peers: Collection[PeerView],
+        views: Mapping[LogId, LogView],
+        receipts: Mapping[LogId, Receipt],
+        roster_version: int,
+        now: float,
+    ) -> list[Command]:
+        """Announce to every peer what is due and not yet known to be there."""
+        commands: list[Command] = []
+        for peer in peers:
+            if not peer.due or not peer.is_open(now):
+                continue
+            for lane in Lane:
+                if lane in peer.in_flight:
+                    continue
+                heads = self._due_heads(peer, lane, views, receipts, now)
+                if heads:
+                    message = Announcement(tuple(heads), roster_version)
+                    commands.append(Announce(peer.member, lane, message))
+        return commands
+
+    def _due_heads(
+        self,
+        peer: PeerView,
+        lane: Lane,
+        views: Mapping[LogId, LogView],
+        receipts: Mapping[LogId, Receipt],
+        now: float,
+    ) -> list[AnnouncedHead]:
+        heads: list[AnnouncedHead] = []
+        announced: dict[LogId, int] = {}
+        room = ANNOUNCE_BYTES_MAX - HEAD_BYTES_ROUGHLY
+        for log in [log for log, at in peer.due.items() if at <= now and log.lane is lane]:
+            view = views.get(log)
+            lacking = 0 if view is None else view.size - peer.holds.get(log, 0)
+            if view is None or view.head is None or not view.is_complete:
+                del peer.due[log]
+                continue
+            if lacking <= 0 and log not in peer.owed:
+                del peer.due[log]
+                continue
+            inline = self._inline(log, lacking)
+            size = HEAD_BYTES_ROUGHLY + sum(statement.bytes_on_wire for statement in inline)
+            if size > room:
+                break  # the rest rides in the next one
+            room -= size
+            receipt = receipts.get(log)
+            line = receipt.line if receipt and receipt.head == view.head else None
+            heads.append(AnnouncedHead(view.head.note, inline, line))
+            announced[log] = view.size
+            del peer.due[log]
+        if heads:
+            peer.in_flight[lane] = announced
+        return heads
+
+    def _inline(self, log: LogId, lacking: int) -> tuple[Statement, ...]:
+        recent = self._recent.get(log, ())
+        # A peer further behind pulls a range anyway; a partial inline would be of no use to it.
+        return recent[-lacking:] if 0 < lacking <= len(recent) else ()

@@ -1,0 +1,346 @@
+"""What the engine is told (past tense) and what it orders (imperative).
+
+The shell turns sockets, disks and clocks into events and carries the commands out; a simulator does
+the same with virtual ones. Values only: nothing here acts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from federation.protocol.headers import StatementId
+from federation.protocol.messages import (
+    Announcement,
+    AnnouncementAnswer,
+    Comparison,
+    ComparisonAnswer,
+    StatementRange,
+)
+from federation.protocol.origins import Lane, LogId
+from federation.protocol.statements import Statement
+from federation.provenance.log_view import Advance, LogView
+from federation.provenance.verifier import Receipt, Verifier
+
+# --- events ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The store was read: every log held, and one's own mirror receipts on their heads."""
+
+    views: tuple[LogView, ...]
+    receipts: tuple[Receipt, ...] = ()
+    gaps: tuple[GapsKnown, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GapsKnown:
+    """What is missing of a log now: it grew, shrank, or an attempt to fill it has ended.
+
+    Attributes:
+        log: which.
+        missing: index -> which statement; the first ones, where there are many.
+        receipt: this node's, on the newest head, where nothing is missing any more.
+    """
+
+    log: LogId
+    missing: Mapping[int, StatementId]
+    receipt: Receipt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """Salt and body of these statements are gone here."""
+
+    ids: frozenset[StatementId]
+
+
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """The time that the last ``WakeAt`` named has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class RosterChanged:
+    """A newer roster is in force; its verifier judges from now on."""
+
+    verifier: Verifier
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A step of one of this node's own logs is durable."""
+
+    step: Advance
+
+
+@dataclass(frozen=True, slots=True)
+class Persisted:
+    """A step of another member's log is durable; the receipt is this node's, if it made one."""
+
+    step: Advance
+    receipt: Receipt | None
+
+
+@dataclass(frozen=True, slots=True)
+class PersistFailed:
+    """A step could not be made durable; nothing of it was kept."""
+
+    log: LogId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncementReceived:
+    """A peer announced; ``ask`` names the request that waits for an answer."""
+
+    peer: str
+    ask: int
+    message: Announcement
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncementAnswered:
+    """A peer answered the announcement in flight on that lane."""
+
+    peer: str
+    lane: Lane
+    message: AnnouncementAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncementFailed:
+    """The announcement in flight on that lane came to nothing."""
+
+    peer: str
+    lane: Lane
+    reason: str
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonReceived:
+    """A peer asks to compare head vectors; ``ask`` names the waiting request."""
+
+    peer: str
+    ask: int
+    message: Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonAnswered:
+    """A peer answered a comparison."""
+
+    peer: str
+    message: ComparisonAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonFailed:
+    """A comparison came to nothing."""
+
+    peer: str
+    reason: str
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RangeReceived:
+    """A peer served statements of a log."""
+
+    peer: str
+    log: LogId
+    message: StatementRange
+
+
+@dataclass(frozen=True, slots=True)
+class RangeFailed:
+    """A peer did not serve the range asked for."""
+
+    peer: str
+    log: LogId
+    reason: str
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningsReceived:
+    """A peer served statements whose bodies are missing here."""
+
+    peer: str
+    log: LogId
+    message: StatementRange
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningsFailed:
+    """A peer did not serve them."""
+
+    peer: str
+    log: LogId
+    reason: str
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RosterFetchEnded:
+    """A fetch of the next roster version is over, whatever came of it."""
+
+    peer: str
+
+
+Event: TypeAlias = (
+    Started
+    | Woke
+    | RosterChanged
+    | Published
+    | Persisted
+    | PersistFailed
+    | AnnouncementReceived
+    | AnnouncementAnswered
+    | AnnouncementFailed
+    | ComparisonReceived
+    | ComparisonAnswered
+    | ComparisonFailed
+    | RangeReceived
+    | RangeFailed
+    | OpeningsReceived
+    | OpeningsFailed
+    | GapsKnown
+    | Erased
+    | RosterFetchEnded
+)
+
+# --- commands -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Send an announcement; at most one is in flight per peer and lane."""
+
+    peer: str
+    lane: Lane
+    message: Announcement
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerAnnouncement:
+    """Answer the waiting request."""
+
+    ask: int
+    message: AnnouncementAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Send a comparison."""
+
+    peer: str
+    message: Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerComparison:
+    """Answer the waiting request."""
+
+    ask: int
+    message: ComparisonAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class FetchRange:
+    """Ask a peer for statements ``[start, end)`` of a log, proven to its head of ``head_size``."""
+
+    peer: str
+    log: LogId
+    start: int
+    end: int
+    head_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class FetchOpenings:
+    """Ask a peer for statements ``[start, end)`` of a log, whose bodies are missing here."""
+
+    peer: str
+    log: LogId
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reopen:
+    """Put back salts and bodies that were missing, and say what is missing still.
+
+    Attributes:
+        log: which log.
+        statements: index -> the statement, opened; of the id that stands there.
+    """
+
+    log: LogId
+    statements: Mapping[int, Statement]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchRoster:
+    """Ask a peer for a roster version."""
+
+    peer: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Make a step durable, cosign its head if it is complete, and say so."""
+
+    step: Advance
+
+
+@dataclass(frozen=True, slots=True)
+class KeepReceipt:
+    """Keep a proven receipt of another member."""
+
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class KeepEvidence:
+    """Keep two notes of one log that cannot both be true."""
+
+    log: LogId
+    first: bytes
+    second: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseAlarm:
+    """Tell the operator: something that a person must look at."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Send ``Woke`` at this time (the engine's clock, seconds); replaces any earlier order."""
+
+    at: float
+
+
+Command: TypeAlias = (
+    Announce
+    | AnswerAnnouncement
+    | Compare
+    | AnswerComparison
+    | FetchRange
+    | FetchOpenings
+    | Reopen
+    | FetchRoster
+    | Persist
+    | KeepReceipt
+    | KeepEvidence
+    | RaiseAlarm
+    | WakeAt
+)

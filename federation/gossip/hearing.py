@@ -1,0 +1,156 @@
+"""Hearing: what peers say about heads and receipts, judged.
+
+Whoever sends something malformed or unproven harms his own name here and nobody else's: the other
+heads of the same message are heard, and a head that is proven counts whoever passed it on. Two
+notes of one log that cannot both be true convict the key that signed them, never the messenger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from federation.errors import FederationError, ProtocolError, VerificationError
+from federation.gossip.events import Command, KeepEvidence, KeepReceipt, RaiseAlarm
+from federation.gossip.peers import PeerView
+from federation.gossip.reconciliation import Reconciliation
+from federation.local_errors import Fork
+from federation.protocol.messages import AnnouncedHead, HeldLog
+from federation.protocol.origins import Cosigner, LogId
+from federation.provenance.verifier import Head
+
+HEADS_OPENED_MAX: Final = 4_096
+"""Proven heads remembered, at about 1 kB: the newest of 1,000 members' three lanes, and some. Each
+is told by every peer, and one signature check is enough."""
+
+
+class Hearing:
+    """The judge's bench of one engine.
+
+    Args:
+        member: this node's own name.
+        reconciliation: what is held, and who offers more.
+        peers: the peers as they are now.
+    """
+
+    def __init__(
+        self,
+        member: str,
+        reconciliation: Reconciliation,
+        peers: Callable[[], Mapping[str, PeerView]],
+    ) -> None:
+        self._member = member
+        self._reconciliation = reconciliation
+        self._peers = peers
+        self._opened: dict[bytes, Head] = {}
+        self._forked: set[LogId] = set()
+        self._alarmed: set[LogId] = set()
+
+    def head(self, peer_name: str, announced: AnnouncedHead) -> tuple[list[Command], LogId | None]:
+        """Judge one announced head, what rides with it, and the sender's receipt on it.
+
+        Returns:
+            What follows from it, and its log; None where the head itself is not proven.
+        """
+        try:
+            head = self._open(announced.note)
+        except (ProtocolError, VerificationError) as error:
+            self.blame(peer_name, error)
+            return [], None
+        peer = self._peers().get(peer_name)
+        if peer is not None:
+            peer.holds[head.log] = head.size
+        if head.log.member == self._member:
+            commands = self._own(head)
+        elif head.log in self._forked:
+            commands = []
+        else:
+            commands = self._other(peer_name, head, announced)
+        commands += self.receipt(peer_name, head, announced.receipt)
+        return commands, head.log
+
+    def note_roster(self) -> None:
+        """Another roster judges from now on: what was proven under the old one is proven again."""
+        self._opened.clear()
+
+    def _open(self, note: bytes) -> Head:
+        head = self._opened.get(note)
+        if head is None:
+            head = self._reconciliation.verifier.open_head(note)
+            if note == head.note:  # without anything under it that would make it long
+                self._opened[note] = head
+            if len(self._opened) > HEADS_OPENED_MAX:
+                del self._opened[next(iter(self._opened))]
+        return head
+
+    def _other(self, peer_name: str, head: Head, announced: AnnouncedHead) -> list[Command]:
+        try:
+            persist = self._reconciliation.hear(peer_name, head, announced.inline)
+        except Fork as fork:
+            return self.fork(head.log, fork)
+        except (ProtocolError, VerificationError) as error:
+            self.blame(peer_name, error)
+            return []
+        return [persist] if persist is not None else []
+
+    def _own(self, head: Head) -> list[Command]:
+        """A head of one's own: an unknown one is a restored backup, a second copy or a thief."""
+        view = self._reconciliation.sync_of(head.log).view
+        commands: list[Command] = []
+        if head.size == view.size and view.head is not None and head != view.head:
+            fork = Fork(f"two roots of {head.log}", first=view.head.note, second=head.note)
+            commands = self.fork(head.log, fork)
+        if head.size > view.size and head.log not in self._alarmed:
+            self._alarmed.add(head.log)
+            text = f"a peer holds {head.size} statements of {head.log}; this node knows {view.size}"
+            commands.append(RaiseAlarm("own-head-unknown", text))
+        return commands
+
+    def receipt(self, peer_name: str, head: Head, line: str | None) -> list[Command]:
+        """Judge a peer's receipt, given with a head."""
+        peer = self._peers().get(peer_name)
+        if line is None or peer is None:
+            return []
+        try:
+            return self._keep_receipt(peer, head, line)
+        except (ProtocolError, VerificationError) as error:
+            self.blame(peer_name, error)
+            return []
+
+    def answer(self, peer: PeerView, log: LogId, held: HeldLog, now: float) -> list[Command]:
+        """Judge the receipt in a peer's answer about a log that was announced to it."""
+        head = self._reconciliation.sync_of(log).view.head
+        if held.receipt is None or head is None or head.size != held.size:
+            return []
+        try:
+            return self._keep_receipt(peer, head, held.receipt)
+        except (ProtocolError, VerificationError):
+            # Not on this head: a lie, or an honest word on another history of that size. The
+            # peer's own heads will tell which.
+            peer.compare_due = now
+            return []
+
+    def _keep_receipt(self, peer: PeerView, head: Head, line: str) -> list[Command]:
+        view = self._reconciliation.sync_of(head.log).view
+        # Only on the head held here, so that nobody fills the table with others, and only once.
+        is_known = peer.receipted.get(head.log, 0) >= head.size
+        if is_known or view.head != head or not view.is_complete:
+            return []
+        verifier = self._reconciliation.verifier
+        receipt = verifier.open_receipt(head, peer.member, Cosigner.MIRROR, line)
+        peer.receipted[head.log] = head.size
+        return [KeepReceipt(receipt)]
+
+    def fork(self, log: LogId, fork: Fork) -> list[Command]:
+        """Evidence against the log's own key; linear replication of that log ends here."""
+        if log in self._forked:
+            return []
+        self._forked.add(log)
+        self._reconciliation.note_forked(log)
+        return [KeepEvidence(log, fork.first, fork.second), RaiseAlarm("fork", fork.message)]
+
+    def blame(self, peer_name: str, error: FederationError) -> None:
+        """Count what that peer should not have sent."""
+        peer = self._peers().get(peer_name)
+        if peer is not None:
+            peer.note_fault(error.message)

@@ -1,0 +1,249 @@
+"""Getting what others have and this node lacks.
+
+For each log: the durable view, the newest head each peer offers beyond it, and at most one range
+being fetched or written. A range comes from one peer and is judged on arrival; a peer that failed
+for a log is set aside for it for a while and another one is asked. Whatever pushing missed, the
+comparison of head vectors finds: that is the correctness, pushing is only speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+from federation.gossip.dice import Dice
+from federation.gossip.events import Command, FetchRange, Persist
+from federation.local_errors import Fork, MessageMalformed
+from federation.protocol.limits import HEAD_VECTOR_TAG
+from federation.protocol.limits_messages import RANGE_STATEMENTS_MAX
+from federation.protocol.messages import StatementRange
+from federation.protocol.origins import Lane, LogId
+from federation.protocol.statements import Statement
+from federation.provenance.log_view import LogView
+from federation.provenance.verifier import Head, Verifier
+
+FETCHES_MAX: Final = {Lane.CRISIS: 16, Lane.LIVE: 8, Lane.BULK: 2}
+"""Ranges under way per lane: an urgent lane never waits for a slot that a slower one holds, and
+bulk holds at most two answers of 4 MiB in memory."""
+
+SET_ASIDE_SECONDS: Final = 30.0
+"""How long a peer that served something unproven of a log is not asked for it again."""
+
+RETRY_SECONDS: Final = 1.0
+"""The same for one that served nothing: others first, but a broken connection is no offence."""
+
+WRITE_RETRY_SECONDS: Final = 5.0
+"""After a failed write (a full disk): until the range is fetched again."""
+
+
+@dataclass(slots=True)
+class LogSync:
+    """One log as it is brought up to date.
+
+    Attributes:
+        view: what is durable here.
+        offers: peer -> newest head that it offers beyond the view.
+        asked: the range under way, or None.
+        asked_under: the head that it will be proven to.
+        writing: whether a judged step is on its way to the disk.
+        set_aside: peer -> until when it is not asked for this log.
+        paused_until: no fetch before this time.
+    """
+
+    view: LogView
+    offers: dict[str, Head] = field(default_factory=dict)
+    asked: FetchRange | None = None
+    asked_under: Head | None = None
+    writing: bool = False
+    set_aside: dict[str, float] = field(default_factory=dict)
+    paused_until: float = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is being fetched or written."""
+        return self.asked is None and not self.writing
+
+    def is_behind(self, now: float) -> bool:
+        """Whether something is on its way here, or a peer that is not set aside offers more."""
+        waits = any(now >= self.set_aside.get(peer, now) for peer in self.offers)
+        return waits or not self.is_idle
+
+    def may_follow(self, head: Head) -> bool:
+        """Whether a step may be proven to that head: never to one older than the last."""
+        return self.view.head is None or self.view.head.size <= head.size
+
+    def check_offers(self, head: Head) -> None:
+        """Hold a head against all that is known or offered of its log.
+
+        Raises:
+            Fork: the log's key signed another root of that size.
+        """
+        self.view.check_head(head)
+        for offered in self.offers.values():
+            if offered.size == head.size and offered != head:
+                raise Fork(
+                    f"the log {head.log} signed two roots at size {head.size}",
+                    first=offered.note,
+                    second=head.note,
+                )
+
+    def take_asked(self, peer: str) -> tuple[FetchRange, Head] | None:
+        """What was asked of that peer and is under way no more; None when it was another."""
+        if self.asked is None or self.asked_under is None or self.asked.peer != peer:
+            return None
+        asked = self.asked, self.asked_under
+        self.asked = self.asked_under = None
+        return asked
+
+
+class Reconciliation:
+    """Every log held or heard of, and how it catches up."""
+
+    def __init__(self, verifier: Verifier) -> None:
+        self.verifier = verifier
+        self.logs: dict[LogId, LogSync] = {}
+
+    def sync_of(self, log: LogId) -> LogSync:
+        """The state of a log; a new one holds nothing."""
+        sync = self.logs.get(log)
+        if sync is None:
+            sync = self.logs[log] = LogSync(LogView(log))
+        return sync
+
+    def hear(self, peer: str, head: Head, inline: tuple[Statement, ...]) -> Persist | None:
+        """A peer holds everything under this head.
+
+        Args:
+            peer: who said so.
+            head: proven by the verifier.
+            inline: the newest statements under it, ending at its size.
+
+        Returns:
+            An order to write, when the inline statements follow exactly what is held.
+
+        Raises:
+            Fork: the head contradicts one that is known.
+            ProtocolError, VerificationError: the inline statements are not what the head says.
+        """
+        sync = self.sync_of(head.log)
+        sync.check_offers(head)
+        if head.size <= sync.view.size:
+            sync.offers.pop(peer, None)
+            return None
+        known = sync.offers.get(peer)
+        if known is None or known.size <= head.size:
+            sync.offers[peer] = head
+        lacking = head.size - sync.view.size
+        if sync.writing or len(inline) < lacking or not sync.may_follow(head):
+            return None
+        step = sync.view.advance(head, inline[-lacking:], (), self.verifier)
+        sync.writing = True
+        return Persist(step)
+
+    def pump(self, now: float, rng: Dice, may_ask: Callable[[str], bool]) -> list[Command]:
+        """Fetch for every idle log that somebody offers more of, urgent lanes first."""
+        commands: list[Command] = []
+        under_way = dict.fromkeys(Lane, 0)
+        for sync in self.logs.values():
+            under_way[sync.view.log.lane] += sync.asked is not None
+        for lane in Lane:
+            for log, sync in self.logs.items():
+                if log.lane is not lane or not sync.offers or not sync.is_idle:
+                    continue
+                if under_way[lane] >= FETCHES_MAX[lane] or now < sync.paused_until:
+                    continue
+                fetch = self._fetch(sync, now, rng, may_ask)
+                if fetch is not None:
+                    under_way[lane] += 1
+                    commands.append(fetch)
+        return commands
+
+    def _fetch(
+        self, sync: LogSync, now: float, rng: Dice, may_ask: Callable[[str], bool]
+    ) -> FetchRange | None:
+        sync.set_aside = {peer: until for peer, until in sync.set_aside.items() if until > now}
+        sources = sorted(
+            peer
+            for peer, head in sync.offers.items()
+            if peer not in sync.set_aside and sync.may_follow(head) and may_ask(peer)
+        )
+        if not sources:
+            return None
+        most = max(sync.offers[peer].size for peer in sources)
+        peer = rng.choice([peer for peer in sources if sync.offers[peer].size == most])
+        start = sync.view.size
+        # Whole tiles from here on, so that every node asks for the same ranges.
+        end = min(most, start - start % RANGE_STATEMENTS_MAX + RANGE_STATEMENTS_MAX)
+        fetch = FetchRange(peer, sync.view.log, start, end, most)
+        sync.asked, sync.asked_under = fetch, sync.offers[peer]
+        return fetch
+
+    def receive(self, peer: str, log: LogId, message: StatementRange) -> Persist | None:
+        """A range arrived: judge it.
+
+        Returns:
+            An order to write, or None when it no longer follows what is held.
+
+        Raises:
+            Fork: the head it is proven under contradicts a known one.
+            MessageMalformed: it is not what was asked for.
+            ProtocolError, VerificationError: it is not what the head says.
+        """
+        sync = self.sync_of(log)
+        taken = sync.take_asked(peer)
+        if taken is None:
+            return None
+        asked, head = taken
+        if message.start != asked.start or len(message.statements) > asked.end - asked.start:
+            raise MessageMalformed(f"another range of {log} than was asked for")
+        if sync.writing or asked.start != sync.view.size:
+            return None  # what was announced meanwhile came first
+        step = sync.view.advance(head, message.statements, message.proof, self.verifier)
+        sync.writing = True
+        return Persist(step)
+
+    def note_failed(self, peer: str, log: LogId, until: float) -> None:
+        """A peer did not serve a log, or served what is not proven: ask others for a while."""
+        sync = self.sync_of(log)
+        sync.take_asked(peer)
+        sync.set_aside[peer] = until
+
+    def note_forked(self, log: LogId) -> None:
+        """The log signed two histories: nothing more of it is fetched."""
+        self.sync_of(log).offers.clear()
+
+    def note_persisted(self, view: LogView) -> None:
+        """A step is durable."""
+        sync = self.sync_of(view.log)
+        sync.writing = False
+        sync.view = view
+        sync.offers = {peer: head for peer, head in sync.offers.items() if head.size > view.size}
+
+    def note_not_persisted(self, log: LogId, now: float) -> None:
+        """A step was lost on the way to the disk; it is fetched again after a pause."""
+        sync = self.sync_of(log)
+        sync.writing = False
+        sync.paused_until = now + WRITE_RETRY_SECONDS
+
+    def next_wake(self, now: float) -> float | None:
+        """When a pause or a setting-aside ends that something waits for."""
+        times = [
+            time
+            for sync in self.logs.values()
+            if sync.offers and sync.is_idle
+            for time in (sync.paused_until, *sync.set_aside.values())
+            if time > now
+        ]
+        return min(times, default=None)
+
+
+def head_vector(views: Mapping[LogId, LogView]) -> bytes:
+    """32 bytes over every complete log held: equal on two nodes exactly when their heads are."""
+    parts = sorted(
+        view.log.sha256 + view.head.size.to_bytes(8, "big") + view.head.root_hash
+        for view in views.values()
+        if view.head is not None and view.is_complete and view.size
+    )
+    return sha256(HEAD_VECTOR_TAG + b"".join(parts)).digest()

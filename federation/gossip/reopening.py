@@ -1,0 +1,176 @@
+"""Getting the salts and bodies that are missing here.
+
+A statement may arrive as header and C: because it was erased, or because somebody keeps its body
+back. Which, only an erase can tell; until one is at hand the statement is missing, and every peer
+that holds the log is asked for it in turn, then again after a growing pause. The log goes on
+meanwhile: one missing body never stalls a lane, it only keeps this node from giving a receipt.
+
+A peer that answers with header and C as well is not blamed: it may know the erase already, or be
+missing the same. One that answers with another statement is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from federation.errors import CommitmentMismatch, FederationError
+from federation.gossip.dice import Dice
+from federation.gossip.events import (
+    Command,
+    FetchOpenings,
+    GapsKnown,
+    OpeningsFailed,
+    OpeningsReceived,
+    Reopen,
+)
+from federation.gossip.peers import PeerView
+from federation.protocol.headers import StatementId
+from federation.protocol.origins import LogId
+from federation.protocol.statements import Statement
+
+PAUSE_SECONDS_FIRST: Final = 5.0
+"""After every peer was asked in vain: about when an erase that is on its way has arrived."""
+
+PAUSE_SECONDS_MAX: Final = 300.0
+"""What an issuer keeps back from everybody costs each node one round of requests in this time."""
+
+
+@dataclass(slots=True)
+class Gaps:
+    """What is missing of one log.
+
+    Attributes:
+        missing: index -> which statement; the first ones of the log.
+        start: the run of indexes being asked for begins here or later.
+        tried: who was asked for that run.
+        asked: the request under way, or None.
+        writing: whether openings are on their way to the disk.
+        pause_seconds: the next pause.
+        due: when to ask again.
+    """
+
+    missing: Mapping[int, StatementId] = field(default_factory=dict)
+    start: int = 0
+    tried: set[str] = field(default_factory=set)
+    asked: FetchOpenings | None = None
+    writing: bool = False
+    pause_seconds: float = PAUSE_SECONDS_FIRST
+    due: float = 0.0
+
+    def run(self) -> tuple[int, int] | None:
+        """The next run of missing indexes, as a range; None behind the last one."""
+        ahead = sorted(index for index in self.missing if index >= self.start)
+        if not ahead:
+            return None
+        end = ahead[0]
+        while end in self.missing:
+            end += 1
+        return ahead[0], end
+
+    def next_run(self, end: int, now: float) -> None:
+        """Everybody was asked for this run: go on with the one behind it, or pause."""
+        self.start = end
+        self.tried.clear()
+        if self.run() is None:
+            self.start = 0
+            self.due = now + self.pause_seconds
+            self.pause_seconds = min(2 * self.pause_seconds, PAUSE_SECONDS_MAX)
+
+
+class Reopening:
+    """The gaps of every log.
+
+    Args:
+        peers: the peers as they are now.
+        blame: counts what a peer should not have sent.
+    """
+
+    def __init__(
+        self,
+        peers: Callable[[], Mapping[str, PeerView]],
+        blame: Callable[[str, FederationError], None],
+    ) -> None:
+        self._peers, self._blame = peers, blame
+        self._gaps: dict[LogId, Gaps] = {}
+
+    def note(self, known: GapsKnown, now: float) -> None:
+        """What is missing of a log has changed, or was looked at again."""
+        gaps = self._gaps.setdefault(known.log, Gaps())
+        gaps.writing = False
+        if gaps.missing.keys() != known.missing.keys():
+            gaps.due, gaps.pause_seconds = now, PAUSE_SECONDS_FIRST
+        gaps.missing = known.missing
+        if not gaps.missing and gaps.asked is None:
+            del self._gaps[known.log]
+
+    def pump(self, now: float, rng: Dice) -> list[Command]:
+        """Ask for the next run of each log that has one and no request under way."""
+        commands: list[Command] = []
+        for log, gaps in self._gaps.items():
+            if gaps.asked is not None or gaps.writing or now < gaps.due:
+                continue
+            run = gaps.run()
+            if run is None:
+                gaps.next_run(0, now)
+                continue
+            start, end = run
+            untried = sorted(
+                name
+                for name, peer in self._peers().items()
+                if name not in gaps.tried and peer.holds.get(log, 0) >= end and peer.is_open(now)
+            )
+            if not untried:
+                gaps.next_run(end, now)
+                continue
+            gaps.asked = FetchOpenings(rng.choice(untried), log, start, end)
+            gaps.tried.add(gaps.asked.peer)
+            commands.append(gaps.asked)
+        return commands
+
+    def received(self, event: OpeningsReceived, now: float, _rng: Dice) -> list[Command]:
+        """Statements that were asked for have arrived: write those that are opened."""
+        peer = self._peers().get(event.peer)
+        if peer is not None:
+            peer.note_answered(now)
+        gaps = self._asked(event.peer, event.log)
+        if gaps is None or gaps.asked is None:
+            return []
+        asked, gaps.asked = gaps.asked, None
+        opened: dict[int, Statement] = {}
+        for index, statement in enumerate(event.message.statements, start=event.message.start):
+            wanted = gaps.missing.get(index)
+            if wanted is None or not asked.start <= index < asked.end:
+                continue
+            if statement.id != wanted:
+                text = f"another statement than number {index} of {event.log}"
+                self._blame(event.peer, CommitmentMismatch(text))
+                return []
+            if statement.opening is not None:
+                opened[index] = statement
+        gaps.writing = bool(opened)
+        return [Reopen(event.log, opened)] if opened else []
+
+    def failed(self, event: OpeningsFailed, now: float, rng: Dice) -> list[Command]:
+        """A peer did not serve what it was asked for."""
+        gaps = self._asked(event.peer, event.log)
+        if gaps is not None:
+            gaps.asked = None
+        peer = self._peers().get(event.peer)
+        if peer is not None:
+            peer.note_failed(now, rng, event.reason, event.retry_after_seconds)
+        return []
+
+    def _asked(self, peer: str, log: LogId) -> Gaps | None:
+        gaps = self._gaps.get(log)
+        return gaps if gaps and gaps.asked and gaps.asked.peer == peer else None
+
+    def missing_count(self) -> int:
+        """How many statements are being looked for, as far as the store told."""
+        return sum(len(gaps.missing) for gaps in self._gaps.values())
+
+    def next_wake(self, now: float) -> float | None:
+        """When a pause ends."""
+        times = [gaps.due for gaps in self._gaps.values() if gaps.missing and gaps.due > now]
+        return min(times, default=None)

@@ -1,0 +1,1 @@
+"""How a signal is found among millions: pure computation over flat arrays."""

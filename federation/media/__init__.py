@@ -1,0 +1,1 @@
+"""How content becomes signals; the content itself is never kept."""

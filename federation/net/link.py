@@ -1,0 +1,391 @@
+"""One peer, as this node reaches it: bounded waits, bounded answers, errors in an operator's words.
+
+A link has two connection pools, so that a control request never queues behind a range of
+statements. Whatever goes wrong is a PeerError leaf: nothing here judges what an answer means.
+
+Every call of the peer API may be repeated, so a request is sent again when a kept-alive connection
+turns out to have been closed meanwhile, and the peer's next URL is tried when one cannot be
+connected to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Final
+
+import aiohttp
+from aiohttp import hdrs
+
+from federation.errors import TooLarge
+from federation.local_errors import (
+    PeerAnswerTooLarge,
+    PeerError,
+    PeerIdentityWrong,
+    PeerRefused,
+    PeerTimeout,
+    PeerUnreachable,
+)
+from federation.net.exchange import MSGPACK
+from federation.net.limits import (
+    ANNOUNCE_ANSWER_BYTES_MAX,
+    CHECKPOINT_ANSWER_BYTES_MAX,
+    DIGEST_ANSWER_BYTES_MAX,
+    HTTP_FIELD_BYTES_MAX,
+    HTTP_FIELDS_MAX,
+    HTTP_LINE_BYTES_MAX,
+    READ_BUFFER_BYTES,
+    REFUSAL_BYTES_MAX,
+    RETRY_AFTER_SECONDS_MAX,
+    ROSTER_ANSWER_BYTES_MAX,
+    STATEMENTS_ANSWER_BYTES_MAX,
+    LinkLimits,
+)
+from federation.net.peering import PeerIdentities
+from federation.net.refusals import decode_refusal
+from federation.protocol.limits_messages import ANNOUNCE_BYTES_MAX, DIGEST_BYTES_MAX
+
+_OK: Final = 200
+_NOT_FOUND: Final = 404
+
+_DNS_SECONDS: Final = 60
+"""How long a resolved address is used before asking again: what a failover of a peer may cost."""
+
+_CLOSED_IN_HANDSHAKE: Final = (
+    "the peer closed the connection during the TLS handshake; "
+    "it may not have our identity in its roster yet"
+)
+
+_RETRY_ELSEWHERE: Final = (PeerUnreachable, PeerIdentityWrong)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request of the peer API."""
+
+    method: str
+    path: str
+    answer_bytes_max: int
+    body: bytes | None = None
+    params: dict[str, str] | None = None
+    is_bulk: bool = False
+
+
+class _AnswerNeverBegan(Exception):
+    """The connection ended before the first byte of an answer. Never leaves this file."""
+
+    def __init__(self, *, is_reused: bool) -> None:
+        super().__init__()
+        self.is_reused = is_reused
+
+
+class PeerLink:
+    """A client for one peer. Safe to use from many tasks at once.
+
+    Attributes:
+        member: the peer's name.
+        urls: where its node is reached, as in the roster.
+    """
+
+    def __init__(
+        self,
+        member: str,
+        urls: Sequence[str],
+        identities: PeerIdentities,
+        limits: LinkLimits | None = None,
+    ) -> None:
+        """Nothing is connected before the first call.
+
+        Args:
+            member: the peer's name; whoever answers must prove it by the roster's identity.
+            urls: its node URLs as in the roster; those that are not https are passed over.
+            identities: gives the TLS context of the moment, for every request anew.
+            limits: waits and pool sizes.
+        """
+        self.member = member
+        self.urls = tuple(urls)
+        self._urls = tuple(url.rstrip("/") for url in urls if url.startswith("https://"))
+        self._preferred = 0
+        self._identities = identities
+        self._limits = limits or LinkLimits()
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by whether it is bulk
+        self._places = {
+            False: asyncio.Semaphore(self._limits.control_connections),
+            True: asyncio.Semaphore(self._limits.bulk_connections),
+        }
+        self._is_closed = False
+
+    async def announce(self, body: bytes) -> bytes:
+        """Send an announcement; the answer says what the peer has.
+
+        Raises:
+            TooLarge: the body is over ``ANNOUNCE_BYTES_MAX``; nothing was sent.
+            PeerError: a leaf of it; see the module.
+        """
+        return await self._post("/v1/announce", body, ANNOUNCE_BYTES_MAX, ANNOUNCE_ANSWER_BYTES_MAX)
+
+    async def digest(self, body: bytes) -> bytes:
+        """Compare heads.
+
+        Raises:
+            TooLarge: the body is over ``DIGEST_BYTES_MAX``; nothing was sent.
+            PeerError: a leaf of it; see the module.
+        """
+        return await self._post("/v1/digest", body, DIGEST_BYTES_MAX, DIGEST_ANSWER_BYTES_MAX)
+
+    async def statements(self, log_sha256: bytes, start: int, end: int, at: int) -> bytes:
+        """The statements [start, end) of a log, provable against its checkpoint of size ``at``.
+
+        Raises:
+            PeerError: a leaf of it; PeerRefused with status 409 when the peer does not hold the
+                range.
+        """
+        return await self._ask(
+            _Call(
+                "GET",
+                f"/v1/logs/{log_sha256.hex()}/statements",
+                STATEMENTS_ANSWER_BYTES_MAX,
+                params={"from": str(start), "to": str(end), "at": str(at)},
+                is_bulk=True,
+            )
+        )
+
+    async def checkpoint(self, log_sha256: bytes) -> bytes:
+        """The newest checkpoint that the peer has of a log.
+
+        Raises:
+            PeerError: a leaf of it; PeerRefused with status 404 when it has none.
+        """
+        path = f"/v1/logs/{log_sha256.hex()}/checkpoint"
+        return await self._ask(_Call("GET", path, CHECKPOINT_ANSWER_BYTES_MAX))
+
+    async def roster(self, version: int) -> bytes | None:
+        """A roster version, or None when the peer has not got it.
+
+        Raises:
+            PeerError: a leaf of it; see the module.
+        """
+        path = f"/roster/{version}.root.json"
+        try:
+            return await self._ask(_Call("GET", path, ROSTER_ANSWER_BYTES_MAX))
+        except PeerRefused as error:
+            if error.status == _NOT_FOUND:
+                return None
+            raise
+
+    async def close(self) -> None:
+        """Close all connections; later calls fail."""
+        self._is_closed = True
+        sessions = list(self._sessions.values())
+        self._sessions.clear()
+        for session in sessions:
+            await session.close()
+
+    # --- one request ------------------------------------------------------------------------------
+
+    async def _post(self, path: str, body: bytes, bytes_max: int, answer_bytes_max: int) -> bytes:
+        if len(body) > bytes_max:
+            raise TooLarge(f"{len(body)} bytes where a peer takes at most {bytes_max}")
+        return await self._ask(_Call("POST", path, answer_bytes_max, body=body))
+
+    async def _ask(self, call: _Call) -> bytes:
+        """Try the URL that worked last, then the others."""
+        first_error: PeerError | None = None
+        for step in range(len(self._urls)):
+            index = (self._preferred + step) % len(self._urls)
+            try:
+                answer = await self._ask_at(self._urls[index], call)
+            except _RETRY_ELSEWHERE as error:
+                first_error = first_error or error
+                continue
+            self._preferred = index
+            return answer
+        raise first_error or PeerUnreachable(f"the roster has no https URL for {self.member}")
+
+    async def _ask_at(self, url: str, call: _Call) -> bytes:
+        # One closed connection may hide another: each pool holds no more than this many.
+        attempts_left = 1 + max(self._limits.control_connections, self._limits.bulk_connections)
+        while True:
+            attempts_left -= 1
+            try:
+                async with self._place(is_bulk=call.is_bulk):
+                    return await self._exchange(url, call)
+            except _AnswerNeverBegan as ended:
+                if ended.is_reused and attempts_left:
+                    continue
+                raise PeerUnreachable(f"{url}: {_CLOSED_IN_HANDSHAKE}") from None
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise _peer_error(url, self.member, error) from None
+
+    @asynccontextmanager
+    async def _place(self, *, is_bulk: bool) -> AsyncIterator[None]:
+        """Wait for one of our own connections to be free: that wait is not held against the peer.
+
+        Raises:
+            PeerTimeout: none became free for as long as a whole request may take.
+        """
+        places = self._places[is_bulk]
+        seconds = self._limits.bulk_seconds if is_bulk else self._limits.control_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                await places.acquire()
+        except TimeoutError:
+            raise PeerTimeout(f"all connections to {self.member} have been busy too long") from None
+        try:
+            yield
+        finally:
+            places.release()
+
+    async def _exchange(self, url: str, call: _Call) -> bytes:
+        context = self._identities.client_context(self.member)
+        connection = SimpleNamespace(is_reused=False)
+        request = self._session(is_bulk=call.is_bulk).request(
+            call.method,
+            url + call.path,
+            data=call.body,
+            params=call.params,
+            headers={hdrs.CONTENT_TYPE: MSGPACK} if call.body is not None else None,
+            ssl=context,
+            server_hostname=self.member,
+            allow_redirects=False,  # a roster names the peer's URLs; the peer itself does not
+            trace_request_ctx=connection,
+        )
+        try:
+            response = await request
+        except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError):
+            raise
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            raise _AnswerNeverBegan(is_reused=connection.is_reused) from None
+        try:
+            if response.status != _OK:
+                raise await self._refusal(url, response)
+            body = await _read(response, call.answer_bytes_max)
+            if body is None:
+                raise PeerAnswerTooLarge(
+                    f"{url}: the answer is longer than {call.answer_bytes_max} bytes"
+                )
+            return body
+        finally:
+            response.release()  # back to the pool when read to its end, closed otherwise
+
+    async def _refusal(self, url: str, response: aiohttp.ClientResponse) -> PeerRefused:
+        body = await _read(response, REFUSAL_BYTES_MAX)
+        code = decode_refusal(body) if body is not None else None
+        return PeerRefused(
+            f"{url}: {self.member} refused with status {response.status} ({code or 'no code'})",
+            status=response.status,
+            retry_after_seconds=_retry_after(response.headers.get(hdrs.RETRY_AFTER)),
+        )
+
+    def _session(self, *, is_bulk: bool) -> aiohttp.ClientSession:
+        if self._is_closed:
+            raise PeerUnreachable(f"the link to {self.member} is closed")
+        session = self._sessions.get(is_bulk)
+        if session is None:
+            session = self._sessions[is_bulk] = self._make_session(is_bulk=is_bulk)
+        return session
+
+    def _make_session(self, *, is_bulk: bool) -> aiohttp.ClientSession:
+        limits = self._limits
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_create_start.append(_note_new)
+        trace.on_connection_reuseconn.append(_note_reuse)
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=limits.bulk_connections if is_bulk else limits.control_connections,
+                keepalive_timeout=limits.keepalive_seconds,
+                ttl_dns_cache=_DNS_SECONDS,
+            ),
+            # Each of them: connect alone, or total alone, leaves a stage that waits for ever.
+            timeout=aiohttp.ClientTimeout(
+                total=limits.bulk_seconds if is_bulk else limits.control_seconds,
+                connect=limits.connect_seconds,
+                sock_connect=limits.connect_seconds,
+                sock_read=limits.read_seconds,
+            ),
+            headers={hdrs.ACCEPT_ENCODING: "identity", hdrs.USER_AGENT: "federation"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,  # a small answer stays small
+            trust_env=False,
+            read_bufsize=READ_BUFFER_BYTES,
+            max_line_size=HTTP_LINE_BYTES_MAX,
+            max_field_size=HTTP_FIELD_BYTES_MAX,
+            max_headers=HTTP_FIELDS_MAX,
+            trace_configs=[trace],
+        )
+
+
+async def _note_new(
+    _: aiohttp.ClientSession,
+    request: SimpleNamespace,
+    __: aiohttp.TraceConnectionCreateStartParams,
+) -> None:
+    request.trace_request_ctx.is_reused = False
+
+
+async def _note_reuse(
+    _: aiohttp.ClientSession,
+    request: SimpleNamespace,
+    __: aiohttp.TraceConnectionReuseconnParams,
+) -> None:
+    request.trace_request_ctx.is_reused = True
+
+
+async def _read(response: aiohttp.ClientResponse, bytes_max: int) -> bytes | None:
+    """The whole body, or None when it is longer; then the connection is closed."""
+    if response.content_length is not None and response.content_length > bytes_max:
+        response.close()
+        return None
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > bytes_max:
+            response.close()
+            return None
+    return bytes(body)
+
+
+def _retry_after(field: str | None) -> float | None:
+    """Seconds, or None when absent or not a plain number (a date is never sent by a node)."""
+    if field is None or not (field.isascii() and field.isdigit()) or len(field) > 9:  # noqa: PLR2004
+        return None
+    return float(min(int(field), RETRY_AFTER_SECONDS_MAX))
+
+
+def _peer_error(url: str, member: str, error: Exception) -> PeerError:
+    """What an operator is told; the order matters, for aiohttp's errors are each other's kin."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return PeerIdentityWrong(
+                f"{url}: the certificate there is not one that {member}'s identity in the roster "
+                f"issued ({_certificate_words(error)})",
+                hint="another node answers at that address, or the roster's identity is outdated",
+            )
+        case aiohttp.ClientConnectorSSLError():
+            return PeerUnreachable(f"{url}: no TLS handshake with what answers there")
+        case aiohttp.ClientConnectorDNSError():
+            return PeerUnreachable(f"{url}: the name does not resolve")
+        case aiohttp.ClientConnectorError(os_error=os_error):
+            words = os_error.strerror or type(os_error).__name__
+            return PeerUnreachable(f"{url}: cannot connect ({words})")
+        case aiohttp.ConnectionTimeoutError():  # also a stopped process whose kernel accepts
+            return PeerUnreachable(f"{url}: no connection, or no TLS handshake, in time")
+        case TimeoutError():
+            return PeerTimeout(f"{url}: no (whole) answer in time")
+        case aiohttp.ClientPayloadError():
+            return PeerUnreachable(f"{url}: the connection broke within the answer")
+        case aiohttp.ClientResponseError():
+            return PeerUnreachable(f"{url}: what answers there does not speak HTTP")
+        case aiohttp.InvalidURL():
+            return PeerUnreachable(f"the roster's URL for {member} is not one")
+        case _:
+            return PeerUnreachable(f"{url}: the connection broke ({type(error).__name__})")
+
+
+def _certificate_words(error: aiohttp.ClientConnectorCertificateError) -> str:
+    cause = error.certificate_error
+    words = getattr(cause, "verify_message", None) or getattr(cause, "strerror", None)
+    return str(words or type(cause).__name__)

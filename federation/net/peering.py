@@ -1,0 +1,343 @@
+"""Who may talk to this node, and as whom it talks: TLS 1.3 contexts that follow the roster.
+
+One :class:`PeerIdentities` per node holds the node's own leaf and the identities that the roster
+pins. Three doors ask it, each on its own:
+
+1. *the handshake*: only leaves under a pinned identity pass, and each leaf is bound to the identity
+   of the member it names before a byte of HTTP is read (:class:`ssl.SSLObject` is subclassed, since
+   a TLS library asks only whether *some* trusted certificate issued the leaf);
+2. *every request*: :meth:`PeerIdentities.peer_of`, because a connection outlives a roster;
+3. *every roster change*: whoever registered with :meth:`PeerIdentities.on_replaced` closes the
+   connections of those who are members no longer.
+
+The listening context never changes; while a handshake says hello, it swaps itself for the context
+of this moment, so neither a roster version nor a new leaf needs a restart. An empty roster trusts
+nobody. There are no session tickets: a resumed session would skip the certificate.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
+
+from aiohttp import web
+
+from federation.errors import FederationError, KeyMalformed, ProtocolError
+from federation.local_errors import PeerIdentityWrong, PeerNotAMember, StoreError
+from federation.net.identities import (
+    BoundLeaf,
+    Leaf,
+    PemPair,
+    bind_leaf,
+    check_identity_certificate,
+    mint_leaf,
+)
+from federation.net.limits import (
+    CERTIFICATES_REMEMBERED_MAX,
+    LEAF_VALID_HOURS,
+    RENEW_AT_LIFE_FRACTION,
+)
+
+LEAF_FILE = "peer-leaf.pem"
+
+
+def utc_now() -> datetime:
+    """The wall clock, UTC, aware."""
+    return datetime.now(tz=UTC)
+
+
+class PeerIdentities:
+    """The node's own leaf, the members' pinned identities, and the TLS contexts made of both.
+
+    All methods are called from the event loop's thread.
+
+    Attributes:
+        member: this node's own member name.
+        server_context: for the listener; the same object for the node's whole life.
+    """
+
+    def __init__(
+        self,
+        member: str,
+        identity: PemPair,
+        leaf_directory: Path,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        leaf_valid_hours: float = LEAF_VALID_HOURS,
+    ) -> None:
+        """Mint a first leaf and trust nobody yet.
+
+        Args:
+            member: this node's own member name.
+            identity: its TLS identity, certificate and key.
+            leaf_directory: where the leaf and its key are kept, in a file of mode 0600; Python's
+                TLS reads them from files only. Made with mode 0700 when missing.
+            clock: the wall clock, UTC, aware.
+            leaf_valid_hours: life of a leaf.
+
+        Raises:
+            KeyFileInvalid: the identity's PEM texts are malformed or do not belong together, or the
+                clock is outside its dates.
+            KeyMalformed: the certificate is not an identity of that member.
+            StoreError: the leaf could not be written.
+        """
+        self.member = member
+        self._identity = identity
+        self._leaf_path = leaf_directory / LEAF_FILE
+        self._clock = clock
+        self._leaf_valid_hours = leaf_valid_hours
+        self._identities: Mapping[str, bytes] = MappingProxyType({})
+        self._bound: dict[bytes, BoundLeaf] = {}
+        self._client_contexts: dict[str, ssl.SSLContext] = {}
+        self._on_replaced: list[Callable[[], None]] = []
+        self._mint(clock())
+        self.server_context = self._make_server_context()
+
+    # --- the roster's side ------------------------------------------------------------------------
+
+    @property
+    def members(self) -> frozenset[str]:
+        """The members whose identity is pinned and usable."""
+        return frozenset(self._identities)
+
+    def replace(self, identities: Mapping[str, bytes]) -> Mapping[str, str]:
+        """Take a roster's identities in place of the former ones, at once and for everything.
+
+        New handshakes, requests on open connections and new client connections follow the new
+        mapping when this returns, and the registered callbacks have run.
+
+        Args:
+            identities: member's name -> DER of its pinned identity.
+
+        Returns:
+            The members left out because their pinned certificate is no identity, with the reason;
+            they are unreachable until the roster is mended. They must not keep others out.
+
+        Raises:
+            StoreError: the node's own leaf could not be loaded. The new mapping is in force even
+                then: nobody removed gets in.
+        """
+        kept: dict[str, bytes] = {}
+        left_out: dict[str, str] = {}
+        for member, der in identities.items():
+            try:
+                if self._identities.get(member) != der:  # what is in force was checked before
+                    check_identity_certificate(der, member)
+                    _check_loadable(der)
+            except ProtocolError as error:
+                left_out[member] = error.message
+            else:
+                kept[member] = bytes(der)
+        for member in [m for m in self._client_contexts if kept.get(m) != self._identities.get(m)]:
+            del self._client_contexts[member]
+        self._identities = MappingProxyType(kept)
+        self._bound.clear()
+        try:
+            self._inner_context = self._make_inner_context()
+        finally:
+            for call in list(self._on_replaced):
+                call()
+        return MappingProxyType(left_out)
+
+    def on_replaced(self, call: Callable[[], None]) -> Callable[[], None]:
+        """Have ``call`` run after every :meth:`replace`; returns what takes it off again."""
+        self._on_replaced.append(call)
+        return lambda: self._on_replaced.remove(call)
+
+    # --- judging the other side -------------------------------------------------------------------
+
+    def member_of(self, leaf_der: bytes | None) -> str:
+        """The member who holds that leaf, as of this moment and this roster.
+
+        Args:
+            leaf_der: the certificate of the connection's other end; None when it has none.
+
+        Raises:
+            PeerNotAMember: see :func:`federation.net.identities.leaf_member`.
+        """
+        if leaf_der is None:
+            raise PeerNotAMember("the peer showed no certificate")
+        now = self._clock()
+        fingerprint = sha256(leaf_der).digest()
+        bound = self._bound.get(fingerprint)
+        if bound is None or not bound.is_valid_at(now):
+            bound = bind_leaf(leaf_der, self._identities, now)
+            if len(self._bound) >= CERTIFICATES_REMEMBERED_MAX:
+                self._bound.clear()  # binding again costs 0.3 ms; no need to choose whom to forget
+            self._bound[fingerprint] = bound
+        return bound.member
+
+    def peer_of(self, request: web.BaseRequest) -> str:
+        """The member who sent the request. Asked for every request, before its body is read.
+
+        Raises:
+            PeerNotAMember: the connection's certificate is no member's any more, or has expired.
+        """
+        if request.transport is None:
+            raise PeerNotAMember("the connection is closed")
+        return self.member_of(certificate_of(request.transport.get_extra_info("ssl_object")))
+
+    # --- TLS contexts -----------------------------------------------------------------------------
+
+    def client_context(self, member: str) -> ssl.SSLContext:
+        """The context for connecting to that member, and to nobody else.
+
+        The same object until the member's pinned identity or the node's own leaf changes, so a
+        connection pool keyed by context never reuses a connection across such a change. Use it
+        with ``server_hostname=member``.
+
+        Raises:
+            PeerIdentityWrong: the roster pins no usable identity for that member.
+            StoreError: the node's own leaf could not be loaded.
+        """
+        identity = self._identities.get(member)
+        if identity is None:
+            raise PeerIdentityWrong(
+                f"this node's roster pins no TLS identity for {member}",
+                hint="if it was admitted just now, fetch the newest roster",
+            )
+        context = self._client_contexts.get(member)
+        if context is None:
+            context = _strict_context(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = True  # the leaf's only name is the member's, not the URL's
+            context.load_verify_locations(cadata=identity)
+            self._load_leaf(context)
+            only = {member: identity}
+            context.sslobject_class = _bound_object(
+                lambda der: bind_leaf(der or b"", only, self._clock())
+            )
+            self._client_contexts[member] = context
+        return context
+
+    def _make_server_context(self) -> ssl.SSLContext:
+        outer = _strict_context(ssl.PROTOCOL_TLS_SERVER)
+        outer.num_tickets = 0
+        self._load_leaf(outer)
+        outer.sslobject_class = _bound_object(self.member_of)
+        self._inner_context = self._make_inner_context()
+
+        def swap(
+            connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _: ssl.SSLContext
+        ) -> None:
+            # Runs for every client hello, also one without a server name.
+            connection.context = self._inner_context
+
+        outer.sni_callback = swap
+        return outer
+
+    def _make_inner_context(self) -> ssl.SSLContext:
+        context = _strict_context(ssl.PROTOCOL_TLS_SERVER)
+        context.num_tickets = 0
+        self._load_leaf(context)
+        if self._identities:
+            context.load_verify_locations(cadata=b"".join(self._identities.values()))
+        return context
+
+    # --- the own leaf -----------------------------------------------------------------------------
+
+    @property
+    def leaf_valid_until(self) -> datetime:
+        """When the present leaf ends (UTC)."""
+        return self._leaf.valid_until
+
+    def renew_if_due(self, now: datetime) -> bool:
+        """Mint a new leaf when two thirds of the present one's life are over; True if it did.
+
+        New connections in both directions use it at once; open ones keep theirs.
+
+        Raises:
+            KeyFileInvalid: ``now`` is outside the dates of the identity itself.
+            StoreError: the leaf could not be written; the present one stays in use.
+        """
+        # A clock that was set back would leave a leaf that peers find too young.
+        if self._leaf.valid_from <= now < self._renew_at:
+            return False
+        self._mint(now)
+        self._client_contexts.clear()
+        self._inner_context = self._make_inner_context()
+        self._load_leaf(self.server_context)
+        return True
+
+    def _mint(self, now: datetime) -> None:
+        leaf = mint_leaf(
+            self._identity.certificate,
+            self._identity.private_key,
+            self.member,
+            now,
+            self._leaf_valid_hours,
+        )
+        try:
+            _write_leaf(self._leaf_path, leaf)
+        except OSError as error:
+            raise _leaf_unusable(error) from None
+        self._leaf = leaf
+        self._renew_at = now + (leaf.valid_until - now) * RENEW_AT_LIFE_FRACTION
+
+    def _load_leaf(self, context: ssl.SSLContext) -> None:
+        try:
+            if not self._leaf_path.exists():  # somebody tidied up; the leaf is still in memory
+                _write_leaf(self._leaf_path, self._leaf)
+            context.load_cert_chain(self._leaf_path)
+        except OSError as error:
+            raise _leaf_unusable(error) from None
+
+
+def certificate_of(connection: ssl.SSLObject | None) -> bytes | None:
+    """The DER certificate that the other end of a TLS connection proved to hold, or None."""
+    return None if connection is None else connection.getpeercert(binary_form=True)
+
+
+def _strict_context(side: int) -> ssl.SSLContext:
+    context = ssl.SSLContext(side)
+    context.check_hostname = False
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_mode = ssl.CERT_REQUIRED
+    # Partial chain: a pinned identity is trusted as it stands, whoever else might have signed it.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+    return context
+
+
+def _check_loadable(der: bytes) -> None:
+    """Two libraries read certificates here; what only one of them can read is left out alone."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=der)
+    except ssl.SSLError:
+        raise KeyMalformed("the TLS library cannot read this identity") from None
+
+
+def _bound_object(check: Callable[[bytes | None], object]) -> type[ssl.SSLObject]:
+    """A connection class whose handshake also asks ``check`` about the peer's certificate."""
+
+    class BoundConnection(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            super().do_handshake()
+            try:
+                check(self.getpeercert(binary_form=True))
+            except FederationError as error:
+                # An event loop ends a handshake cleanly on TLS errors only.
+                raise ssl.SSLCertVerificationError(1, error.message) from None
+
+    return BoundConnection
+
+
+def _leaf_unusable(error: OSError) -> StoreError:
+    return StoreError(
+        f"the node's own TLS leaf could not be written and read ({error.strerror})",
+        hint="check the directory's owner and free space; the node tries again by itself",
+    )
+
+
+def _write_leaf(path: Path, leaf: Leaf) -> None:
+    """Put key and certificate in one file, which is either the old one or the new one."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".new")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(leaf.private_key + leaf.certificate)
+    unfinished.replace(path)

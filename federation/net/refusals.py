@@ -1,0 +1,57 @@
+"""What a peer is told when it is refused: one table from errors to HTTP statuses.
+
+A refusal's body is a small map ``{"code", "message"}`` in the protocol's own encoding. The code is
+for the peer's program. The message is for a person who debugs; the asking node never shows or logs
+it, because a hostile peer could put a signal value or terminal codes there.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from federation import errors, local_errors
+from federation.net.limits import REFUSAL_BYTES_MAX
+from federation.protocol.encoding import decode_map
+from federation.protocol.encoding_writing import encode
+
+STATUS_OF: Final[dict[type[errors.FederationError], int]] = {
+    errors.ProtocolError: 400,
+    local_errors.NotAllowed: 403,
+    local_errors.NotFound: 404,
+    local_errors.PeerTimeout: 408,
+    # The peer holds the log, but not (all of) that range: somebody else may.
+    local_errors.RangeNotHeld: 409,
+    errors.TooLarge: 413,
+    errors.VerificationError: 422,
+    local_errors.TooBusy: 429,
+    errors.FederationError: 500,
+    local_errors.StoreError: 503,
+    local_errors.StoreFull: 507,
+}
+"""The status of each branch; a leaf that is not listed has its nearest ancestor's."""
+
+OUR_FAULT_STATUS_MIN: Final = 500
+OUR_FAULT_MESSAGE: Final = "this node cannot answer at the moment"
+
+_CODE: Final = re.compile(r"[a-z][a-z0-9-]{0,63}\Z")
+
+
+def status_of(error: errors.FederationError) -> int:
+    """The HTTP status for an error on the peer listener."""
+    return next(STATUS_OF[branch] for branch in type(error).__mro__ if branch in STATUS_OF)
+
+
+def encode_refusal(error: errors.FederationError) -> bytes:
+    """The body of a refusal. What went wrong on our own side is not described to peers."""
+    is_ours = status_of(error) >= OUR_FAULT_STATUS_MIN
+    return encode({"code": error.code, "message": OUR_FAULT_MESSAGE if is_ours else error.message})
+
+
+def decode_refusal(body: bytes) -> str | None:
+    """The code in a peer's refusal, or None when there is none that can be shown safely."""
+    try:
+        code = decode_map(body, bytes_max=REFUSAL_BYTES_MAX).get("code")
+    except errors.ProtocolError:
+        return None
+    return code if isinstance(code, str) and _CODE.match(code) else None

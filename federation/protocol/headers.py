@@ -1,0 +1,140 @@
+"""Headers and statement ids: the part of a statement that is never erased.
+
+A header holds no signal and no free text: who says what kind of thing about which statements, in
+which federation, and when by their own clock.
+
+Source: docs/spec/headers.md (PROTOCOL section 3).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from federation.errors import (
+    EncodingMalformed,
+    HeaderMalformed,
+    MemberNameMalformed,
+    RequestMalformed,
+    TooLarge,
+)
+from federation.protocol.encoding import Decoded, decode_map
+from federation.protocol.limits import (
+    FORMAT_VERSION,
+    HEADER_BYTES_MAX,
+    REFERENCES_MAX,
+    STATEMENT_ID_BYTES,
+)
+from federation.protocol.origins import check_member_name
+
+FEDERATION_ID_BYTES: Final = 16
+_ID_TEXT = re.compile(r"st_[0-9a-f]{64}\Z")
+_KIND = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class StatementId:
+    """A statement's id: its 32-byte entry, the same in every lane, epoch and branch."""
+
+    entry: bytes
+
+    def __str__(self) -> str:
+        return f"st_{self.entry.hex()}"
+
+
+def parse_statement_id(text: str) -> StatementId:
+    """Read ``st_`` and 64 lower-case hex digits.
+
+    Raises:
+        RequestMalformed: anything else.
+    """
+    if not _ID_TEXT.match(text):
+        raise RequestMalformed("a statement id is st_ and 64 lower-case hex digits")
+    return StatementId(bytes.fromhex(text[3:]))
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The part of a statement that is never erased.
+
+    Attributes:
+        federation_id: 32 hex digits; the judge refuses any other federation's.
+        member: who says it; the judge refuses any but the log's own member.
+        kind: a :class:`Kind`, or the name of one that a later release defines.
+        references: the statements it is about.
+        claimed_at_ms: the member's own clock, Unix milliseconds: a claim, never a proof.
+        version: the format version it was written in.
+    """
+
+    federation_id: str
+    member: str
+    kind: str
+    references: tuple[StatementId, ...] = ()
+    claimed_at_ms: int = 0
+    version: int = FORMAT_VERSION
+
+
+_HEADER_FIELDS: Final = frozenset({"at", "fed", "kind", "member", "refs", "v"})
+
+
+def decode_header(encoded: bytes) -> Header:
+    """Read a header.
+
+    A header of a higher version may hold fields this release does not know; one of this version
+    may not. Either way the six fields below are where they always are.
+
+    Raises:
+        HeaderMalformed: not in its only encoding, or a field is missing, unknown or malformed.
+    """
+    try:
+        return _read(decode_map(encoded, bytes_max=HEADER_BYTES_MAX))
+    except (EncodingMalformed, MemberNameMalformed, TooLarge) as error:
+        raise HeaderMalformed(error.message) from None
+
+
+def _read(fields: Mapping[str, Decoded]) -> Header:
+    version = _integer(fields, "v")
+    if version < 1:
+        raise HeaderMalformed("versions of the format start at 1")
+    if version <= FORMAT_VERSION and not fields.keys() <= _HEADER_FIELDS:
+        raise HeaderMalformed("an unknown field in the header")
+    federation_id, kind, member = fields.get("fed"), fields.get("kind"), fields.get("member")
+    if not isinstance(federation_id, bytes) or len(federation_id) != FEDERATION_ID_BYTES:
+        raise HeaderMalformed(f"the federation id has {FEDERATION_ID_BYTES} bytes")
+    if not isinstance(kind, str) or not _KIND.match(kind):
+        raise HeaderMalformed("the kind is a short lower-case word")
+    if not isinstance(member, str):
+        raise HeaderMalformed("the member is text")
+    check_member_name(member)
+    return Header(
+        federation_id=federation_id.hex(),
+        member=member,
+        kind=kind,
+        references=_references(fields.get("refs")),
+        claimed_at_ms=_integer(fields, "at"),
+        version=version,
+    )
+
+
+def _references(value: Decoded | None) -> tuple[StatementId, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not 1 <= len(value) <= REFERENCES_MAX:
+        raise HeaderMalformed(f"a header refers to between 1 and {REFERENCES_MAX} statements")
+    references = []
+    for entry in value:
+        if not isinstance(entry, bytes) or len(entry) != STATEMENT_ID_BYTES:
+            raise HeaderMalformed("a reference is a statement id of 32 bytes")
+        references.append(StatementId(entry))
+    if len(set(references)) != len(references):
+        raise HeaderMalformed("a statement is referred to twice")
+    return tuple(references)
+
+
+def _integer(fields: Mapping[str, Decoded], name: str) -> int:
+    value = fields.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise EncodingMalformed(f"{name} is an integer")
+    return value

@@ -1,0 +1,33 @@
+"""How large what nodes send each other may be.
+
+Source: docs/spec/limits.md.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from federation.protocol.limits import BODY_BYTES_MAX, HEADER_BYTES_MAX
+
+JOIN_REQUEST_BYTES_MAX: Final = 48 * 1024
+"""A request is about 2 kB; a large TLS identity in base64 takes 5.5 kB more, and five keys of
+ML-DSA-44 with their proofs 25 kB."""
+
+ANNOUNCE_BYTES_MAX: Final = 64 * 1024
+
+INLINE_STATEMENT_BYTES_MAX: Final = 8 * 1024
+
+INLINE_STATEMENTS_MAX: Final = 64
+"""Statements that ride in one announcement; more are pulled."""
+
+DIGEST_BYTES_MAX: Final = 4 * 1024 * 1024
+"""1,000 members, three lanes, some epochs, at about 300 bytes a checkpoint."""
+
+RANGE_STATEMENTS_MAX: Final = 1_024
+"""Statements in one answer: the quantum of the round robin over logs (four tile widths)."""
+
+RANGE_BYTES_MAX: Final = 4 * 1024 * 1024
+"""One answer's size; a longer range is cut short, never at less than one statement."""
+
+RANGE_ANSWER_BYTES_MAX: Final = RANGE_BYTES_MAX + HEADER_BYTES_MAX + BODY_BYTES_MAX + 16 * 1024
+"""What a puller reads at most: the cut-off above, one more statement, and the proof."""

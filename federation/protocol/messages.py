@@ -1,0 +1,351 @@
+"""Messages: what one node's HTTP bodies say to another's.
+
+All are deterministic MessagePack (docs/spec/encoding.md). A message is a claim by the peer at the
+other end of the connection; everything in it that matters carries its own proof and goes to the
+judge. Statements travel as they rest: ``[header, salt, body]``, or ``[header, C]`` where erased.
+
+Source: docs/spec/messages.md (PROTOCOL section 7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from federation.errors import BodyMalformed, EncodingMalformed, HeaderMalformed
+from federation.local_errors import MessageMalformed
+from federation.protocol.encoding import Decoded, decode_map
+from federation.protocol.encoding_writing import Value, encode
+from federation.protocol.limits import (
+    LOG_SIZE_MAX,
+    NOTE_BYTES_MAX,
+    PROOF_HASHES_MAX,
+    ROSTER_VERSIONS_MAX,
+)
+from federation.protocol.limits_messages import (
+    ANNOUNCE_BYTES_MAX,
+    DIGEST_BYTES_MAX,
+    INLINE_STATEMENT_BYTES_MAX,
+    INLINE_STATEMENTS_MAX,
+    RANGE_ANSWER_BYTES_MAX,
+    RANGE_STATEMENTS_MAX,
+)
+from federation.protocol.merkle import DIGEST_BYTES
+from federation.protocol.statements import Statement, erased_statement, opened_statement
+
+RECEIPT_CHARACTERS_MAX = 8 * 1024
+"""One signature line; ML-DSA-44 makes 3.3 kB of base64."""
+LOGS_IN_MESSAGE_MAX = 8_192
+"""1,000 members, three lanes, and some restarted logs."""
+OPENED_PARTS, ERASED_PARTS = 3, 2
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncedHead:
+    """A head the sender fully holds.
+
+    Attributes:
+        note: the signed checkpoint, verbatim.
+        inline: the newest statements under it, in log order, ending at its size; may be empty.
+        receipt: the sender's own mirror cosignature line on it; None for the sender's own log.
+    """
+
+    note: bytes
+    inline: tuple[Statement, ...] = ()
+    receipt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """``POST /v1/announce``: what is new.
+
+    Attributes:
+        heads: newest head of each log that the receiver may lack.
+        roster_version: the sender's newest roster version.
+    """
+
+    heads: tuple[AnnouncedHead, ...]
+    roster_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLog:
+    """One log as the sender durably holds it.
+
+    Attributes:
+        log_sha256: SHA-256 of the origin.
+        size: statements held.
+        receipt: the sender's mirror cosignature line on the head of that size, if it made one.
+    """
+
+    log_sha256: bytes
+    size: int
+    receipt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncementAnswer:
+    """The answer to an announcement: what the receiver now holds of the logs announced.
+
+    Attributes:
+        held: one for each announced log that the receiver knows.
+        roster_version: the receiver's newest roster version.
+    """
+
+    held: tuple[HeldLog, ...]
+    roster_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """``POST /v1/digest``: the sender's head vector, as one hash.
+
+    Attributes:
+        vector: 32 bytes over all (log, size, root) that the sender fully holds.
+        roster_version: the sender's newest roster version.
+    """
+
+    vector: bytes
+    roster_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonAnswer:
+    """The answer to a comparison.
+
+    Attributes:
+        heads: every head fully held, perhaps none; None where the vectors are equal.
+        roster_version: the sender's newest roster version.
+    """
+
+    heads: tuple[AnnouncedHead, ...] | None
+    roster_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRange:
+    """``GET /v1/logs/{sha256}/statements``: consecutive statements and their proof.
+
+    Attributes:
+        start: index of the first.
+        statements: at least one, never more than asked.
+        proof: consistency proof from ``start + len(statements)`` to the size asked for.
+    """
+
+    start: int
+    statements: tuple[Statement, ...]
+    proof: tuple[bytes, ...]
+
+
+# --- encode -------------------------------------------------------------------------------------
+
+
+def encode_announcement(message: Announcement) -> bytes:
+    """Encode; the inverse of :func:`decode_announcement`."""
+    return encode(
+        {"heads": [_head_fields(head) for head in message.heads], "roster": message.roster_version}
+    )
+
+
+def encode_announcement_answer(message: AnnouncementAnswer) -> bytes:
+    """Encode; the inverse of :func:`decode_announcement_answer`."""
+    held: list[Value] = []
+    for log in message.held:
+        fields: dict[str, Value] = {"log": log.log_sha256, "size": log.size}
+        if log.receipt is not None:
+            fields["receipt"] = log.receipt
+        held.append(fields)
+    return encode({"held": held, "roster": message.roster_version})
+
+
+def encode_comparison(message: Comparison) -> bytes:
+    """Encode; the inverse of :func:`decode_comparison`."""
+    return encode({"roster": message.roster_version, "vector": message.vector})
+
+
+def encode_comparison_answer(message: ComparisonAnswer) -> bytes:
+    """Encode; the inverse of :func:`decode_comparison_answer`."""
+    fields: dict[str, Value] = {"roster": message.roster_version}
+    if message.heads is not None:
+        fields["heads"] = [_head_fields(head) for head in message.heads]
+    return encode(fields)
+
+
+def encode_range(message: StatementRange) -> bytes:
+    """Encode; the inverse of :func:`decode_range`."""
+    return encode(
+        {
+            "from": message.start,
+            "proof": list(message.proof),
+            "statements": [_statement_parts(statement) for statement in message.statements],
+        }
+    )
+
+
+def _head_fields(head: AnnouncedHead) -> dict[str, Value]:
+    fields: dict[str, Value] = {"note": head.note}
+    if head.inline:
+        fields["inline"] = [_statement_parts(statement) for statement in head.inline]
+    if head.receipt is not None:
+        fields["receipt"] = head.receipt
+    return fields
+
+
+def _statement_parts(statement: Statement) -> list[bytes]:
+    if statement.opening is None:
+        return [statement.header_bytes, statement.commitment]
+    return [statement.header_bytes, statement.opening.salt, statement.opening.body]
+
+
+# --- decode -------------------------------------------------------------------------------------
+
+
+def decode_announcement(encoded: bytes) -> Announcement:
+    """Decode the body of ``POST /v1/announce``.
+
+    Raises:
+        TooLarge: over ``ANNOUNCE_BYTES_MAX``.
+        MessageMalformed: anything else that is not an announcement.
+    """
+    fields = _fields(encoded, ANNOUNCE_BYTES_MAX, {"heads", "roster"})
+    return Announcement(_heads(fields["heads"]), _roster_version(fields))
+
+
+def decode_announcement_answer(encoded: bytes) -> AnnouncementAnswer:
+    """Decode the answer to an announcement.
+
+    Raises:
+        TooLarge: over ``DIGEST_BYTES_MAX``.
+        MessageMalformed: anything else that is not such an answer.
+    """
+    fields = _fields(encoded, DIGEST_BYTES_MAX, {"held", "roster"})
+    held = []
+    for value in _list(fields["held"], LOGS_IN_MESSAGE_MAX):
+        log = _named(value, {"log", "size"}, frozenset({"receipt"}))
+        size = _integer(log["size"], LOG_SIZE_MAX)
+        held.append(HeldLog(_digest(log["log"]), size, _receipt(log.get("receipt"))))
+    return AnnouncementAnswer(tuple(held), _roster_version(fields))
+
+
+def decode_comparison(encoded: bytes) -> Comparison:
+    """Decode the body of ``POST /v1/digest``.
+
+    Raises:
+        TooLarge: over ``ANNOUNCE_BYTES_MAX``.
+        MessageMalformed: anything else that is not a comparison.
+    """
+    fields = _fields(encoded, ANNOUNCE_BYTES_MAX, {"roster", "vector"})
+    return Comparison(_digest(fields["vector"]), _roster_version(fields))
+
+
+def decode_comparison_answer(encoded: bytes) -> ComparisonAnswer:
+    """Decode the answer to a comparison.
+
+    Raises:
+        TooLarge: over ``DIGEST_BYTES_MAX``.
+        MessageMalformed: anything else that is not such an answer.
+    """
+    fields = _fields(encoded, DIGEST_BYTES_MAX, {"roster"}, frozenset({"heads"}))
+    heads = _heads(fields["heads"]) if "heads" in fields else None
+    return ComparisonAnswer(heads, _roster_version(fields))
+
+
+def decode_range(encoded: bytes) -> StatementRange:
+    """Decode a range of statements.
+
+    Raises:
+        TooLarge: over ``RANGE_ANSWER_BYTES_MAX``.
+        MessageMalformed: anything else that is not a range.
+    """
+    fields = _fields(encoded, RANGE_ANSWER_BYTES_MAX, {"from", "proof", "statements"})
+    statements = _statements(fields["statements"], RANGE_STATEMENTS_MAX)
+    if not statements:
+        raise MessageMalformed("a range holds at least one statement")
+    return StatementRange(
+        start=_integer(fields["from"], LOG_SIZE_MAX),
+        statements=statements,
+        proof=tuple(_digest(each) for each in _list(fields["proof"], PROOF_HASHES_MAX)),
+    )
+
+
+def _fields(
+    encoded: bytes, bytes_max: int, names: set[str], optional: frozenset[str] = frozenset()
+) -> dict[str, Decoded]:
+    try:
+        fields = decode_map(encoded, bytes_max=bytes_max)
+    except EncodingMalformed as error:
+        raise MessageMalformed(error.message) from None
+    return _named(fields, names, optional)
+
+
+def _named(
+    value: Decoded, names: set[str], optional: frozenset[str] = frozenset()
+) -> dict[str, Decoded]:
+    if not isinstance(value, dict) or not names <= value.keys() <= names | optional:
+        raise MessageMalformed(f"a map of the fields {', '.join(sorted(names | optional))}")
+    return value
+
+
+def _heads(value: Decoded) -> tuple[AnnouncedHead, ...]:
+    heads = []
+    for part in _list(value, LOGS_IN_MESSAGE_MAX):
+        head = _named(part, {"note"}, frozenset({"inline", "receipt"}))
+        note = head["note"]
+        if not isinstance(note, bytes) or len(note) > NOTE_BYTES_MAX:
+            raise MessageMalformed("a note is bytes")
+        inline = _inline(head["inline"]) if "inline" in head else ()
+        heads.append(AnnouncedHead(note, inline, _receipt(head.get("receipt"))))
+    return tuple(heads)
+
+
+def _inline(value: Decoded) -> tuple[Statement, ...]:
+    statements = _statements(value, INLINE_STATEMENTS_MAX)
+    if not statements:
+        raise MessageMalformed("an inline that is empty is left out")
+    if any(each.bytes_on_wire > INLINE_STATEMENT_BYTES_MAX for each in statements):
+        raise MessageMalformed(f"a statement over {INLINE_STATEMENT_BYTES_MAX} bytes is pulled")
+    return statements
+
+
+def _statements(value: Decoded, count_max: int) -> tuple[Statement, ...]:
+    return tuple(_statement(parts) for parts in _list(value, count_max))
+
+
+def _statement(value: Decoded) -> Statement:
+    parts = [part for part in _list(value, OPENED_PARTS) if isinstance(part, bytes)]
+    try:
+        if isinstance(value, list) and len(parts) == len(value) == OPENED_PARTS:
+            return opened_statement(*parts)
+        if isinstance(value, list) and len(parts) == len(value) == ERASED_PARTS:
+            return erased_statement(*parts)
+    except (HeaderMalformed, BodyMalformed) as error:
+        raise MessageMalformed(error.message) from None
+    raise MessageMalformed("a statement is [header, salt, body] or [header, C]")
+
+
+def _receipt(value: Decoded | None) -> str | None:
+    if value is not None and not (isinstance(value, str) and len(value) <= RECEIPT_CHARACTERS_MAX):
+        raise MessageMalformed("a receipt is one signature line")
+    return value
+
+
+def _roster_version(fields: dict[str, Decoded]) -> int:
+    return _integer(fields["roster"], ROSTER_VERSIONS_MAX)
+
+
+def _list(value: Decoded, count_max: int) -> Sequence[Decoded]:
+    if not isinstance(value, list) or len(value) > count_max:
+        raise MessageMalformed(f"a list of at most {count_max}")
+    return value
+
+
+def _integer(value: Decoded, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value > most:
+        raise MessageMalformed(f"an integer of at most {most}")
+    return value
+
+
+def _digest(value: Decoded) -> bytes:
+    if not isinstance(value, bytes) or len(value) != DIGEST_BYTES:
+        raise MessageMalformed("a hash has 32 bytes")
+    return value

@@ -1,0 +1,113 @@
+"""Statements: what a member says, as a header and a salted, erasable body.
+
+    C      = SHA-256(commitment tag ‖ salt ‖ body)
+    entry  = SHA-256(entry tag ‖ C ‖ header)         the log leaf's content and the statement id
+
+Salt and body can be erased without breaking a proof: the entry needs only C. Bytes that were
+signed are kept verbatim; headers and bodies are readings of them.
+
+Source: docs/spec/statements.md (PROTOCOL section 3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+
+from federation.errors import BodyMalformed, HeaderMalformed
+from federation.protocol.headers import StatementId
+from federation.protocol.limits import (
+    BODY_BYTES_MAX,
+    COMMITMENT_TAG,
+    ENTRY_TAG,
+    HEADER_BYTES_MAX,
+    SALT_BYTES,
+    STATEMENT_ID_BYTES,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What opens a commitment: ``SALT_BYTES`` random bytes, and the encoded body, verbatim."""
+
+    salt: bytes
+    body: bytes
+
+    def __repr__(self) -> str:
+        """Without the body, which holds signals."""
+        return f"Opening({len(self.body)} bytes)"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement as it travels and rests: verbatim bytes, with or without its opening.
+
+    Attributes:
+        header_bytes: the encoded header, verbatim.
+        commitment: C, 32 bytes.
+        opening: salt and body, or None where they were erased.
+    """
+
+    header_bytes: bytes
+    commitment: bytes
+    opening: Opening | None = field(repr=False)
+
+    @cached_property
+    def id(self) -> StatementId:
+        """The entry that commits to header and C."""
+        return StatementId(sha256(ENTRY_TAG + self.commitment + self.header_bytes).digest())
+
+    @cached_property
+    def bytes_on_wire(self) -> int:
+        """About how many bytes it takes in a message: for size limits, not for signing."""
+        opened = SALT_BYTES + len(self.opening.body) if self.opening else len(self.commitment)
+        return len(self.header_bytes) + opened + 12
+
+
+def commitment_of(opening: Opening) -> bytes:
+    """C, 32 bytes: SHA-256 over tag, salt and body."""
+    return sha256(COMMITMENT_TAG + opening.salt + opening.body).digest()
+
+
+def opened_statement(header_bytes: bytes, salt: bytes, body: bytes) -> Statement:
+    """The statement that a header, salt and body received from elsewhere make.
+
+    Raises:
+        HeaderMalformed: an empty or oversized header.
+        BodyMalformed: a salt of the wrong length or an oversized body.
+    """
+    _check_header_size(header_bytes)
+    opening = Opening(salt, body)
+    check_opening_sizes(opening)
+    return Statement(header_bytes, commitment_of(opening), opening)
+
+
+def erased_statement(header_bytes: bytes, commitment: bytes) -> Statement:
+    """The statement whose salt and body are gone: header and C.
+
+    Raises:
+        HeaderMalformed: an empty or oversized header.
+        BodyMalformed: a commitment of the wrong length.
+    """
+    _check_header_size(header_bytes)
+    if len(commitment) != STATEMENT_ID_BYTES:
+        raise BodyMalformed("a commitment has 32 bytes")
+    return Statement(header_bytes, commitment, None)
+
+
+def check_opening_sizes(opening: Opening) -> None:
+    """Sizes only; grammar is the reader's.
+
+    Raises:
+        BodyMalformed: a salt of the wrong length, or an empty or oversized body.
+    """
+    if len(opening.salt) != SALT_BYTES:
+        raise BodyMalformed(f"a salt has {SALT_BYTES} bytes")
+    if not 1 <= len(opening.body) <= BODY_BYTES_MAX:
+        raise BodyMalformed(f"a body has between 1 and {BODY_BYTES_MAX} bytes")
+
+
+def _check_header_size(header_bytes: bytes) -> None:
+    if not 1 <= len(header_bytes) <= HEADER_BYTES_MAX:
+        raise HeaderMalformed(f"a header has between 1 and {HEADER_BYTES_MAX} bytes")

@@ -1,0 +1,1 @@
+"""What may be believed: the one judge of node, auditor and tests alike. Pure."""

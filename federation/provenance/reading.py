@@ -1,0 +1,42 @@
+"""What a proven statement says, which its proof does not depend on.
+
+The judge asks for proof, header and size only, so that statements this release cannot read are
+stored, relayed and receipted like any other. Reading one is a second step, and never fails.
+
+Source: docs/spec/bodies.md (PROTOCOL section 3).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from federation.protocol.bodies import Body, read_body
+from federation.protocol.headers import Header
+from federation.provenance.verifier import VerifiedStatement
+
+READINGS_KEPT_MAX: Final = 1_024
+"""A publish batch is stored, then indexed: the second reading is for nothing."""
+
+KEPT_BYTES_MAX: Final = 1_024
+"""Ten times a confirm of one picture; with the limit above, at most a megabyte of bodies."""
+
+
+def body_of(statement: VerifiedStatement) -> Body | None:
+    """The reading of a statement's body; ``Inert`` where there is none, None where erased."""
+    opening = statement.statement.opening
+    if opening is None:
+        return None
+    if len(opening.body) > KEPT_BYTES_MAX:
+        return read_body(statement.header, opening.body)
+    return _read(statement.header, opening.body)
+
+
+def forget_readings() -> None:
+    """Keep no reading: one of them may be of a body that was erased."""
+    _read.cache_clear()
+
+
+@lru_cache(maxsize=READINGS_KEPT_MAX)
+def _read(header: Header, body: bytes) -> Body:
+    return read_body(header, body)

@@ -1,0 +1,96 @@
+"""Reports: what a judgement looked at, step by step, for a person to follow.
+
+Steps are numbered as in the spec page they come from. The first one that fails ends the judgement;
+those after it were not reached and say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from federation.errors import FederationError
+
+
+class Outcome(StrEnum):
+    """What became of one step."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_REACHED = "not-reached"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One numbered check.
+
+    Attributes:
+        number: as in the spec page.
+        title: what is checked, in one line.
+        outcome: what became of it.
+        detail: what was found, or why it failed.
+        code: the error's stable code where it failed.
+        hint: what to do next where it failed, if anything can be done.
+    """
+
+    number: int
+    title: str
+    outcome: Outcome
+    detail: str = ""
+    code: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A finished judgement.
+
+    Attributes:
+        steps: every step of the page, in order.
+        conclusion: what has been shown, in the words of the spec; empty when nothing has.
+    """
+
+    steps: tuple[Step, ...]
+    conclusion: str
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether every step passed."""
+        return bool(self.steps) and all(step.outcome is Outcome.PASSED for step in self.steps)
+
+    @property
+    def failed_step(self) -> Step | None:
+        """The step that ended the judgement, if one did."""
+        return next((step for step in self.steps if step.outcome is Outcome.FAILED), None)
+
+
+class Examination:
+    """Collects steps in their order while a judgement goes on.
+
+    Args:
+        titles: the titles of all steps; the first is number 1.
+    """
+
+    def __init__(self, titles: Sequence[str]) -> None:
+        self._titles = tuple(titles)
+        self._steps: list[Step] = []
+
+    def passed(self, detail: str) -> None:
+        """The next step holds."""
+        number = len(self._steps) + 1
+        self._steps.append(Step(number, self._titles[number - 1], Outcome.PASSED, detail))
+
+    def failed(self, error: FederationError) -> Report:
+        """The next step does not hold: the judgement is over."""
+        number = len(self._steps) + 1
+        title = self._titles[number - 1]
+        failed = Step(number, title, Outcome.FAILED, error.message, error.code, error.hint)
+        self._steps.append(failed)
+        for title in self._titles[number:]:
+            self._steps.append(Step(len(self._steps) + 1, title, Outcome.NOT_REACHED))
+        return Report(tuple(self._steps), "")
+
+    def concluded(self, conclusion: str) -> Report:
+        """Every step holds."""
+        return Report(tuple(self._steps), conclusion)

@@ -1,0 +1,220 @@
+"""The one judge: what was received becomes what may be believed here, or raises.
+
+Node, auditor and tests all walk into this room. It is the only maker of :class:`Head`,
+:class:`VerifiedStatement` and :class:`Receipt`; stores, indexes and gossip accept nothing else, and
+their types say so. The signature check is an argument, so that a simulator may run a hundred
+thousand schedules; what is checked never depends on it.
+
+Each check carries the step number of docs/spec/verification.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from federation.errors import (
+    LogUnknown,
+    SignatureInvalid,
+    TooLarge,
+    WrongFederation,
+    WrongMember,
+)
+from federation.protocol.checkpoints import (
+    Checkpoint,
+    open_checkpoint,
+    open_cosignature,
+    parse_checkpoint,
+)
+from federation.protocol.headers import Header, StatementId, decode_header
+from federation.protocol.keys import SignatureCheck
+from federation.protocol.notes import Note, format_note, parse_note, parse_signature_line
+from federation.protocol.origins import Cosigner, LogId, parse_origin
+from federation.protocol.roster import Roster
+from federation.protocol.statements import Statement
+
+_SEAL: Final = object()
+
+
+def _check_seal(seal: object) -> None:
+    # A programming error, not bad input: somebody tried to believe without the judge.
+    if seal is not _SEAL:
+        raise TypeError("only the verifier makes verified values")
+
+
+@dataclass(frozen=True)
+class Head:
+    """A checkpoint that its log's own key has signed. Equal by (log, size, root), never by bytes.
+
+    Attributes:
+        log: whose log.
+        size: statements in the log.
+        root_hash: 32 bytes.
+        note: the checkpoint and its log's own signature line, verbatim.
+    """
+
+    log: LogId
+    size: int
+    root_hash: bytes
+    note: bytes = field(compare=False, repr=False)
+    seal: object = field(compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _check_seal(self.seal)
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint the note carries."""
+        return Checkpoint(self.log.origin, self.size, self.root_hash)
+
+
+@dataclass(frozen=True)
+class VerifiedStatement:
+    """A statement proven to be its member's, at its place in its log.
+
+    Attributes:
+        log: the log it stands in.
+        index: its place, from 0.
+        statement: the bytes, verbatim.
+        header: the reading of its header.
+    """
+
+    log: LogId
+    index: int
+    statement: Statement
+    header: Header
+    seal: object = field(compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _check_seal(self.seal)
+
+    @property
+    def id(self) -> StatementId:
+        """The statement's id."""
+        return self.statement.id
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A mirror's or witness's cosignature on a head, proven.
+
+    Attributes:
+        head: what was cosigned.
+        member: who cosigned.
+        cosigner: as mirror (a receipt proper: durably held) or as witness.
+        at_seconds: the cosigner's clock, POSIX seconds.
+        line: the signature line, verbatim, without its newline.
+    """
+
+    head: Head
+    member: str
+    cosigner: Cosigner
+    at_seconds: int
+    line: str
+    seal: object = field(compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _check_seal(self.seal)
+
+
+class Verifier:
+    """Judges heads, statements and receipts against one roster.
+
+    Args:
+        roster: who is a member, with which keys, under which limits.
+        check_signature: ``(public key, message, signature) -> bool``.
+    """
+
+    def __init__(self, roster: Roster, check_signature: SignatureCheck) -> None:
+        self.roster = roster
+        self._check_signature = check_signature
+
+    def open_head(self, note: bytes) -> Head:
+        """Judge a signed checkpoint (steps 1 to 4).
+
+        Raises:
+            NoteMalformed, CheckpointMalformed, OriginMalformed: not well-formed (1).
+            WrongFederation, LogUnknown: a log that this federation's roster does not hold (2).
+            SignatureInvalid: not signed by the key the roster holds for the log (3).
+            TooLarge: a size beyond the roster's largest log (4).
+        """
+        # (1) A signed note that carries a checkpoint of an origin of this protocol.
+        signed = parse_note(note)
+        log = parse_origin(parse_checkpoint(signed.text).origin)
+        # (2) The log is one that the roster holds.
+        if log.federation_id != self.roster.federation_id:
+            raise WrongFederation(f"the log {log} is of another federation")
+        vkey = self.roster.log_vkey(log)
+        # (3) Its own key signed it.
+        checkpoint = open_checkpoint(note, vkey, self._check_signature)
+        # (4) Its size is one that every node agreed to hold.
+        if checkpoint.size > self.roster.limits.log_size:
+            raise TooLarge(f"the log {log} claims {checkpoint.size} statements")
+        # Lines by anybody else go no further: nobody signed for them, and a head that carried what
+        # one relay put under it would be too long to announce for all who took it.
+        signer = (vkey.name, vkey.key_id)
+        own = tuple(line for line in signed.signatures if line.signer == signer)
+        kept = format_note(Note(signed.text, own))
+        return Head(log, checkpoint.size, checkpoint.root_hash, kept, _SEAL)
+
+    def open_statement(self, log: LogId, index: int, statement: Statement) -> VerifiedStatement:
+        """Judge one statement of a log (steps 5 to 8); its place is proven by the log view.
+
+        Args:
+            log: the log it was received for.
+            index: its place there, from 0.
+            statement: the received bytes; the commitment of an opened one was computed from them.
+
+        Raises:
+            HeaderMalformed: a header that no node can read (5).
+            WrongFederation, WrongMember: a statement made elsewhere or by somebody else (6, 7).
+            TooLarge: a body over the roster's limit (8).
+        """
+        # (5) The header can be read. Kind and body need not be, and are not looked at here: what
+        # cannot be read is inert.
+        header = decode_header(statement.header_bytes)
+        # (6) It was made for this federation, and (7) by the log's own member: nobody can copy a
+        # statement into a log of his own and look like a second opinion.
+        if header.federation_id != log.federation_id:
+            raise WrongFederation(f"a statement in {log} names another federation")
+        if header.member != log.member:
+            raise WrongMember(f"a statement in {log} names another member")
+        # (8) The body is not over the limit. Whether it may be absent is not for this judge to say:
+        # a statement without it is proven all the same, and missing until an erase is at hand.
+        opening = statement.opening
+        if opening is not None and len(opening.body) > self.roster.limits.body_bytes:
+            raise TooLarge(f"statement {index} of {log} is over the body limit")
+        return VerifiedStatement(log, index, statement, header, _SEAL)
+
+    def open_receipt(self, head: Head, member: str, cosigner: Cosigner, line: str) -> Receipt:
+        """Judge a cosignature on a head (steps 11 and 12).
+
+        Args:
+            head: what it should be on.
+            member: who should have made it.
+            cosigner: in which role.
+            line: the signature line, without its newline.
+
+        Raises:
+            MemberUnknown: the roster holds no such member (11).
+            NoteMalformed: not a signature line (12).
+            SignatureInvalid: not that cosigner's signature on this head (12).
+        """
+        # (11) The member is in the roster and has a key for the role.
+        vkey = self.roster.cosigner_vkey(member, cosigner)
+        # (12) The line is that key's cosignature on this very checkpoint.
+        signature = parse_signature_line(f"{line}\n")
+        at_seconds = open_cosignature(head.checkpoint.text, signature, vkey, self._check_signature)
+        if at_seconds == 0:
+            raise SignatureInvalid("a cosignature without a time is no receipt")
+        return Receipt(head, member, cosigner, at_seconds, line, _SEAL)
+
+    def check_log(self, log: LogId) -> None:
+        """Whether the roster holds the log.
+
+        Raises:
+            LogUnknown: it does not.
+        """
+        if log.federation_id != self.roster.federation_id:
+            raise LogUnknown(f"the log {log} is of another federation")
+        self.roster.log_vkey(log)

@@ -1,0 +1,215 @@
+"""Salt and body of single statements: taken out for good, found missing, and put back.
+
+The store does not decide what must go: it finds candidates, and carries out what the judge decided
+(:mod:`federation.provenance.taking_back`). Header and commitment stay, so every proof stays.
+
+What is taken out is overwritten in the database file (``secure_delete``) with the commit, and gone
+from the write-ahead log once :meth:`ErasureStore.scrub` has emptied it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from federation.protocol.headers import StatementId
+from federation.protocol.origins import LogId
+from federation.protocol.signals import identity_of
+from federation.provenance.reading import body_of
+from federation.provenance.verifier import Receipt, VerifiedStatement
+from federation.store.appending import INSERT_CHECKPOINT, IndexRows, receipt_steps
+from federation.store.database import Database, Row, Rows
+from federation.store.places import (
+    STATEMENT_COLUMNS,
+    StoredStatement,
+    id_hkey,
+    place_of,
+    signal_hkey,
+    split_place,
+    statement_of,
+)
+from federation.store.readings import reading_of
+from federation.store.stems import Stems
+
+ERASES_PER_LOG_MAX: Final = 256
+"""Erases of one log that refer to one statement: its oldest ones; one that is valid is enough."""
+
+MISSING_READ_MAX: Final = 1_024
+"""Missing statements in one answer: what is asked of a peer at a time."""
+
+PAGE_ROWS: Final = 256
+"""Statements that are erased in one transaction; each may have a body of 64 KiB."""
+
+_COLUMNS: Final = ", ".join(f"said.{name}" for name in STATEMENT_COLUMNS.split(", "))
+
+_READ_ERASES: Final = f"""
+    SELECT {STATEMENT_COLUMNS} FROM (
+        SELECT place, row_number() OVER (PARTITION BY hkey, place >> 40 ORDER BY place) AS nth
+        FROM erase_places WHERE hkey IN (SELECT value FROM json_each(?))
+    ) JOIN statements USING (place) WHERE nth <= ? ORDER BY place"""  # noqa: S608 - constants
+
+_READ_ASKED_FOR: Final = f"""
+    SELECT DISTINCT {_COLUMNS} FROM erase_places AS asked
+    JOIN statement_ids AS found USING (hkey) JOIN statements AS said ON said.place = found.place
+    WHERE said.place > ? AND asked.place BETWEEN ? AND ? AND (said.body IS NOT NULL
+        OR said.place IN (SELECT place FROM missing_openings))
+    ORDER BY said.place LIMIT ?"""  # noqa: S608 - constants
+
+_BLANK: Final = (
+    "UPDATE statements SET salt = NULL, body = NULL, commitment = ?, unread = 0 WHERE place = ?"
+)
+_REOPEN: Final = (
+    "UPDATE statements SET salt = ?, body = ?, commitment = ?, unread = ? WHERE place = ?"
+    " AND body IS NULL"
+)
+_FORGET_SIGNAL: Final = "DELETE FROM signal_places WHERE hkey = ? AND place = ?"
+_FORGET_MISSING: Final = "DELETE FROM missing_openings WHERE place = ?"
+
+
+class ErasureStore:
+    """Openings that must go, and openings that are missing.
+
+    Args:
+        database: where they are.
+        stems: which branch has which stem.
+    """
+
+    def __init__(self, database: Database, stems: Stems) -> None:
+        self._database = database
+        self._stems = stems
+
+    async def erases_of(self, ids: Iterable[StatementId]) -> list[StoredStatement]:
+        """The erases that refer to any of some statements; whether they are valid is not judged.
+
+        Raises:
+            StoreCorrupt: a row is not what was written.
+        """
+        hkeys = json.dumps([id_hkey(each) for each in set(ids)])
+        rows = await self._database.read(_READ_ERASES, (hkeys, ERASES_PER_LOG_MAX))
+        return [await self._stored(row) for row in rows]
+
+    async def asked_for_page(
+        self, after_place: int, first: int, last: int
+    ) -> tuple[list[StoredStatement], int | None]:
+        """Statements that some erase refers to and that are opened or missing, a page of them.
+
+        Args:
+            after_place: where the last page ended; -1 for the first.
+            first: of the erases that stand from this place on.
+            last: to this one.
+
+        Returns:
+            The statements, and where the page ended; None after the last one.
+        """
+        rows = await self._database.read(_READ_ASKED_FOR, (after_place, first, last, PAGE_ROWS))
+        ended = rows[-1][0] if len(rows) == PAGE_ROWS else None
+        return [await self._stored(row) for row in rows], ended
+
+    async def erase(self, statements: Sequence[tuple[StoredStatement, VerifiedStatement]]) -> None:
+        """Take out salt and body, and every row that the body was found by; durable on return.
+
+        Args:
+            statements: each as stored and as judged, with what is still there of it.
+
+        Raises:
+            StoreFull, StoreCorrupt, StoreUnavailable: the disk; nothing was changed.
+        """
+        blanks: list[Row] = []
+        signals: set[Row] = set()
+        for stored, verified in statements:
+            place = place_of(await self._stems.find(stored.log, stored.branch), stored.index)
+            blanks.append((verified.statement.commitment, place))
+            reading = reading_of(verified.header, body_of(verified))
+            signals |= {
+                (signal_hkey(kind, identity_of(kind, value)), place)
+                for kind, value in reading.signals
+            }
+        places = [(place,) for _, place in blanks]
+        steps: list[tuple[str, Rows]] = [
+            (_BLANK, blanks),
+            (_FORGET_SIGNAL, sorted(signals)),
+            (_FORGET_MISSING, places),
+        ]
+        async with self._database.write() as unit:
+            await unit.run_all(steps)
+
+    async def places_of(self, log: LogId, start: int, end: int) -> tuple[int, int]:
+        """The places of the statements from ``start`` up to and without ``end`` of a log."""
+        stem = await self._stems.find(log)
+        return place_of(stem, start), place_of(stem, end - 1)
+
+    async def missing(self, log: LogId, *, branch: int = 0) -> list[StoredStatement]:
+        """The first missing statements of a log, at most ``MISSING_READ_MAX``."""
+        stem = await self._stems.find(log, branch)
+        rows = await self._database.read(
+            f"SELECT {STATEMENT_COLUMNS} FROM missing_openings JOIN statements USING (place)"  # noqa: S608
+            " WHERE place BETWEEN ? AND ? ORDER BY place LIMIT ?",
+            (place_of(stem, 0), place_of(stem + 1, 0) - 1, MISSING_READ_MAX),
+        )
+        return [await self._stored(row) for row in rows]
+
+    async def is_missing(self, log: LogId, index: int) -> bool:
+        """Whether that statement has no opening, and no valid erase was at hand when it came."""
+        place = place_of(await self._stems.find(log), index)
+        rows = await self._database.read("SELECT 1 FROM missing_openings WHERE place = ?", (place,))
+        return bool(rows)
+
+    async def missing_counts(self) -> dict[LogId, int]:
+        """How many statements of each log are missing; logs that lack none are left out."""
+        rows = await self._database.read(
+            "SELECT place >> 40, count(*) FROM missing_openings GROUP BY place >> 40"
+        )
+        counts: dict[LogId, int] = {}
+        for stem, count in rows:
+            log, _ = await self._stems.branch(stem)
+            counts[log] = counts.get(log, 0) + count
+        return counts
+
+    async def reopen(
+        self, statements: Sequence[VerifiedStatement], receipts: Sequence[Receipt] = ()
+    ) -> None:
+        """Put salts and bodies back that were missing, and what they are found by.
+
+        Args:
+            statements: opened, each of the id that stands at its place.
+            receipts: on complete heads of the same log, true once these are durable.
+
+        Raises:
+            StoreFull, StoreCorrupt, StoreUnavailable: the disk; nothing was changed.
+        """
+        rows: list[Row] = []
+        index = IndexRows()
+        for verified in statements:
+            opening = verified.statement.opening
+            if opening is None:
+                raise ValueError("only an opened statement can be put back")
+            place = place_of(await self._stems.find(verified.log), verified.index)
+            reading = reading_of(verified.header, body_of(verified))
+            said = (opening.salt, opening.body, verified.statement.commitment)
+            rows.append((*said, not reading.is_whole, place))
+            index.add(place, reading)
+        stems = [await self._stems.find(receipt.head.log) for receipt in receipts]
+        signed = list(zip(stems, receipts, strict=True))
+        notes = [(stem, receipt.head.size, receipt.head.note) for stem, receipt in signed]
+        steps: list[tuple[str, Rows]] = [
+            (_REOPEN, rows),
+            *index.steps(),
+            (_FORGET_MISSING, [(row[-1],) for row in rows]),
+            (INSERT_CHECKPOINT, notes),
+            *receipt_steps(signed),
+        ]
+        async with self._database.write() as unit:
+            await unit.run_all(steps)
+
+    async def scrub(self) -> bool:
+        """Empty the write-ahead log; False where a reader stood in the way, and to be asked again.
+
+        Raises:
+            StoreFull, StoreCorrupt, StoreUnavailable: the disk.
+        """
+        return await self._database.empty_wal()
+
+    async def _stored(self, row: Row) -> StoredStatement:
+        stem, index = split_place(row[0])
+        return StoredStatement(*await self._stems.branch(stem), index, statement_of(row))

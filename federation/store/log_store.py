@@ -1,0 +1,227 @@
+"""Logs as they are held: appended to by judged steps only, served as the bytes that were signed.
+
+:meth:`LogStore.append` is the one way in. It takes an :class:`Advance`, which the log view made of
+statements that the verifier judged, and commits it on the very state that it was judged from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from federation.errors import ProofMalformed
+from federation.local_errors import RangeNotHeld, StoreCorrupt
+from federation.protocol.headers import StatementId
+from federation.protocol.merkle import DIGEST_BYTES
+from federation.protocol.merkle_growth import CompactRange
+from federation.protocol.origins import LogId
+from federation.protocol.statements import Statement
+from federation.provenance.log_view import Advance
+from federation.provenance.verifier import Receipt
+from federation.store.appending import append_steps
+from federation.store.database import Database
+from federation.store.places import (
+    STATEMENT_COLUMNS,
+    StoredStatement,
+    id_hkey,
+    place_of,
+    split_place,
+    statement_of,
+)
+from federation.store.stems import Stems, stored_log
+
+_WIRE_BYTES: Final = (
+    "length(header) + coalesce(length(salt) + length(body), length(commitment)) + 12"
+)
+"""As ``Statement.bytes_on_wire``; SQLite knows the lengths without reading what is that long."""
+
+_READ_RANGE: Final = f"""
+    SELECT {STATEMENT_COLUMNS} FROM statements WHERE place BETWEEN :first AND (
+        SELECT max(place) FROM (
+            SELECT place, sum({_WIRE_BYTES}) OVER (ORDER BY place) AS total
+            FROM statements WHERE place BETWEEN :first AND :last
+        ) WHERE place = :first OR total <= :bytes_max
+    ) ORDER BY place"""  # noqa: S608 - constants
+
+_READ_BY_ID: Final = (
+    f"SELECT {STATEMENT_COLUMNS} FROM statement_ids JOIN statements USING (place)"  # noqa: S608
+    " WHERE hkey = ? ORDER BY place"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLog:
+    """One branch of a log as it is held; the judge opens the note again.
+
+    Attributes:
+        log: which log.
+        branch: 0 where the log never forked.
+        held: size and right edge of the statements held.
+        head_note: the newest signed head accepted, of at least that size.
+    """
+
+    log: LogId
+    branch: int
+    held: CompactRange
+    head_note: bytes
+
+
+class LogStore:
+    """The statements of all logs.
+
+    Args:
+        database: where they are.
+        stems: which branch has which stem.
+    """
+
+    def __init__(self, database: Database, stems: Stems) -> None:
+        self._database = database
+        self._stems = stems
+
+    async def load_logs(self) -> list[StoredLog]:
+        """Every branch that holds a statement, in the order of first mention.
+
+        Raises:
+            StoreCorrupt: an edge or origin that nobody wrote.
+        """
+        rows = await self._database.read(
+            "SELECT origin, branch, size, edge, head_note FROM branches WHERE size > 0"
+            " ORDER BY stem"
+        )
+        return [
+            StoredLog(stored_log(origin), branch, _stored_edge(size, edge), head_note)
+            for origin, branch, size, edge, head_note in rows
+        ]
+
+    async def append(
+        self,
+        move: Advance,
+        receipts: Sequence[Receipt] = (),
+        *,
+        branch: int = 0,
+        erased: Container[StatementId] = (),
+    ) -> None:
+        """Commit one judged step; see :meth:`append_many`.
+
+        Raises:
+            StoreConflict: the log is not where the step was judged from.
+            StoreFull, StoreCorrupt, StoreUnavailable: the disk; nothing was stored.
+        """
+        await self.append_many([move], receipts, branch=branch, erased=erased)
+
+    async def append_many(
+        self,
+        moves: Sequence[Advance],
+        receipts: Sequence[Receipt] = (),
+        *,
+        branch: int = 0,
+        erased: Container[StatementId] = (),
+    ) -> None:
+        """Commit judged steps in one transaction, durable on return: all of them or none.
+
+        A task that is cancelled here cannot know whether they were: it loads the logs again.
+
+        Args:
+            moves: steps of one log or several; steps of one log follow each other.
+            receipts: cosignatures on the steps' own heads, such as this node's as a mirror.
+            branch: which branch of the logs.
+            erased: the statements without an opening that are under a valid erase; others are
+                marked as missing.
+
+        Raises:
+            StoreConflict: a log is not where its step was judged from.
+            StoreFull, StoreCorrupt, StoreUnavailable: the disk; nothing was stored.
+        """
+        for move in moves:
+            _check_move(move)
+        logs = [move.view.log for move in moves]
+        stems = await self._stems.ensure(logs, branch)
+        stem_of = dict(zip(logs, stems, strict=True))
+        complete = {move.view.head for move in moves if move.view.is_complete}
+        if any(receipt.head not in complete for receipt in receipts):
+            raise ValueError("a receipt comes with the statements that it is for")
+        steps = append_steps(
+            list(zip(stems, moves, strict=True)),
+            [(stem_of[receipt.head.log], receipt) for receipt in receipts],
+            erased,
+        )
+        async with self._database.write() as unit:
+            await unit.run_all(steps, swapped=len(moves))
+
+    async def statement(self, statement_id: StatementId) -> StoredStatement | None:
+        """The statement of that id, at the first place where it stands; None where there is none.
+
+        Raises:
+            StoreCorrupt: the row is not what was written.
+        """
+        places = await self.places(statement_id)
+        return places[0] if places else None
+
+    async def places(self, statement_id: StatementId) -> list[StoredStatement]:
+        """The same statement at every place where it stands: in other lanes, epochs, branches.
+
+        Raises:
+            StoreCorrupt: a row is not what was written.
+        """
+        hkey = id_hkey(statement_id)
+        found = []
+        for row in await self._database.read(_READ_BY_ID, (hkey,)):
+            statement = statement_of(row)
+            if id_hkey(statement.id) != hkey:
+                raise StoreCorrupt("a statement is not the one that was written")
+            if statement.id == statement_id:
+                stem, index = split_place(row[0])
+                found.append(StoredStatement(*await self._stems.branch(stem), index, statement))
+        return found
+
+    async def statements(
+        self, log: LogId, start: int, end: int, bytes_max: int, *, branch: int = 0
+    ) -> list[Statement]:
+        """Consecutive statements, as many as are held and fit, and never less than one.
+
+        Args:
+            log: which log.
+            start: index of the first.
+            end: index after the last one wanted.
+            bytes_max: how many bytes they may take on the wire; the first comes in any case.
+            branch: which branch of it.
+
+        Raises:
+            LogNotFound: nothing of the log is held.
+            RangeNotHeld: the first is not held, or nothing is asked for.
+            StoreCorrupt: one in the middle is missing.
+        """
+        stem = await self._stems.find(log, branch)
+        if not 0 <= start < end:
+            raise RangeNotHeld("no statement is asked for")
+        first = place_of(stem, start)
+        rows = await self._database.read(
+            _READ_RANGE,
+            {"first": first, "last": first + end - start - 1, "bytes_max": bytes_max},
+        )
+        if [row[0] for row in rows] != list(range(first, first + len(rows))):
+            raise StoreCorrupt(f"a statement of {log} is missing")
+        if not rows:
+            raise RangeNotHeld(f"this node holds less than {start + 1} statements of {log}")
+        return [statement_of(row) for row in rows]
+
+
+def _stored_edge(size: int, edge: bytes) -> CompactRange:
+    try:
+        hashes = (edge[at : at + DIGEST_BYTES] for at in range(0, len(edge), DIGEST_BYTES))
+        return CompactRange(size, tuple(hashes))
+    except ProofMalformed:
+        raise StoreCorrupt("a stored right edge does not fit its size") from None
+
+
+def _check_move(move: Advance) -> None:
+    """Programming errors: an Advance is made by :meth:`LogView.advance` and nobody else."""
+    indexes = [verified.index for verified in move.statements]
+    if (
+        not indexes
+        or indexes != list(range(move.before.size, move.view.size))
+        or any(verified.log != move.view.log for verified in move.statements)
+        or move.before.log != move.view.log
+    ):
+        raise ValueError("not a step from one view of a log to the next")

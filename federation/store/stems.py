@@ -1,0 +1,90 @@
+"""Stems: the small numbers under which the rows of each log's branches stand.
+
+A log that never forked has one branch, number 0. Stems are given out when a branch is first heard
+of, never change, and are few (3,000 for a thousand members), so all of them are kept in memory.
+A place has room for 2^23; every lane and epoch that a roster can hold makes 3 million.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from federation.errors import OriginMalformed
+from federation.local_errors import LogNotFound, StoreCorrupt
+from federation.protocol.origins import LogId, parse_origin
+from federation.store.database import Database
+
+
+class Stems:
+    """Which stem is which branch."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._stems: dict[tuple[LogId, int], int] = {}
+        self._branches: dict[int, tuple[LogId, int]] = {}
+
+    async def find(self, log: LogId, branch: int = 0) -> int:
+        """The stem of a branch.
+
+        Raises:
+            LogNotFound: nothing of it was ever held.
+        """
+        if (log, branch) not in self._stems:
+            await self._load()
+        found = self._stems.get((log, branch))
+        if found is None:
+            raise LogNotFound(f"this node holds nothing of the log {log}")
+        return found
+
+    async def ensure(self, logs: Iterable[LogId], branch: int = 0) -> list[int]:
+        """The stems of a branch of each log, made where there was none."""
+        wanted = list(logs)
+        missing = [log for log in dict.fromkeys(wanted) if (log, branch) not in self._stems]
+        if missing:
+            async with self._database.write() as unit:
+                rows = [(log.origin, branch) for log in missing]
+                await unit.run_all([(_INSERT, rows)])
+            await self._load()
+        return [self._stems[log, branch] for log in wanted]
+
+    async def branches_of(self, log: LogId) -> dict[int, int]:
+        """Branch number to stem, for every branch of a log; empty where nothing is held."""
+        if (log, 0) not in self._stems:
+            await self._load()
+        return {branch: stem for (of, branch), stem in self._stems.items() if of == log}
+
+    async def branch(self, stem: int) -> tuple[LogId, int]:
+        """The log and branch of a stem that a row names.
+
+        Raises:
+            StoreCorrupt: no branch has that stem.
+        """
+        if stem not in self._branches:
+            await self._load()
+        found = self._branches.get(stem)
+        if found is None:
+            raise StoreCorrupt("a row belongs to no log")
+        return found
+
+    async def _load(self) -> None:
+        rows = await self._database.read("SELECT stem, origin, branch FROM branches")
+        for stem, origin, branch in rows:
+            log = stored_log(origin)
+            self._stems[log, branch] = stem
+            self._branches[stem] = (log, branch)
+
+
+def stored_log(origin: str) -> LogId:
+    """The log of a stored origin.
+
+    Raises:
+        StoreCorrupt: it is no origin.
+    """
+    try:
+        return parse_origin(origin)
+    except OriginMalformed:
+        raise StoreCorrupt("a stored origin is none") from None
+
+
+_INSERT: Final = "INSERT INTO branches (origin, branch) VALUES (?, ?) ON CONFLICT DO NOTHING"

@@ -1,0 +1,104 @@
+"""All rooms of the store over one database file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from federation.protocol.origins import LogId
+from federation.store.database import Database
+from federation.store.erasure_store import ErasureStore
+from federation.store.evidence_store import EvidenceStore
+from federation.store.log_check import check_log
+from federation.store.log_store import LogStore
+from federation.store.public_store import PublicStore
+from federation.store.receipt_store import ReceiptStore
+from federation.store.roster_store import RosterStore
+from federation.store.signal_store import SignalStore
+from federation.store.stems import Stems
+from federation.store.tree_store import TreeStore
+from federation.store.witness_store import WitnessStore
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What a node keeps; an async context manager that closes the database.
+
+    Attributes:
+        database: the file.
+        stems: which branch of which log has which stem.
+        logs: statements, appended to by judged steps.
+        trees: tiles and proofs.
+        receipts: checkpoints and who cosigned them.
+        signals: statements by signal and by reference.
+        erasures: openings that must go, and openings that are missing.
+        rosters: the roster chain.
+        evidence: against logs that signed two histories.
+        public: checkpoints as outsiders see them, and who holds what since when.
+        witness: what this node's witness signed.
+    """
+
+    database: Database
+    stems: Stems
+    logs: LogStore
+    trees: TreeStore
+    receipts: ReceiptStore
+    signals: SignalStore
+    erasures: ErasureStore
+    rosters: RosterStore
+    evidence: EvidenceStore
+    public: PublicStore
+    witness: WitnessStore
+
+    async def check_log(self, log: LogId, branch: int = 0) -> int:
+        """See :func:`federation.store.log_check.check_log`.
+
+        Raises:
+            LogNotFound: nothing of it is held.
+            StoreCorrupt: something is not what was written.
+        """
+        return await check_log(self.database, self.stems, log, branch)
+
+    async def close(self) -> None:
+        """Wait for the transaction under way, and close."""
+        await self.database.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+async def open_stores(path: Path, *, member: str, federation_id: str) -> Stores:
+    """Open a node's database, or make it; see :meth:`Database.open`.
+
+    Raises:
+        DataDirectoryForeign: it is another member's, federation's or program's.
+        StoreNewer: a newer release has written it.
+        StoreCorrupt: it is damaged, or no database.
+        StoreFull, StoreUnavailable: it cannot be opened or made.
+    """
+    database = await Database.open(path, member=member, federation_id=federation_id)
+    stems = Stems(database)
+    trees = TreeStore(database, stems)
+    return Stores(
+        database,
+        stems,
+        LogStore(database, stems),
+        trees,
+        ReceiptStore(database, stems, trees),
+        SignalStore(database, stems),
+        ErasureStore(database, stems),
+        RosterStore(database),
+        EvidenceStore(database),
+        PublicStore(database, stems),
+        WitnessStore(database),
+    )

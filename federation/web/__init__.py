@@ -1,0 +1,1 @@
+"""Faces for programs: the local HTTP API."""

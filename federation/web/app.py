@@ -1,0 +1,113 @@
+"""The local API as a server: loopback, bearer token, no access log.
+
+It listens before the node has filled its index, so that ``/healthz`` and ``/readyz`` can tell the
+two apart.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from federation.config import split_listen
+from federation.daemon.keyring import read_key_file
+from federation.daemon.node import Node
+from federation.errors import FederationError, RequestMalformed
+from federation.local_errors import ConfigInvalid, KeyFileInvalid, PortInUse
+from federation.web.file_api import FileApi
+from federation.web.local_api import LocalApi
+from federation.web.openapi import describe
+from federation.web.problems import problem
+from federation.web.routes import BODY_BYTES_MAX, register
+
+TOKEN_CHARACTERS_MIN = 32
+"""Shorter ones can be guessed, or are a file of something else."""
+
+SHUTDOWN_SECONDS = 5.0
+"""For requests under way when the node stops."""
+
+
+def read_token(node_token: bytes) -> str:
+    """The bearer token in a token file's bytes.
+
+    Raises:
+        KeyFileInvalid: too short, or not one line of ASCII.
+    """
+    try:
+        token = node_token.decode("ascii").strip()
+    except UnicodeDecodeError:
+        token = ""
+    if len(token) < TOKEN_CHARACTERS_MIN or any(letter.isspace() for letter in token):
+        raise KeyFileInvalid(
+            f"the API token is one line of at least {TOKEN_CHARACTERS_MIN} characters"
+        )
+    return token
+
+
+class LocalServer:
+    """The running local API of a node.
+
+    Args:
+        node: an opened node; it may start after this server does.
+
+    Raises:
+        ConfigMissing, KeyFileInvalid: the token file is missing, malformed or readable by others.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.api = LocalApi(node)
+        token = read_token(read_key_file(node.config.path(node.config.api.token_file)))
+        self.file_api = FileApi(node)
+        calls = [*self.api.calls(), *self.file_api.calls()]
+        document = json.dumps(describe(calls)).encode("utf-8")
+        application = web.Application(
+            client_max_size=BODY_BYTES_MAX, middlewares=[_problems_for_everything]
+        )
+        register(application, calls, token, lambda: self.api.is_ready)
+
+        async def openapi(_request: web.Request) -> web.Response:
+            return web.Response(body=document, content_type="application/json")
+
+        application.router.add_get("/openapi.json", openapi)
+        self._runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
+        )
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            PortInUse: something else listens there.
+            ConfigInvalid: the address is not one of this machine's.
+        """
+        host, port = split_listen(self._node.config.api.listen)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            if error.errno == errno.EADDRINUSE:
+                raise PortInUse(f"the local API's address {host}:{port} is taken") from None
+            raise ConfigInvalid(f"cannot listen on {host}:{port}: {error.strerror}") from None
+
+    async def close(self) -> None:
+        """Stop listening and let requests under way end."""
+        await self._runner.cleanup()
+        await self.file_api.close()
+
+
+@web.middleware
+async def _problems_for_everything(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Errors that aiohttp itself raises, in the one error form."""
+    try:
+        return await handler(request)
+    except FederationError as error:
+        return problem(error)
+    except web.HTTPException as error:
+        response = problem(RequestMalformed(f"{error.reason}: {request.method} {request.path}"))
+        response.set_status(error.status)
+        return response

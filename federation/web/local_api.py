@@ -1,0 +1,286 @@
+"""The local API's answers: from a validated request to the node and back.
+
+``POST /v1/match`` is the call an upload pipeline makes; the rest is for the company's moderation
+system and its operators. Nothing about a query is kept or logged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from federation import __version__
+from federation.daemon.node import Node
+from federation.daemon.standing import log_standings
+from federation.errors import RequestMalformed, TooLarge
+from federation.local_errors import StatementNotFound
+from federation.protocol.bodies import About, Confirm, Dispute, Endorse, Erase, Inert, Withdraw
+from federation.protocol.headers import parse_statement_id
+from federation.protocol.labels import check_labels
+from federation.protocol.limits import ROSTER_BYTES_MAX
+from federation.protocol.origins import Cosigner, parse_lane
+from federation.provenance.reading import body_of
+from federation.provenance.verifier import VerifiedStatement
+from federation.provenance.view import Opinion
+from federation.web import schemas
+from federation.web.naming import name_content
+from federation.web.routes import Call
+from federation.web.verdicts import read_signal, result_of, thresholds_of
+
+
+class LocalApi:
+    """Answers for one node.
+
+    Args:
+        node: the running node.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.is_ready = False
+
+    def calls(self) -> list[Call]:
+        """Every call, as routed, validated and described."""
+        one = "/v1/statements/{id}"
+        s = schemas
+        return [
+            Call("POST", "/v1/match", "what is known about uploaded content", s.MatchAnswer,
+                 self.match, body=s.MatchRequest),
+            Call("POST", "/v1/statements", "confirm; withdraw, endorse, dispute, erase",
+                 s.PublishAnswer, self.publish, body=s.PublishRequest),
+            Call("GET", one, "one statement as stored here", s.StatementAnswer, self.statement),
+            Call("GET", one + "/bundle", "its provenance bundle (add ?roster=hash to name the "
+                 "roster by its hash only)", None, self.bundle),
+            Call("GET", "/v1/peers", "how every peer stands", s.PeersAnswer, self.peers,
+                 while_starting=True),
+            Call("GET", "/v1/status", "how this node stands", s.StatusAnswer, self.status,
+                 while_starting=True),
+            Call("POST", "/v1/roster", "take the next roster version (its file as the body)",
+                 s.RosterAnswer, self.roster),
+            Call("GET", "/healthz", "whether the process lives", s.HealthAnswer, self.healthz,
+                 is_open=True),
+            Call("GET", "/readyz", "whether it serves (503 until it does)", s.HealthAnswer,
+                 self.readyz, is_open=True),
+        ]  # fmt: skip
+
+    # --- matching -------------------------------------------------------------------------------
+
+    async def match(self, _request: web.Request, body: schemas.MatchRequest) -> schemas.MatchAnswer:
+        """Answer what is in force near each signal."""
+        signals = [read_signal(signal.type, signal.value) for signal in body.signals]
+        wanted = thresholds_of(
+            body.distance_max,
+            body.video,
+            body.tlsh_distance_max,
+            default=self._node.config.matching.distance_max,
+        )
+        found = await self._node.matcher.match(signals, wanted)
+        return schemas.MatchAnswer(results=[result_of(matches) for matches in found])
+
+    # --- statements -----------------------------------------------------------------------------
+
+    async def publish(
+        self, _request: web.Request, body: schemas.PublishRequest
+    ) -> schemas.PublishAnswer:
+        """Publish confirms, then what is said about statements.
+
+        Raises:
+            RequestMalformed: it holds nothing to say.
+        """
+        about: dict[type[About], list[schemas.AboutRequest]] = {
+            Withdraw: body.withdraw,
+            Endorse: body.endorse,
+            Dispute: body.dispute,
+            Erase: body.erase,
+        }
+        if not body.confirm and not any(about.values()):
+            raise RequestMalformed("nothing to publish: give confirm, withdraw or another kind")
+        lane = parse_lane(body.lane)
+        confirms = [_confirm(confirm) for confirm in body.confirm]
+        confirmed = []
+        if confirms:
+            confirmed = [
+                schemas.Published(id=str(each.id), log=each.log.origin, index=each.index)
+                for each in await self._node.publisher.confirm(lane, confirms)
+            ]
+        said = {made: await self._say_about(made, asked) for made, asked in about.items()}
+        return schemas.PublishAnswer(
+            confirmed=confirmed,
+            withdrawn=said[Withdraw],
+            endorsed=said[Endorse],
+            disputed=said[Dispute],
+            erased=said[Erase],
+        )
+
+    async def _say_about(
+        self, made: type[About], asked: Sequence[schemas.AboutRequest]
+    ) -> list[schemas.SaidAbout]:
+        said = []
+        for each in asked:
+            target = parse_statement_id(each.statement)
+            statement_id = await self._node.publisher.say_about(target, made(each.reason))
+            said.append(schemas.SaidAbout(id=str(statement_id), statement=str(target)))
+        return said
+
+    async def _standing(self, verified: VerifiedStatement, opinion: Opinion | None) -> str:
+        if verified.statement.opening is None:
+            erasures = self._node.stores.erasures
+            is_missing = await erasures.is_missing(verified.log, verified.index)
+            return "missing" if is_missing else "erased"
+        if opinion is not None:
+            return opinion.standing.value
+        return "inert" if isinstance(body_of(verified), Inert) else "none"
+
+    async def statement(self, request: web.Request, _body: None) -> schemas.StatementAnswer:
+        """One statement, without its signals.
+
+        Raises:
+            StatementNotFound: it is not held here.
+        """
+        statement_id = parse_statement_id(request.match_info["id"])
+        told = await self._node.matcher.statement(statement_id)
+        if told is None:
+            raise StatementNotFound(f"this node holds no statement {statement_id}")
+        verified, opinion = told
+        body = body_of(verified)
+        confirm = body if isinstance(body, Confirm) else None
+        word = await self._standing(verified, opinion)
+        holders = [
+            each
+            for each in await self._node.stores.public.holdings(verified.log, verified.index)
+            if each.cosigner is Cosigner.MIRROR
+        ]
+        return schemas.StatementAnswer.model_validate(
+            {
+                "id": str(verified.id),
+                "member": verified.header.member,
+                "kind": verified.header.kind,
+                "log": verified.log.origin,
+                "index": verified.index,
+                "claimed_at_ms": verified.header.claimed_at_ms,
+                "references": [str(reference) for reference in verified.header.references],
+                "standing": word,
+                "endorsed_by": list(opinion.endorsed_by) if opinion else [],
+                "disputed_by": list(opinion.disputed_by) if opinion else [],
+                "labels": list(confirm.labels) if confirm else [],
+                "signal_types": sorted({s.type.value for s in confirm.signals}) if confirm else [],
+                "receipts": [
+                    {
+                        "member": kept.member,
+                        "size": kept.size,
+                        "at_seconds": kept.at_seconds,
+                        "newest_size": kept.newest_size,
+                    }
+                    for kept in holders
+                ],
+            }
+        )
+
+    async def bundle(self, request: web.Request, _body: None) -> web.Response:
+        """A provenance bundle, verbatim."""
+        statement_id = parse_statement_id(request.match_info["id"])
+        by_hash = request.query.get("roster") == "hash"
+        made = await self._node.prover.bundle(statement_id, with_chain=not by_hash)
+        return web.Response(body=made, content_type="application/json")
+
+    # --- how the node stands --------------------------------------------------------------------
+
+    async def peers(self, _request: web.Request, _body: None) -> schemas.PeersAnswer:
+        """Every peer."""
+        peers = [
+            {
+                "member": peer.member,
+                "urls": list(peer.urls),
+                "link": peer.link,
+                "last_contact_seconds": peer.last_contact_seconds,
+                "failures": peer.failures,
+                "faults": peer.faults,
+                "last_error": peer.last_error,
+                "logs": [
+                    {
+                        "log": each.log.origin,
+                        "member": each.log.member,
+                        "lane": each.log.lane.value,
+                        "here": each.here,
+                        "there": each.there,
+                        "behind_here": each.behind_here,
+                        "behind_there": each.behind_there,
+                        "receipt_size": each.receipt_size,
+                    }
+                    for each in peer.logs
+                ],
+            }
+            for peer in await self._node.peer_standings()
+        ]
+        return schemas.PeersAnswer.model_validate({"peers": peers})
+
+    async def status(self, _request: web.Request, _body: None) -> schemas.StatusAnswer:
+        """This node."""
+        roster, replicator = self._node.membership.roster, self._node.replicator
+        return schemas.StatusAnswer(
+            member=self._node.config.member,
+            federation=roster.federation_id,
+            version=__version__,
+            roster_version=roster.version,
+            roster_expires_at_ms=roster.expires_at_ms,
+            governors=len(roster.governors),
+            threshold=roster.threshold,
+            signals=self._node.matcher.signals_held(),
+            missing=replicator.engine.missing_count(),
+            logs=[
+                schemas.LogAnswer(
+                    log=each.log.origin,
+                    member=each.log.member,
+                    lane=each.log.lane.value,
+                    held=each.held,
+                    known=each.known,
+                )
+                for each in log_standings(replicator.engine)
+            ],
+            alarms=[
+                schemas.AlarmAnswer(code=code, text=text)
+                for code, text in (
+                    *await self._node.outside.alarms(),
+                    *((alarm.code, alarm.text) for alarm in replicator.alarms),
+                )
+            ],
+        )
+
+    async def roster(self, request: web.Request, _body: None) -> schemas.RosterAnswer:
+        """Take the next roster version.
+
+        Raises:
+            TooLarge: over the limit of a roster, or of no announced length.
+        """
+        if request.content_length is None or request.content_length > ROSTER_BYTES_MAX:
+            raise TooLarge(f"a roster has at most {ROSTER_BYTES_MAX} bytes, and says how many")
+        adopted = await self._node.membership.adopt(await request.read())
+        return schemas.RosterAnswer(version=adopted.version)
+
+    async def healthz(self, _request: web.Request, _body: None) -> schemas.HealthAnswer:
+        """The process lives."""
+        return schemas.HealthAnswer(status="ok")
+
+    async def readyz(
+        self, _request: web.Request, _body: None
+    ) -> schemas.HealthAnswer | web.Response:
+        """The node serves."""
+        if self.is_ready:
+            return schemas.HealthAnswer(status="ok")
+        starting = schemas.HealthAnswer(status="starting")
+        return web.Response(
+            status=503, body=starting.model_dump_json(), content_type="application/json"
+        )
+
+
+def _confirm(request: schemas.ConfirmRequest) -> Confirm:
+    return Confirm(
+        item=request.item or name_content(),
+        signals=tuple(read_signal(each.type, each.value, each.quality) for each in request.signals),
+        labels=check_labels(request.labels),
+        source=request.source,
+        confirmer=request.confirmer,
+        educational=request.educational,
+        expires_at_ms=request.expires_at_ms,
+    )

@@ -1,0 +1,365 @@
+"""The local API's requests and answers, as models that validate and describe at once.
+
+The OpenAPI document is generated from these; what it promises is what is checked.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from federation.protocol.limits import INTEGER_MAX
+from federation.protocol.limits_content import (
+    ITEM_CHARACTERS_MAX,
+    LABEL_CHARACTERS_MAX,
+    LABELS_MAX,
+    PDQ_DISTANCE_MAX,
+    REASON_CHARACTERS_MAX,
+    SIGNALS_MAX,
+    TLSH_DISTANCE_DEFAULT,
+    TLSH_DISTANCE_MAX,
+    VIDEO_FRAMES_MAX,
+)
+from federation.protocol.signals_frames import FRAME_BYTES
+
+MATCH_SIGNALS_MAX: Final = 1_000
+"""Signals in one match request: at that size a request takes some tens of milliseconds."""
+
+PUBLISH_STATEMENTS_MAX: Final = 1_024
+"""Statements in one publish request: one batch, one checkpoint."""
+
+SIGNAL_CHARACTERS_MAX: Final = 2 * VIDEO_FRAMES_MAX * FRAME_BYTES
+"""The longest value as text: a video's frames in hex."""
+
+TYPES_IN_WORDS: Final = "pdq, sha256, md5, vpdq, url or tlsh"
+VALUE_IN_WORDS: Final = (
+    "lower-case hex; of a vpdq its packed frames (docs/spec/signals.md); of a url the URL itself, "
+    "which the node brings into its normal form"
+)
+
+StatementIdText = Annotated[str, StringConstraints(pattern=r"^st_[0-9a-f]{64}$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+# --- match --------------------------------------------------------------------------------------
+
+
+class SignalQuery(_Model):
+    """A signal of the content that was uploaded."""
+
+    type: Annotated[str, Field(description=TYPES_IN_WORDS, max_length=32)]
+    value: Annotated[str, Field(description=VALUE_IN_WORDS, max_length=SIGNAL_CHARACTERS_MAX)]
+
+
+class VideoQuery(_Model):
+    """When two videos are alike; what is absent is vPDQ's default."""
+
+    distance_max: Annotated[
+        int | None,
+        Field(ge=0, le=PDQ_DISTANCE_MAX, description="of two frames; else the request's own"),
+    ] = None
+    quality_min: Annotated[int, Field(ge=0, le=100, description="worse frames do not count")] = 50
+    query_percent_min: Annotated[
+        int, Field(ge=0, le=100, description="share of the asked video's frames")
+    ] = 80
+    index_percent_min: Annotated[
+        int, Field(ge=0, le=100, description="share of the known video's frames")
+    ] = 0
+
+
+class MatchRequest(_Model):
+    """What was uploaded; each signal is answered by its own result, in order."""
+
+    signals: Annotated[list[SignalQuery], Field(min_length=1, max_length=MATCH_SIGNALS_MAX)]
+    distance_max: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=PDQ_DISTANCE_MAX,
+            description="largest PDQ Hamming distance; the node's setting where absent",
+        ),
+    ] = None
+    video: Annotated[VideoQuery, Field(description="for vpdq signals")] = VideoQuery()
+    tlsh_distance_max: Annotated[
+        int, Field(ge=0, le=TLSH_DISTANCE_MAX, description="largest TLSH distance")
+    ] = TLSH_DISTANCE_DEFAULT
+
+
+class MatchedStatement(_Model):
+    """A confirm in force behind a match."""
+
+    id: StatementIdText
+    member: str
+    labels: list[str]
+    endorsed_by: list[str] = []
+    disputed_by: list[str] = []
+
+
+class MatchedSignal(_Model):
+    """A known signal near the one asked about."""
+
+    type: str
+    value: Annotated[
+        str, Field(description="hex; of a vpdq or url the SHA-256 that is its identity")
+    ]
+    distance: Annotated[
+        int,
+        Field(description="bits of a pdq; TLSH's own; of a vpdq 100 less query_percent; else 0"),
+    ]
+    query_percent: Annotated[
+        int | None, Field(description="vpdq: how much of the asked video is in this one")
+    ] = None
+    index_percent: Annotated[
+        int | None, Field(description="vpdq: how much of this one is in the asked video")
+    ] = None
+    statements: list[MatchedStatement]
+
+
+class MatchResult(_Model):
+    """What to do about one signal, and why."""
+
+    action: Literal["block", "allow"]
+    reasons: list[str]
+    matches: list[MatchedSignal]
+
+
+class MatchAnswer(_Model):
+    """A result for each signal asked about, in order."""
+
+    results: list[MatchResult]
+
+
+# --- statements ---------------------------------------------------------------------------------
+
+
+class PublishedSignal(_Model):
+    """A signal to publish."""
+
+    type: Annotated[str, Field(description=TYPES_IN_WORDS, max_length=32)]
+    value: Annotated[str, Field(description=VALUE_IN_WORDS, max_length=SIGNAL_CHARACTERS_MAX)]
+    quality: Annotated[int | None, Field(ge=0, le=100, description="PDQ quality, where known")] = (
+        None
+    )
+
+
+class ConfirmRequest(_Model):
+    """Content that a person or a process of this company confirmed as violating."""
+
+    signals: Annotated[list[PublishedSignal], Field(min_length=1, max_length=SIGNALS_MAX)]
+    labels: Annotated[
+        list[Annotated[str, Field(max_length=LABEL_CHARACTERS_MAX)]],
+        Field(max_length=LABELS_MAX, description="see docs/spec/labels.md"),
+    ] = []
+    item: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=ITEM_CHARACTERS_MAX,
+            description="your own name for the content; other members see it, so make it opaque",
+        ),
+    ] = None
+    source: Literal["user-report", "proactive", "partner", "referral"] = "proactive"
+    confirmer: Literal["human", "automated"] = "human"
+    educational: bool = False
+    expires_at_ms: Annotated[
+        int | None, Field(ge=0, le=INTEGER_MAX, description="Unix milliseconds")
+    ] = None
+
+
+class AboutRequest(_Model):
+    """A statement to withdraw, endorse, dispute or erase, and why."""
+
+    statement: StatementIdText
+    reason: Annotated[
+        str,
+        Field(
+            max_length=REASON_CHARACTERS_MAX,
+            pattern=r"^[a-z][a-z0-9-]*$",
+            description="a code such as appeal-upheld, benign, wrong-label, collision, agrees",
+        ),
+    ] = "mistake"
+
+
+class PublishRequest(_Model):
+    """What to say. All confirms of one request stand under one checkpoint."""
+
+    lane: Annotated[
+        str,
+        Field(
+            description="crisis, live or bulk; of confirms, the others choose their own",
+            max_length=16,
+        ),
+    ] = "live"
+    confirm: Annotated[list[ConfirmRequest], Field(max_length=PUBLISH_STATEMENTS_MAX)] = []
+    withdraw: Annotated[
+        list[AboutRequest],
+        Field(max_length=PUBLISH_STATEMENTS_MAX, description="this company's own"),
+    ] = []
+    endorse: Annotated[
+        list[AboutRequest],
+        Field(max_length=PUBLISH_STATEMENTS_MAX, description="other members'"),
+    ] = []
+    dispute: Annotated[
+        list[AboutRequest],
+        Field(max_length=PUBLISH_STATEMENTS_MAX, description="other members'"),
+    ] = []
+    erase: Annotated[
+        list[AboutRequest],
+        Field(max_length=PUBLISH_STATEMENTS_MAX, description="this company's own; for ever"),
+    ] = []
+
+
+class Published(_Model):
+    """A statement that is durable, signed and on its way."""
+
+    id: StatementIdText
+    log: str
+    index: int
+
+
+class SaidAbout(_Model):
+    """A withdraw, endorse, dispute or erase that is durable, signed and on its way."""
+
+    id: StatementIdText
+    statement: StatementIdText
+
+
+class PublishAnswer(_Model):
+    """What was said, in the order of the request."""
+
+    confirmed: list[Published]
+    withdrawn: list[SaidAbout]
+    endorsed: list[SaidAbout] = []
+    disputed: list[SaidAbout] = []
+    erased: list[SaidAbout] = []
+
+
+class ReceiptAnswer(_Model):
+    """A member that durably holds the statement, and since when."""
+
+    member: str
+    size: Annotated[int, Field(description="of the smallest head over it that it signed for")]
+    at_seconds: Annotated[int, Field(description="when, by its clock, POSIX seconds")]
+    newest_size: Annotated[int, Field(description="of the largest head of the log it signed for")]
+
+
+class StatementAnswer(_Model):
+    """One statement as stored here."""
+
+    id: StatementIdText
+    member: str
+    kind: str
+    log: str
+    index: int
+    claimed_at_ms: int
+    references: list[StatementIdText]
+    standing: Annotated[
+        Literal["active", "withdrawn", "erased", "missing", "inert", "none"],
+        Field(
+            description="of a confirm; of any kind: erased where salt and body had to go, missing "
+            "where they are not here and no erase says why, inert where it cannot be read; none "
+            "for other kinds"
+        ),
+    ]
+    endorsed_by: Annotated[list[str], Field(description="members whose endorse stands")] = []
+    disputed_by: Annotated[list[str], Field(description="members whose dispute stands")] = []
+    labels: list[str]
+    signal_types: list[str]
+    receipts: list[ReceiptAnswer]
+
+
+# --- how the node stands ------------------------------------------------------------------------
+
+
+class LogAnswer(_Model):
+    """One log, as held here."""
+
+    log: str
+    member: str
+    lane: str
+    held: int
+    known: Annotated[int, Field(description="statements under the largest head heard of")]
+
+
+class AlarmAnswer(_Model):
+    """Something that a person must look at."""
+
+    code: str
+    text: str
+
+
+class StatusAnswer(_Model):
+    """How this node stands."""
+
+    member: str
+    federation: str
+    version: str
+    roster_version: int
+    roster_expires_at_ms: int
+    governors: int
+    threshold: int
+    signals: Annotated[int, Field(description="that can match")]
+    missing: Annotated[
+        int, Field(description="statements without a body and without an erase that says why")
+    ] = 0
+    logs: list[LogAnswer]
+    alarms: list[AlarmAnswer]
+
+
+class PeerLogAnswer(_Model):
+    """One log, between this node and a peer."""
+
+    log: str
+    member: str
+    lane: str
+    here: int
+    there: int
+    behind_here: int
+    behind_there: int
+    receipt_size: int
+
+
+class PeerAnswer(_Model):
+    """One peer, as seen from here."""
+
+    member: str
+    urls: list[str]
+    link: Literal["up", "waiting", "failing", "never reached"]
+    last_contact_seconds: float | None
+    failures: int
+    faults: int
+    last_error: str | None
+    logs: list[PeerLogAnswer]
+
+
+class PeersAnswer(_Model):
+    """Every peer."""
+
+    peers: list[PeerAnswer]
+
+
+class RosterAnswer(_Model):
+    """The roster in force."""
+
+    version: int
+
+
+class HealthAnswer(_Model):
+    """That the process lives, or serves."""
+
+    status: Literal["ok", "starting"]
+
+
+class Problem(_Model):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: Annotated[str, Field(description="stable; docs/reference/errors.md")]
+    hint: str | None = None

@@ -1,0 +1,198 @@
+"""One door per dependency, and what pure floors and the auditor's program may not reach for."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from tests.architecture.sources import Module, graph_of, modules_of
+
+# Where a dependency may be imported, as patterns over paths below federation/ (* crosses folders).
+# A dependency without a line here may be imported nowhere.
+DOORS: dict[str, tuple[str, ...]] = {
+    "PIL": ("media/*",),
+    "av": ("media/*",),
+    "aiohttp": ("net/*", "web/*", "cli/client.py"),
+    "aiosqlite": ("store/*",),
+    "cryptography": ("protocol/keys*.py", "net/*"),
+    "llvmlite": ("matching/*",),
+    "msgpack": ("protocol/encoding*.py",),
+    "numba": ("matching/*",),
+    "numpy": ("matching/*", "media/*"),
+    "pdqhash": ("media/*",),
+    "pydantic": ("config.py", "web/*"),
+    "pypdf": ("media/*",),
+    "rich": ("cli/*",),
+    "securesystemslib": ("protocol/roster*.py",),
+    "sqlite3": ("store/*",),
+    "tlsh": ("media/*",),
+    "tuf": ("protocol/roster*.py",),
+    "typer": ("cli/*",),
+    "yarl": ("media/*",),
+}
+
+PURE_FLOORS = (
+    "errors.py",
+    "local_errors.py",
+    "protocol/*",
+    "provenance/*",
+    "gossip/*",
+    "matching/*",
+)
+
+# Clocks, dice and files that are reached without importing a module that the contract forbids.
+IMPURE_BUILTINS = frozenset({"breakpoint", "input", "open", "print"})
+IMPURE_METHODS = frozenset({("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today")})
+IMPURE_MODULES = ("numpy.random",)
+
+AUDITOR = "federation.cli.auditor"
+# Rooms of ours that the auditor's program may enter; in cli/ its own files and the exit codes.
+AUDITOR_ROOMS = (
+    "federation",
+    "federation.cli",
+    "federation.cli.auditor*",
+    "federation.cli.exits",
+    "federation.errors",
+    "federation.protocol*",
+    "federation.provenance*",
+)
+# What a sceptic must read before he can trust a verdict, all of it.
+AUDITOR_LINES_MAX = 4_000
+NETWORK_MODULES = (
+    "aiohttp",
+    "asyncio",
+    "ftplib",
+    "http.client",
+    "http.server",
+    "requests",
+    "smtplib",
+    "socket",
+    "socketserver",
+    "ssl",
+    "urllib.request",
+    "urllib3",
+    "xmlrpc",
+)
+
+
+def _is_within(target: str, names: tuple[str, ...]) -> bool:
+    return any(target == name or target.startswith(name + ".") for name in names)
+
+
+def _below_federation(module: Module) -> str:
+    return module.path.relative_to("federation").as_posix()
+
+
+def _matches(path: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(path, pattern) for pattern in patterns)
+
+
+def find_side_entrances(root: Path) -> list[str]:
+    """Imports of a dependency elsewhere than at its door, and of dependencies without a door."""
+    findings = []
+    for module in modules_of(root, "federation"):
+        path = _below_federation(module)
+        for imported in module.imports:
+            package = imported.target.partition(".")[0]
+            if package in DOORS:
+                if not _matches(path, DOORS[package]):
+                    findings.append(f"{module.at(imported.line)}: {package} has its door elsewhere")
+            elif package != "federation" and package not in sys.stdlib_module_names:
+                findings.append(f"{module.at(imported.line)}: {package} has no door")
+    return findings
+
+
+def find_dynamic_imports(root: Path) -> list[str]:
+    """Imports by a computed name, which no fence could follow."""
+    findings = []
+    for module in modules_of(root, "federation"):
+        findings += [
+            f"{module.at(imported.line)}: {imported.target}"
+            for imported in module.imports
+            if _is_within(imported.target, ("importlib", "pkgutil", "runpy"))
+            and not _is_within(imported.target, ("importlib.metadata", "importlib.resources"))
+        ]
+        findings += [
+            f"{module.at(node.lineno)}: {node.id}"
+            for node in ast.walk(module.syntax)
+            if isinstance(node, ast.Name) and node.id in {"__import__", "eval", "exec"}
+        ]
+    return findings
+
+
+def find_impurities(root: Path) -> list[str]:
+    """Clocks, dice and files in a pure floor that need no forbidden import."""
+    findings = []
+    for module in modules_of(root, "federation"):
+        if not _matches(_below_federation(module), PURE_FLOORS):
+            continue
+        findings += [
+            f"{module.at(imported.line)}: {imported.target}"
+            for imported in module.imports
+            if _is_within(imported.target, IMPURE_MODULES)
+        ]
+        for node in ast.walk(module.syntax):
+            if isinstance(node, ast.Name) and node.id in IMPURE_BUILTINS:
+                findings.append(f"{module.at(node.lineno)}: {node.id}")
+            elif isinstance(node, ast.Attribute):
+                owner = ast.unparse(node.value).rpartition(".")[2]
+                if (owner, node.attr) in IMPURE_METHODS:
+                    findings.append(f"{module.at(node.lineno)}: {owner}.{node.attr}")
+                elif ast.unparse(node) in {"np.random", "numpy.random"}:
+                    findings.append(f"{module.at(node.lineno)}: {ast.unparse(node)}")
+    return findings
+
+
+def auditor_modules(root: Path) -> list[Module]:
+    """Everything of ours that the auditor's program runs, packages' own files included."""
+    modules = {module.name: module for module in modules_of(root, "federation")}
+    graph = graph_of(list(modules.values()))
+    waiting = [name for name in modules if fnmatchcase(name, AUDITOR + "*")]
+    reached: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in reached:
+            continue
+        reached.add(name)
+        parents = [package for package in modules if name.startswith(package + ".")]
+        waiting += [*graph[name], *parents]
+    return [modules[name] for name in sorted(reached)]
+
+
+def find_auditor_trespasses(root: Path) -> list[str]:
+    """Rooms and network modules that the auditor's program reaches, at once or lazily."""
+    findings = []
+    for module in auditor_modules(root):
+        if not _matches(module.name, AUDITOR_ROOMS):
+            findings.append(f"{module.path.as_posix()}: not a room of the auditor's")
+        findings += [
+            f"{module.at(imported.line)}: {imported.target}"
+            for imported in module.imports
+            if _is_within(imported.target, NETWORK_MODULES)
+        ]
+    return findings
+
+
+def find_circles(root: Path) -> list[str]:
+    """Groups of modules each of which imports, by some way, all the others."""
+    graph = graph_of(modules_of(root, "federation"))
+    reach = {name: _reachable(graph, name) for name in graph}
+    circles = {
+        tuple(sorted(other for other in reach[name] if name in reach[other]))
+        for name in graph
+        if name in reach[name]
+    }
+    return [" <-> ".join(circle) for circle in sorted(circles)]
+
+
+def _reachable(graph: dict[str, set[str]], start: str) -> set[str]:
+    reached: set[str] = set()
+    waiting = list(graph[start])
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += graph[name]
+    return reached

@@ -1,0 +1,23 @@
+"""Where the standard vectors are: beside the repository, or where FEDERATION_VECTORS says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def standard_vectors() -> Path:
+    """The folder of standard vectors; without it CI fails, and elsewhere the test is skipped."""
+    named = os.environ.get("FEDERATION_VECTORS")
+    folder = Path(named) if named else REPOSITORY.parent / "shared" / "vectors"
+    if not (folder / "generated-3leaf.json").is_file():
+        missing = f"no standard vectors in {folder}; set FEDERATION_VECTORS to their folder"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return folder

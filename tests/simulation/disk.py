@@ -1,0 +1,170 @@
+"""A disk that may lose what it was not done with: pending writes, then durable ones, in order.
+
+A write is durable at once and as a whole when its time comes, as a transaction is; a crash drops
+what is pending. What is durable is served back verbatim, with proofs made from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from federation.protocol.headers import StatementId
+from federation.protocol.merkle import leaf_hash, node_hash
+from federation.protocol.merkle_proofs import consistency_proof
+from federation.protocol.origins import LogId
+from federation.protocol.statements import Statement
+from federation.provenance.log_view import Advance, LogView
+from federation.provenance.taking_back import Rulings, erase_targets, must_go, without_opening
+from federation.provenance.verifier import Receipt, VerifiedStatement
+
+
+@dataclass
+class KeptLog:
+    """One log as it is durable.
+
+    Attributes:
+        view: its view, as the engine gets it back after a restart.
+        statements: in log order.
+        missing: index -> what is here without salt and body, and without an erase that says why.
+    """
+
+    view: LogView
+    statements: list[VerifiedStatement] = field(default_factory=list)
+    missing: dict[int, StatementId] = field(default_factory=dict)
+    _nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
+
+    def serve(self, start: int, end: int) -> tuple[Statement, ...]:
+        """Consecutive statements, verbatim."""
+        return tuple(each.statement for each in self.statements[start:end])
+
+    def extend(self, step: Advance) -> None:
+        """Keep what a step adds."""
+        self.view = step.view
+        self.statements.extend(step.statements)
+        for verified in step.statements:
+            if verified.statement.opening is None:
+                self.missing[verified.index] = verified.id
+
+    def erase(self, index: int) -> bool:
+        """Take out a salt and body; whether that changed anything."""
+        is_new = self.statements[index].statement.opening is not None or index in self.missing
+        self.statements[index] = without_opening(self.statements[index])
+        self.missing.pop(index, None)
+        return is_new
+
+    def reopen(self, opened: Iterable[VerifiedStatement]) -> None:
+        """Put back salts and bodies."""
+        for verified in opened:
+            assert self.statements[verified.index].id == verified.id
+            self.statements[verified.index] = verified
+            self.missing.pop(verified.index, None)
+
+    def proof(self, size1: int, size2: int) -> tuple[bytes, ...]:
+        """The consistency proof between two sizes."""
+        return consistency_proof(size1, size2, self._node)
+
+    def _node(self, level: int, index: int) -> bytes:
+        found = self._nodes.get((level, index))
+        if found is None and level == 0:
+            found = leaf_hash(self.statements[index].id.entry)
+        elif found is None:
+            left, right = (self._node(level - 1, 2 * index + side) for side in (0, 1))
+            found = node_hash(left, right)
+        self._nodes[level, index] = found
+        return found
+
+
+class Disk:
+    """What one node keeps, through any number of crashes.
+
+    Attributes:
+        logs: every log held.
+        receipts: (log, cosigning member) -> the newest receipt kept.
+        lines: every receipt line that was ever durable.
+        evidence: log -> the two notes kept against it.
+        erases: what must go, if its maker may order it -> who ordered it.
+        places: where each statement stands.
+        full: while it is, writes of statements fail and nothing of them is kept.
+    """
+
+    def __init__(self) -> None:
+        self.logs: dict[LogId, KeptLog] = {}
+        self.receipts: dict[tuple[LogId, str], Receipt] = {}
+        self.lines: set[str] = set()
+        self.evidence: dict[LogId, tuple[bytes, bytes]] = {}
+        self.erases: dict[StatementId, list[VerifiedStatement]] = {}
+        self.places: dict[StatementId, set[tuple[LogId, int]]] = {}
+        self.full = False
+        self._busy_until = 0.0
+        self._boot = 0
+
+    def write(
+        self,
+        at: Callable[[float, Callable[[], None]], None],
+        now: float,
+        seconds: float,
+        commit: Callable[[], None],
+    ) -> None:
+        """Queue a write: ``commit`` runs when it is durable, and never if a crash comes first.
+
+        Args:
+            at: the world's way of doing something at a time.
+            now: the world's clock.
+            seconds: how long the disk takes for it, once it is its turn.
+            commit: makes the change.
+        """
+        boot, done = self._boot, max(now, self._busy_until) + seconds
+        self._busy_until = done
+        at(done, lambda: commit() if boot == self._boot else None)
+
+    def crash(self, now: float) -> bool:
+        """Drop what is pending; returns whether there was anything."""
+        was_busy = self._busy_until > now
+        self._boot += 1
+        self._busy_until = now
+        return was_busy
+
+    def must_go(self, verified: VerifiedStatement, more: Iterable[VerifiedStatement] = ()) -> bool:
+        """Whether a statement is under an erase that is durable here, or is one of those."""
+        erases = [*self.erases.get(verified.id, ()), *more]
+        return must_go(verified.id, verified.header, erases, Rulings())
+
+    def learn(self, statements: Iterable[VerifiedStatement]) -> frozenset[StatementId]:
+        """Apply what some durable statements order, and what is ordered of them.
+
+        Returns:
+            The statements whose salt and body went, or need no more be looked for.
+        """
+        concerned: set[StatementId] = set()
+        for verified in statements:
+            self.places.setdefault(verified.id, set()).add((verified.log, verified.index))
+            concerned.add(verified.id)
+            for target in erase_targets(verified):
+                self.erases.setdefault(target, []).append(verified)
+                concerned.add(target)
+        gone = set()
+        for each in concerned & self.erases.keys():
+            for log, index in self.places.get(each, ()):
+                kept = self.logs[log]
+                if self.must_go(kept.statements[index]) and kept.erase(index):
+                    gone.add(each)
+        return frozenset(gone)
+
+    def append(self, step: Advance, receipt: Receipt | None) -> None:
+        """Keep a judged step and this node's receipt on its head, together."""
+        log = step.view.log
+        kept = self.logs.setdefault(log, KeptLog(LogView(log)))
+        # Compare and swap, as the real store does: a step is judged from one view and no other.
+        assert kept.view == step.before, f"a step of {log} from another view than the durable one"
+        kept.extend(step)
+        if receipt is not None:
+            self.keep_receipt(receipt)
+
+    def keep_receipt(self, receipt: Receipt) -> None:
+        """Keep a receipt, unless a newer one is there."""
+        self.lines.add(receipt.line)
+        place = receipt.head.log, receipt.member
+        kept = self.receipts.get(place)
+        if kept is None or kept.head.size <= receipt.head.size:
+            self.receipts[place] = receipt

@@ -1,0 +1,218 @@
+"""What peers say is judged, and only who says something unproven is blamed for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from federation.gossip.events import Command, KeepEvidence, KeepReceipt, Persist, RaiseAlarm
+from federation.gossip.hearing import HEADS_OPENED_MAX, Hearing
+from federation.gossip.peers import PeerView
+from federation.gossip.reconciliation import Reconciliation
+from federation.protocol.keys import check_ed25519
+from federation.protocol.messages import AnnouncedHead, HeldLog
+from federation.protocol.notes import NoteSignature
+from federation.protocol.notes_writing import add_signatures
+from federation.protocol.origins import Cosigner
+from federation.provenance.log_view import LogView
+from federation.provenance.verifier import Verifier
+from tests.builders import ACME, NOVA, UMBRA, MadeLog, make_log, make_roster
+
+FOUNDED = make_roster()
+MADE = make_log(3, founded=FOUNDED)
+
+
+class Bench:
+    """A hearing of one member, with nova and umbra as peers."""
+
+    def __init__(
+        self,
+        member: str = "delta.example",
+        *held: LogView,
+        verifier: Verifier = MADE.verifier,
+    ) -> None:
+        self.peers = {name: PeerView(name) for name in (NOVA, UMBRA)}
+        self.reconciliation = Reconciliation(verifier)
+        for view in held:
+            self.reconciliation.sync_of(view.log).view = view
+        self.hearing = Hearing(member, self.reconciliation, lambda: self.peers)
+
+    def hear(self, announced: AnnouncedHead, peer: str = NOVA) -> list[Command]:
+        commands, _log = self.hearing.head(peer, announced)
+        return commands
+
+    def faults(self) -> dict[str, int]:
+        return {name: peer.faults for name, peer in self.peers.items()}
+
+
+def other_history(count: int = 3, made: MadeLog = MADE) -> MadeLog:
+    other = make_log(founded=FOUNDED, member=made.log.member, lane=made.log.lane)
+    other.say_numbers(range(1_000, 1_000 + count))
+    other.advance()
+    return other
+
+
+def head_of(made: MadeLog, receipt: str | None = None, *, inline: bool = False) -> AnnouncedHead:
+    return AnnouncedHead(made.head().note, tuple(made.said) if inline else (), receipt)
+
+
+# --- heads --------------------------------------------------------------------------------------
+
+
+def test_a_head_with_its_statements_is_written() -> None:
+    bench = Bench()
+    (persist,) = bench.hear(head_of(MADE, inline=True))
+    assert isinstance(persist, Persist)
+    assert MADE.head() == persist.step.view.head
+    assert 3 == bench.peers[NOVA].holds[MADE.log]
+
+
+@pytest.mark.parametrize("note", [b"", b"junk", MADE.head().note.replace(b"\n3\n", b"\n9\n")])
+def test_junk_is_its_senders_fault_and_leaves_nothing(note: bytes) -> None:
+    bench = Bench()
+    assert ([], None) == bench.hearing.head(NOVA, AnnouncedHead(note))
+    assert {NOVA: 1, UMBRA: 0} == bench.faults()
+    assert {} == bench.reconciliation.logs
+    assert {} == bench.peers[NOVA].holds
+
+
+def test_junk_from_somebody_who_is_no_peer_is_nothing() -> None:
+    bench = Bench()
+    assert [] == bench.hear(AnnouncedHead(b"junk"), "stranger.example")
+
+
+def test_wrong_statements_under_a_true_head_are_their_senders_fault() -> None:
+    bench = Bench()
+    wrong = AnnouncedHead(MADE.head().note, tuple(reversed(MADE.said)))
+    assert [] == bench.hear(wrong)
+    assert {NOVA: 1, UMBRA: 0} == bench.faults()
+    # The head is true all the same: it is fetched, and somebody else's statements are taken.
+    (persist,) = bench.hear(head_of(MADE, inline=True), UMBRA)
+    assert isinstance(persist, Persist)
+    assert {NOVA: 1, UMBRA: 0} == bench.faults()
+
+
+def test_what_was_put_under_a_note_is_neither_kept_nor_remembered() -> None:
+    bench = Bench()
+    junk = [NoteSignature(f"junk{number}", bytes(4), bytes(2_000)) for number in range(50)]
+    heavy = AnnouncedHead(add_signatures(MADE.head().note, junk), tuple(MADE.said))
+    (persist,) = bench.hear(heavy)
+    assert isinstance(persist, Persist)
+    assert persist.step.view.head is not None
+    assert MADE.head().note == persist.step.view.head.note
+    assert {} == bench.hearing._opened
+
+
+def test_a_head_is_proven_once_however_many_tell_it() -> None:
+    asked: list[bytes] = []
+
+    def check(public: bytes, message: bytes, signature: bytes) -> bool:
+        asked.append(message)
+        return check_ed25519(public, message, signature)
+
+    bench = Bench(verifier=Verifier(FOUNDED.roster, check))
+    for peer in (NOVA, UMBRA, NOVA):
+        bench.hear(head_of(MADE), peer)
+    assert 1 == len(asked)
+    bench.hearing.note_roster()
+    bench.hear(head_of(MADE))
+    assert 2 == len(asked)
+
+
+def test_only_so_many_heads_are_remembered() -> None:
+    bench = Bench()
+    for number in range(HEADS_OPENED_MAX):
+        bench.hearing._opened[b"%d" % number] = MADE.head()
+    bench.hear(head_of(MADE))
+    assert HEADS_OPENED_MAX == len(bench.hearing._opened)
+    assert MADE.head().note in bench.hearing._opened
+
+
+# --- one's own logs -----------------------------------------------------------------------------
+
+
+def test_an_own_head_that_is_not_known_raises_one_alarm() -> None:
+    bench = Bench(ACME, make_log(2, founded=FOUNDED).view)
+    (alarm,) = bench.hear(head_of(MADE, inline=True))
+    assert isinstance(alarm, RaiseAlarm)
+    assert "own-head-unknown" == alarm.code
+    assert [] == bench.hear(head_of(make_log(4, founded=FOUNDED)), UMBRA)
+    assert {NOVA: 0, UMBRA: 0} == bench.faults()
+
+
+def test_an_own_head_with_another_root_is_evidence_against_ones_own_key() -> None:
+    bench, other = Bench(ACME, MADE.view), other_history()
+    evidence, alarm = bench.hear(head_of(other, inline=True))
+    assert KeepEvidence(MADE.log, MADE.head().note, other.head().note) == evidence
+    assert isinstance(alarm, RaiseAlarm)
+    assert "fork" == alarm.code
+
+
+def test_an_own_head_that_is_known_or_old_is_nothing() -> None:
+    bench = Bench(ACME, MADE.view)
+    assert [] == bench.hear(head_of(MADE))
+    assert [] == bench.hear(head_of(make_log(2, founded=FOUNDED)))
+
+
+# --- forks --------------------------------------------------------------------------------------
+
+
+def test_two_histories_convict_the_log_once_and_never_who_passed_them_on() -> None:
+    bench, other = Bench("delta.example", MADE.view), other_history()
+    evidence, alarm = bench.hear(head_of(other, inline=True))
+    assert KeepEvidence(MADE.log, MADE.head().note, other.head().note) == evidence
+    assert isinstance(alarm, RaiseAlarm)
+    assert [] == bench.hear(head_of(other, inline=True), UMBRA)
+    assert [] == bench.hear(head_of(other_history(4), inline=True), UMBRA)
+    assert {NOVA: 0, UMBRA: 0} == bench.faults()
+
+
+# --- receipts -----------------------------------------------------------------------------------
+
+
+def test_a_receipt_on_the_head_held_here_is_kept_once() -> None:
+    bench = Bench("delta.example", MADE.view)
+    receipt = MADE.receipt(NOVA)
+    assert [KeepReceipt(receipt)] == bench.hear(head_of(MADE, receipt.line))
+    assert [] == bench.hear(head_of(MADE, receipt.line))
+    assert [] == bench.hear(head_of(MADE, MADE.receipt(NOVA, at_seconds=7).line))
+
+
+def test_a_receipt_on_a_head_that_is_not_held_here_is_not_kept() -> None:
+    older = make_log(2, founded=FOUNDED)
+    for held in (LogView(MADE.log), make_log(4, founded=FOUNDED).view):
+        bench = Bench("delta.example", held)
+        assert [] == bench.hear(head_of(older, older.receipt(NOVA).line))
+        assert {NOVA: 0, UMBRA: 0} == bench.faults()
+
+
+def test_a_receipt_that_is_not_the_senders_is_the_senders_fault() -> None:
+    bench = Bench("delta.example", MADE.view)
+    for number, line in enumerate(
+        (MADE.receipt(UMBRA).line, MADE.receipt(NOVA, Cosigner.WITNESS).line, "junk"), start=1
+    ):
+        assert [] == bench.hear(head_of(MADE, line))
+        assert {NOVA: number, UMBRA: 0} == bench.faults()
+
+
+def test_a_receipt_in_an_answer_is_kept() -> None:
+    bench = Bench("delta.example", MADE.view)
+    receipt, peer = MADE.receipt(NOVA), bench.peers[NOVA]
+    held = HeldLog(MADE.log.sha256, 3, receipt.line)
+    assert [KeepReceipt(receipt)] == bench.hearing.answer(peer, MADE.log, held, 5.0)
+    assert peer.compare_due is None
+
+
+def test_an_answer_about_another_history_is_looked_into_and_nobody_is_blamed_yet() -> None:
+    bench, other = Bench("delta.example", MADE.view), other_history()
+    peer = bench.peers[NOVA]
+    held = HeldLog(MADE.log.sha256, 3, other.receipt(NOVA).line)
+    assert [] == bench.hearing.answer(peer, MADE.log, held, 5.0)
+    assert (0, 5.0) == (peer.faults, peer.compare_due)
+
+
+@pytest.mark.parametrize("size", [0, 2, 4])
+def test_an_answer_about_another_size_is_nothing(size: int) -> None:
+    bench = Bench("delta.example", MADE.view)
+    held = HeldLog(MADE.log.sha256, size, "junk")
+    assert [] == bench.hearing.answer(bench.peers[NOVA], MADE.log, held, 5.0)
+    assert {NOVA: 0, UMBRA: 0} == bench.faults()

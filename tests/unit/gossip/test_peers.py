@@ -1,0 +1,98 @@
+"""How a peer is doing: waits grow, are jittered and bounded, and end when it speaks."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from federation.gossip.peers import (
+    BACKOFF_SECONDS_FIRST,
+    BACKOFF_SECONDS_MAX,
+    FAULTS_KEPT_MAX,
+    JITTER,
+    PeerView,
+)
+from federation.protocol.origins import Lane, LogId
+from tests.builders import ACME, FEDERATION_ID, NOVA
+
+LOG = LogId(ACME, FEDERATION_ID, Lane.LIVE)
+
+
+def failing(times: int) -> tuple[PeerView, float]:
+    """A peer that failed so often, each time it was asked, and when it last did."""
+    peer, now = PeerView(NOVA), 0.0
+    for _ in range(times):
+        now = max(now, peer.retry_at)
+        peer.note_failed(now, Random(1), "no answer")
+    return peer, now
+
+
+@pytest.mark.parametrize("times", [1, 2, 5, 9, 10, 30, 2_000])
+def test_waits_double_up_to_five_minutes(times: int) -> None:
+    peer, now = failing(times)
+    wait = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_FIRST * 2 ** min(times - 1, 20))
+    assert wait * (1 - JITTER) <= peer.retry_at - now <= wait * (1 + JITTER)
+    assert not peer.is_open(now)
+    assert peer.is_open(peer.retry_at)
+
+
+def test_one_outage_that_fails_many_requests_is_waited_for_once() -> None:
+    peer = PeerView(NOVA)
+    for _ in range(4):
+        peer.note_failed(10.0, Random(1), "the connection broke")
+    assert 1 == peer.failures
+    assert peer.retry_at <= 10.0 + BACKOFF_SECONDS_FIRST * (1 + JITTER)
+
+
+@pytest.mark.parametrize("asked", [5.0, 100.0, 1e9])
+def test_a_peer_is_left_alone_as_long_as_it_asked_but_not_for_ever(asked: float) -> None:
+    peer = PeerView(NOVA)
+    peer.note_failed(0.0, Random(1), "busy", asked)
+    wait = min(asked, BACKOFF_SECONDS_MAX)
+    assert wait * (1 - JITTER) <= peer.retry_at <= wait * (1 + JITTER)
+    # A second request of the same moment was told a longer time.
+    peer.note_failed(0.0, Random(1), "busy", BACKOFF_SECONDS_MAX)
+    assert peer.retry_at >= BACKOFF_SECONDS_MAX * (1 - JITTER)
+
+
+def test_whoever_speaks_can_be_spoken_to_at_once() -> None:
+    peer, now = failing(20)
+    peer.note_heard(now + 1)
+    assert peer.is_open(now + 1)
+    assert now + 1 == peer.last_heard_at
+
+
+def test_an_answer_forgets_the_failures_and_tells_of_the_recovery() -> None:
+    peer, now = failing(3)
+    assert peer.note_answered(now + 1)
+    assert (0, None) == (peer.failures, peer.last_error)
+    assert not peer.note_answered(now + 2)
+
+
+def test_its_turn_comes_whatever_it_is_waiting_for() -> None:
+    peer, now = failing(20)
+    peer.note_probed(now)
+    assert peer.is_open(now)
+    assert peer.last_heard_at is None
+
+
+def test_what_is_due_waits_for_the_breaker_and_for_what_is_under_way() -> None:
+    peer = PeerView(NOVA)
+    assert peer.next_wake() is None
+    peer.due[LOG] = 5.0
+    assert 5.0 == peer.next_wake()
+    peer.retry_at = 9.0
+    assert 9.0 == peer.next_wake()
+    peer.in_flight[Lane.LIVE] = {}
+    assert peer.next_wake() is None
+    peer.compare_due = 3.0
+    assert 9.0 == peer.next_wake()
+    peer.comparing = True
+    assert peer.next_wake() is None
+
+
+def test_faults_are_counted_and_bounded() -> None:
+    peer = PeerView(NOVA, faults=FAULTS_KEPT_MAX)
+    peer.note_fault("junk")
+    assert (FAULTS_KEPT_MAX, "junk") == (peer.faults, peer.last_error)

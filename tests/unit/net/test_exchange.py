@@ -1,0 +1,65 @@
+"""Places for requests under way."""
+
+from __future__ import annotations
+
+import pytest
+
+from federation.local_errors import TooBusy
+from federation.net.exchange import InFlight
+from federation.net.limits import LinkLimits, ListenerLimits
+from federation.net.link import _retry_after
+
+
+def test_places_are_counted_apart_by_member_and_kind_and_given_back() -> None:
+    limits = ListenerLimits(
+        control_in_flight_max=1, bulk_in_flight_max=2, bulk_in_flight_total_max=3
+    )
+    in_flight = InFlight(limits)
+    with in_flight.place("a", is_bulk=False), in_flight.place("b", is_bulk=False):
+        with pytest.raises(TooBusy), in_flight.place("a", is_bulk=False):
+            pass
+        with in_flight.place("a", is_bulk=True), in_flight.place("a", is_bulk=True):
+            with pytest.raises(TooBusy), in_flight.place("a", is_bulk=True):
+                pass
+            with (
+                in_flight.place("b", is_bulk=True),
+                pytest.raises(TooBusy),
+                in_flight.place("b", is_bulk=True),
+            ):
+                pass
+            with pytest.raises(ValueError, match="a bug"), in_flight.place("b", is_bulk=True):
+                raise ValueError("a bug")
+            with in_flight.place("b", is_bulk=True):
+                pass
+    assert not in_flight._control
+    assert not in_flight._bulk
+
+
+def test_an_asker_closes_an_idle_connection_before_the_listener_does() -> None:
+    assert LinkLimits().keepalive_seconds < ListenerLimits().keepalive_seconds
+
+
+def test_a_members_pools_fit_into_its_share_of_connections() -> None:
+    pools = LinkLimits().control_connections + LinkLimits().bulk_connections
+    assert 4 * pools <= ListenerLimits().connections_per_member_max
+
+
+@pytest.mark.parametrize(
+    ("field", "seconds"),
+    [
+        (None, None),
+        ("0", 0.0),
+        ("7", 7.0),
+        ("999999999", 300.0),
+        ("9999999999", None),
+        ("-1", None),
+        ("1.5", None),
+        ("\u0667", None),
+        ("", None),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+    ],
+)
+def test_a_pause_asked_for_by_a_peer_is_a_small_whole_number(
+    field: str | None, seconds: float | None
+) -> None:
+    assert _retry_after(field) == seconds

@@ -1,0 +1,78 @@
+"""One table from errors to statuses, and what of a refusal is shown."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from federation import errors, local_errors
+from federation.net.refusals import decode_refusal, encode_refusal, status_of
+from federation.protocol.encoding import decode_map
+from federation.protocol.encoding_writing import encode
+
+
+def every_leaf() -> list[type[errors.FederationError]]:
+    found, branches = [], [errors.FederationError]
+    while branches:
+        branch = branches.pop()
+        found.append(branch)
+        branches.extend(branch.__subclasses__())
+    return found
+
+
+def make(leaf: type[errors.FederationError]) -> errors.FederationError:
+    error = leaf.__new__(leaf)
+    errors.FederationError.__init__(error, "what happened")
+    return error
+
+
+@pytest.mark.parametrize("leaf", every_leaf(), ids=lambda leaf: leaf.__name__)
+def test_every_error_has_a_status_and_a_code_that_arrives(
+    leaf: type[errors.FederationError],
+) -> None:
+    error = make(leaf)
+    assert 400 <= status_of(error) < 600
+    assert decode_refusal(encode_refusal(error)) == leaf.code
+
+
+@pytest.mark.parametrize(
+    ("leaf", "status"),
+    [
+        (local_errors.MessageMalformed, 400),
+        (local_errors.PeerNotAMember, 403),
+        (local_errors.LogNotFound, 404),
+        (local_errors.PeerTimeout, 408),
+        (local_errors.RangeNotHeld, 409),
+        (errors.TooLarge, 413),
+        (local_errors.RootMismatch, 422),
+        (local_errors.TooBusy, 429),
+        (local_errors.ConfigInvalid, 500),
+        (local_errors.StoreCorrupt, 503),
+        (local_errors.StoreFull, 507),
+    ],
+)
+def test_a_leaf_has_its_nearest_branchs_status(
+    leaf: type[errors.FederationError], status: int
+) -> None:
+    assert status_of(make(leaf)) == status
+
+
+def test_our_own_troubles_are_not_described_to_peers() -> None:
+    told = decode_map(encode_refusal(local_errors.StoreFull("/srv/acme is full")), bytes_max=4096)
+    assert told == {"code": "store-full", "message": "this node cannot answer at the moment"}
+    told = decode_map(encode_refusal(local_errors.RangeNotHeld("have 0 to 7")), bytes_max=4096)
+    assert told == {"code": "range-not-held", "message": "have 0 to 7"}
+
+
+@pytest.mark.parametrize(
+    "code", ["", "UPPER", "a b", "\x1b[2J", "-a", "a" * 65, "caf\u00e9", 7, ["a"], "a\n"]
+)
+def test_a_code_that_could_play_tricks_is_not_shown(code: str | int | list[str]) -> None:
+    assert decode_refusal(encode({"code": code, "message": "m"})) is None
+
+
+@given(st.binary())
+def test_any_bytes_are_a_refusal_with_or_without_a_code(body: bytes) -> None:
+    code = decode_refusal(body)
+    assert code is None or (code.isascii() and len(code) <= 64)

@@ -1,0 +1,441 @@
+"""Vectors of docs/spec/bundles.md: files, the roots they are judged by, and the step that fails.
+
+Every case has what an auditor has: ``bundle``, the file; ``roots``, ``1.root.json`` and any later
+ones at hand; ``quorum``, as it is written. A case to refuse names the ``step`` of the page. All
+keys are made from their names (tests/builders.py), so the files are the same every time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from federation.errors import (
+    BundleMalformed,
+    CheckpointMalformed,
+    FederationError,
+    HeaderMalformed,
+    InclusionUnproven,
+    LogUnknown,
+    NoteMalformed,
+    OriginMalformed,
+    ProofMalformed,
+    QuorumUnmet,
+    RosterMalformed,
+    RosterNotAtHand,
+    RosterUnproven,
+    SignatureInvalid,
+    TooLarge,
+    WrongFederation,
+    WrongMember,
+)
+from federation.protocol.checkpoints import Checkpoint
+from federation.protocol.checkpoints_signing import cosign, sign_checkpoint
+from federation.protocol.merkle_proofs import inclusion_proof
+from federation.protocol.notes import format_signature_line
+from federation.protocol.origins import Cosigner, Lane, LogId, cosigner_name
+from federation.protocol.roster_chain import RosterChain
+from federation.protocol.roster_proposals import propose_add
+from federation.protocol.statements import opened_statement
+from federation.protocol.texts import format_base64
+from tests.builders import (
+    ACME,
+    FEDERATION_ID,
+    NEW_YEAR_2026_MS,
+    NOVA,
+    UMBRA,
+    MadeLog,
+    forge_root,
+    make_key,
+    make_log,
+    make_member,
+    make_roster,
+    make_salt,
+    make_statement,
+    make_withdraw,
+    sign_and_finish,
+)
+from tests.vectors.by_hand import fields, integer, text
+from tests.vectors.cases import Case, Json, accepted, as_input, refused
+from tests.vectors.make_headers import header
+
+FOUNDED = make_roster()
+FEDERATION = FOUNDED.roster.federation_id
+FIRST = FOUNDED.chain.versions[0]
+ADDING = propose_add(FOUNDED.chain, make_member("delta.example").request, now_ms=NEW_YEAR_2026_MS)
+CHAIN = sign_and_finish(ADDING, FOUNDED.chain, FOUNDED.governors)
+AT_SECONDS = NEW_YEAR_2026_MS // 1_000
+MADE = make_log(7, founded=FOUNDED)
+INDEX = 2
+
+
+def line(
+    member: str = NOVA,
+    cosigner: Cosigner = Cosigner.MIRROR,
+    *,
+    made: MadeLog = MADE,
+    size: int | None = None,
+    key: str | None = None,
+    at_seconds: int = AT_SECONDS,
+) -> str:
+    """A cosignature line on the log's newest head, or on the one of a size."""
+    name = cosigner_name(member, made.log.federation_id, cosigner)
+    signer = make_key(key or f"{member}/{cosigner}")
+    return format_signature_line(cosign(made.head(size).checkpoint.text, name, signer, at_seconds))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a bundle is put together from; each may be replaced by something wrong."""
+
+    header: bytes
+    salt: bytes
+    body: bytes
+    note: str
+    lines: Sequence[str]
+    hashes: Sequence[bytes]
+    index: int = INDEX
+    extra: str = ""
+    chain: RosterChain = FOUNDED.chain
+    carries_chain: bool = True
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of the file."""
+        path = "".join(f"{format_base64(digest)}\n" for digest in self.hashes)
+        start = f"c2sp.org/tlog-proof@v1\n{self.extra}index {self.index}\n"
+        later = [format_base64(root) for root in self.chain.versions[1:]]
+        return {
+            "body": format_base64(self.body),
+            "format": "hash-federation/bundle/v1",
+            "header": format_base64(self.header),
+            "proof": f"{start}{path}\n{self.note}{''.join(self.lines)}",
+            "roster": {
+                "chain": later if self.carries_chain else None,
+                "decision": self.chain.newest.decision_sha256.hex(),
+                "version": self.chain.newest.version,
+            },
+            "salt": format_base64(self.salt),
+        }
+
+
+def parts_of(made: MadeLog, index: int, lines: Sequence[str] | None = None) -> Parts:
+    """The parts of a good bundle, with nova's and umbra's receipts unless told otherwise."""
+    said = made.said[index]
+    assert said.opening is not None
+    return Parts(
+        header=said.header_bytes,
+        salt=said.opening.salt,
+        body=said.opening.body,
+        note=made.head().note.decode(),
+        lines=[line(made=made), line(UMBRA, made=made)] if lines is None else lines,
+        hashes=inclusion_proof(index, made.head().size, made.node),
+        index=index,
+    )
+
+
+GOOD = parts_of(MADE, INDEX)
+
+
+def written(fields_of: Parts | dict[str, Any]) -> bytes:
+    """The file in its only form."""
+    named = fields_of.fields if isinstance(fields_of, Parts) else fields_of
+    form = json.dumps(named, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return form.encode("utf-8", "surrogatepass") + b"\n"
+
+
+def _inputs(
+    bundle: Parts | bytes, quorum: str = "2", roots: Sequence[bytes] = (FIRST,)
+) -> dict[str, Json]:
+    raw = bundle if isinstance(bundle, bytes) else written(bundle)
+    at_hand: list[Json] = [root.decode() for root in roots]
+    return {**as_input("bundle", raw), "quorum": quorum, "roots": at_hand}
+
+
+def _verified(
+    desc: str,
+    parts: Parts,
+    cosigners: Sequence[str] = (NOVA, UMBRA),
+    **inputs: Any,
+) -> Case:
+    said = opened_statement(parts.header, parts.salt, parts.body)
+    gives: Json = {"statement_id": str(said.id), "cosigners": list(cosigners)}
+    return accepted("bundle", desc, gives, **_inputs(parts, **inputs))
+
+
+def _fails(
+    step: int, desc: str, error: type[FederationError], bundle: Parts | bytes, **inputs: Any
+) -> Case:
+    return refused("bundle", desc, error, **_inputs(bundle, **inputs)) | {"step": step}
+
+
+# --- accepted -----------------------------------------------------------------------------------
+
+
+def _strange_log() -> MadeLog:
+    """Statements that this release, or any, cannot read; a log carries them all the same."""
+    made = make_log(founded=FOUNDED, lane=Lane.CRISIS)
+    named = {"fed": fields_federation(FEDERATION)}
+    later = header(**named, v=integer(2), later=integer(1))
+    made.say(
+        opened_statement(header(**named, kind=text("later")), make_salt(1), b"\x80"),
+        opened_statement(later, make_salt(2), fields(more=integer(1))),
+        opened_statement(header(**named), make_salt(3), b"\xc1"),
+    )
+    return made
+
+
+def fields_federation(federation_id: str) -> bytes:
+    """A federation id as headers carry it."""
+    return b"\xc4\x10" + bytes.fromhex(federation_id)
+
+
+def good_bundles() -> Iterator[Case]:
+    yield _verified("the example of the page", GOOD)
+    yield _verified("as many cosigners as it has", GOOD, quorum="2")
+    yield _verified("fewer cosigners asked for", GOOD, quorum="1")
+    nobody = replace(GOOD, lines=[])
+    yield _verified("nobody cosigned, and none was written out", nobody, (), quorum="none")
+    own = replace(GOOD, lines=[line(ACME), line()])
+    yield _verified("its own member's receipt beside another's", own, (NOVA,), quorum="1")
+    both = replace(GOOD, lines=[line(), line(NOVA, Cosigner.WITNESS), line(UMBRA)])
+    yield _verified("a member as mirror and as witness", both)
+    late = replace(GOOD, lines=[line(at_seconds=2**63 - 1), line(UMBRA)])
+    yield _verified("a cosigner whose clock is beyond every calendar", late)
+    added = replace(GOOD, chain=CHAIN)
+    yield _verified("under roster version 2, which it carries", added)
+    named = replace(added, carries_chain=False)
+    yield _verified("under roster version 2, which it names", named, roots=CHAIN.versions)
+    more = CHAIN.versions
+    yield _verified("under version 1, with version 2 at hand", GOOD, roots=more)
+    one = make_log(1, founded=FOUNDED)
+    yield _verified("the only statement of a log", parts_of(one, 0))
+    bulk = make_log(3, founded=FOUNDED, member=UMBRA, lane=Lane.BULK)
+    receipts = [line(made=bulk), line(ACME, made=bulk)]
+    theirs = parts_of(bulk, 2, receipts)
+    yield _verified("another member's bulk lane", theirs, (ACME, NOVA))
+    taken = make_log(2, founded=FOUNDED)
+    taken.say(make_withdraw(9, taken.said[0].id, federation_id=FEDERATION))
+    yield _verified("a withdraw", parts_of(taken, 2))
+    yield _verified("a statement that was withdrawn later is stated still", parts_of(taken, 0))
+    strange = _strange_log()
+    for index, what in enumerate(("of an unknown kind", "of a later version", "that is junk")):
+        yield _verified(f"a body {what} is stated, and inert", parts_of(strange, index))
+    yield _erased("header and C alone, where the body was erased")
+
+
+def _erased(desc: str) -> Case:
+    said = MADE.said[INDEX]
+    named = {**GOOD.fields, "commitment": format_base64(said.commitment)}
+    bare = written({key: value for key, value in named.items() if key not in {"body", "salt"}})
+    gives: Json = {"statement_id": str(said.id), "cosigners": [NOVA, UMBRA]}
+    return accepted("bundle", desc, gives, **_inputs(bare))
+
+
+# --- refused ------------------------------------------------------------------------------------
+
+
+def malformed() -> Iterator[Case]:
+    whole = written(GOOD)
+    chosen: tuple[tuple[str, bytes], ...] = (
+        ("nothing", b""),
+        ("no JSON", b"bundle"),
+        ("not UTF-8", b"\xff" + whole),
+        ("without its last newline", whole[:-1]),
+        ("with a newline more", whole + b"\n"),
+        ("spaces between its fields", whole.replace(b',"', b', "', 1)),
+        ("an escape where there is a character", whole.replace("\u2014".encode(), b"\\u2014")),
+        ("a field twice", whole.replace(b'"version":1', b'"version":1,"version":1')),
+        ("a version with a fraction", whole.replace(b'"version":1', b'"version":1.0')),
+        ("an unknown field", _with(seen=True)),
+        ("no salt", _without("salt")),
+        ("salt and commitment both", _with(commitment=format_base64(bytes(32)))),
+        ("another format", _with(format="hash-federation/bundle/v2")),
+        ("a header of no bytes", _with(header="")),
+        ("a header that is not canonical base64", _with(header="AB==")),
+        ("a salt of 15 bytes", _with(salt=format_base64(bytes(15)))),
+        ("a body of no bytes", _with(body="")),
+        ("a proof with half a surrogate pair", _with(proof="\ud800")),
+        ("a roster version 0", _with_roster(version=0)),
+        ("a roster decision in upper case", _with_roster(decision="A" * 64)),
+        ("a chain without the version it names", _with_roster(version=2)),
+        ("a chain longer than the version it names", _with_roster(chain=["AAAA"])),
+    )
+    for desc, raw in chosen:
+        yield _fails(1, f"1, {desc}", BundleMalformed, raw)
+    proof = GOOD.fields["proof"]
+    yield _fails(1, "1, a proof that is none", ProofMalformed, _with(proof="index 2\n"))
+    zeros = proof.replace("index 2", "index 02")
+    yield _fails(1, "1, a proof with a leading zero", ProofMalformed, _with(proof=zeros))
+
+
+def _with(**changed: Any) -> bytes:
+    return written({**GOOD.fields, **changed})
+
+
+def _without(name: str) -> bytes:
+    return written({key: value for key, value in GOOD.fields.items() if key != name})
+
+
+def _with_roster(**changed: Any) -> bytes:
+    return _with(roster={**GOOD.fields["roster"], **changed})
+
+
+def rosters() -> Iterator[Case]:
+    other = make_roster(ACME, NOVA).chain.versions[0]
+    yield _fails(2, "2, another root of trust", RosterUnproven, GOOD, roots=[other])
+    yield _fails(2, "2, a root of trust that is none", RosterMalformed, GOOD, roots=[b"{}"])
+    second = CHAIN.versions[1]
+    yield _fails(2, "2, version 2 as the root of trust", RosterUnproven, GOOD, roots=[second])
+    decided = _with_roster(decision="0" * 64)
+    yield _fails(2, "2, another decision than the one at hand", RosterUnproven, decided)
+    forged = RosterChain((FIRST, ADDING.proposal_bytes), ADDING.roster, {})
+    unsigned = replace(GOOD, chain=forged)
+    yield _fails(2, "2, a version that nobody signed", RosterUnproven, unsigned)
+    named = replace(GOOD, chain=CHAIN, carries_chain=False)
+    yield _fails(2, "2, a version that is not at hand", RosterNotAtHand, named)
+    first_again = replace(GOOD, chain=RosterChain((FIRST, FIRST), CHAIN.newest, {}))
+    yield _fails(2, "2, version 1 where 2 follows", RosterUnproven, first_again)
+
+
+def checkpoints() -> Iterator[Case]:
+    def signed(origin: str, key: str, size: int = 7, root: bytes = bytes(32)) -> Parts:
+        note = sign_checkpoint(Checkpoint(origin, size, root), make_key(key)).decode()
+        return replace(GOOD, note=note, lines=[])
+
+    origin, key = MADE.log.origin, f"{ACME}/live"
+    foreign = LogId(ACME, FEDERATION_ID, Lane.LIVE).origin
+    stranger = LogId("stranger.example", FEDERATION, Lane.LIVE).origin
+    text_7, note = MADE.head().checkpoint.text, GOOD.note
+    chosen: tuple[tuple[str, type[FederationError], Parts], ...] = (
+        ("no note", NoteMalformed, replace(GOOD, note="note\n", lines=[])),
+        ("no signature", NoteMalformed, replace(GOOD, note=f"{text_7}\n", lines=[])),
+        ("an extension line", CheckpointMalformed, _noted(note.replace("\n\n", "\nx\n\n", 1))),
+        ("a log of no federation", OriginMalformed, signed("example.com/log", key)),
+        ("a log of another federation", WrongFederation, signed(foreign, key)),
+        ("a log that the roster does not hold", LogUnknown, signed(stranger, key)),
+        ("an epoch that was not opened", LogUnknown, signed(f"{origin}/1", key)),
+        ("signed by another lane's key", SignatureInvalid, signed(origin, f"{ACME}/bulk")),
+        ("signed by another member's key", SignatureInvalid, signed(origin, f"{NOVA}/live")),
+        ("another size than was signed", SignatureInvalid, _noted(note.replace("\n7\n", "\n8\n"))),
+        ("cosigned, but not signed by its log", SignatureInvalid, _noted(f"{text_7}\n{line()}")),
+    )
+    for desc, error, parts in chosen:
+        yield _fails(3, f"3, {desc}", error, parts)
+    small = _limited("log_size", 6)
+    beyond = sign_checkpoint(Checkpoint(small.made.log.origin, 7, bytes(32)), make_key(key))
+    parts = replace(small.parts, note=beyond.decode(), lines=[])
+    yield _fails(3, "3, a log over the roster's limit", TooLarge, parts, roots=[small.root])
+
+
+def _noted(note: str) -> Parts:
+    return replace(GOOD, note=note, lines=[])
+
+
+class Limited(NamedTuple):
+    """A good bundle of a federation with a smaller limit, its log of six, and its root."""
+
+    parts: Parts
+    made: MadeLog
+    root: bytes
+
+
+def _limited(name: str, value: int) -> Limited:
+    def change(signed: dict[str, Any]) -> None:
+        signed["x-hash-federation"]["limits"][name] = value
+
+    chain = RosterChain.trust(forge_root(FIRST, change, FOUNDED.governors))
+    made = make_log(founded=replace(FOUNDED, chain=chain))
+    made.say_numbers(range(6))
+    return Limited(replace(parts_of(made, INDEX), chain=chain), made, chain.versions[0])
+
+
+def headers() -> Iterator[Case]:
+    chosen: tuple[tuple[str, type[FederationError], bytes], ...] = (
+        ("a header that is none", HeaderMalformed, b"\xc1"),
+        ("a header of another federation", WrongFederation, header()),
+        (
+            "a statement copied from another member",
+            WrongMember,
+            header(fed=fields_federation(FEDERATION), member=text(UMBRA)),
+        ),
+    )
+    for desc, error, raw in chosen:
+        made = make_log(founded=FOUNDED)
+        made.say(opened_statement(raw, make_salt(), GOOD.body))
+        yield _fails(4, f"4, {desc}", error, parts_of(made, 0))
+
+
+def openings() -> Iterator[Case]:
+    short = _limited("body_bytes", 20)
+    desc = "5, a body over the roster's limit"
+    yield _fails(5, desc, TooLarge, short.parts, roots=[short.root])
+
+
+def inclusions() -> Iterator[Case]:
+    hashes = list(GOOD.hashes)
+    other = make_statement(99, federation_id=FEDERATION)
+    assert other.opening is not None
+    chosen: tuple[tuple[str, type[FederationError], Parts], ...] = (
+        ("another salt", InclusionUnproven, replace(GOOD, salt=make_salt(99))),
+        ("another body", InclusionUnproven, replace(GOOD, body=other.opening.body)),
+        ("another index", InclusionUnproven, replace(GOOD, index=3)),
+        ("a wrong hash", InclusionUnproven, replace(GOOD, hashes=[bytes(32), *hashes[1:]])),
+        ("hashes out of order", InclusionUnproven, replace(GOOD, hashes=hashes[::-1])),
+        ("a hash too few", ProofMalformed, replace(GOOD, hashes=hashes[1:])),
+        ("a hash too many", ProofMalformed, replace(GOOD, hashes=[*hashes, bytes(32)])),
+        ("an index outside the log", ProofMalformed, replace(GOOD, index=7)),
+        ("an extra line", BundleMalformed, replace(GOOD, extra="extra AA==\n")),
+    )
+    for desc, error, parts in chosen:
+        yield _fails(6, f"6, {desc}", error, parts)
+
+
+def cosignatures() -> Iterator[Case]:
+    name = cosigner_name(NOVA, FEDERATION, Cosigner.MIRROR)
+    noise = format_base64(bytes(4) + bytes(72))
+    origin_line = f"\u2014 {MADE.log.origin} {format_base64(b'abcd' + bytes(64))}\n"
+    mirror = f"{NOVA}/mirror"
+    chosen = (
+        ("by somebody whom the roster does not hold", line("stranger.example")),
+        ("by a member's log key", line(key=f"{NOVA}/live")),
+        ("by a mirror as witness", line(cosigner=Cosigner.WITNESS, key=mirror)),
+        ("of another checkpoint", line(size=6)),
+        ("without a time", line(at_seconds=0)),
+        ("that is noise", f"\u2014 {name} {noise}\n"),
+        ("by another key of the log's name", origin_line),
+        ("by nobody in particular", f"\u2014 somebody {noise}\n"),
+    )
+    for desc, wrong in chosen:
+        parts = replace(GOOD, lines=[line(UMBRA), wrong])
+        yield _fails(7, f"7, a cosignature {desc}", SignatureInvalid, parts, quorum="1")
+
+
+def quorums() -> Iterator[Case]:
+    chosen: tuple[tuple[str, Sequence[str], str], ...] = (
+        ("nobody cosigned and one was asked for", [], "1"),
+        ("one cosigned and two were asked for", [line()], "2"),
+        ("two cosigned and three were asked for", [line(), line(UMBRA)], "3"),
+        ("its own member does not count", [line(ACME), line()], "2"),
+        ("one member in two roles counts once", [line(), line(NOVA, Cosigner.WITNESS)], "2"),
+    )
+    for desc, lines, quorum in chosen:
+        parts = replace(GOOD, lines=lines)
+        yield _fails(8, f"8, {desc}", QuorumUnmet, parts, quorum=quorum)
+
+
+def cases() -> list[Case]:
+    """All cases, in the order of the steps."""
+    return [
+        *good_bundles(),
+        *malformed(),
+        *rosters(),
+        *checkpoints(),
+        *headers(),
+        *openings(),
+        *inclusions(),
+        *cosignatures(),
+        *quorums(),
+    ]

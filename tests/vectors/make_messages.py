@@ -1,0 +1,236 @@
+"""Vectors of docs/spec/messages.md: what peers say to each other, written by hand.
+
+``gives`` shows a message as JSON: bytes in hex, a statement as its parts, a field that is left out
+as null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+
+from federation.errors import FederationError
+from federation.local_errors import MessageMalformed
+from tests.vectors.by_hand import TRUE, array, binary, fields, integer, mapping, text
+from tests.vectors.cases import Case, Json, accepted, refused
+from tests.vectors.make_bodies import CONFIRM, WITHDRAW, confirm
+from tests.vectors.make_checkpoints import COSIGNATURE, NOTE
+from tests.vectors.make_statements import SALT
+
+HASH = bytes(range(32))
+LOG = sha256(b"a log").digest()
+RECEIPT = f"\u2014 {COSIGNATURE.name} AAAAAAAA"
+REASON = fields(why=text("appeal-upheld"))
+OPENED = [CONFIRM, SALT, confirm()]
+WITHDRAWN = [WITHDRAW, SALT, REASON]
+ERASED = [CONFIRM, HASH]
+
+
+def statement(parts: Sequence[bytes]) -> bytes:
+    return array([binary(part) for part in parts])
+
+
+def head(note: bytes = NOTE, **more: bytes) -> bytes:
+    return fields(note=binary(note), **more)
+
+
+def announcement(*heads: bytes, roster: bytes | None = None) -> bytes:
+    return fields(heads=array(heads), roster=integer(1) if roster is None else roster)
+
+
+def held(log: bytes = LOG, size: int = 3, **more: bytes) -> bytes:
+    return fields(log=binary(log), size=integer(size), **more)
+
+
+def answer(*logs: bytes) -> bytes:
+    return fields(held=array(logs), roster=integer(1))
+
+
+def comparison(vector: bytes = HASH) -> bytes:
+    return fields(roster=integer(1), vector=binary(vector))
+
+
+def statement_range(
+    *statements: bytes, start: int = 256, proof: Sequence[bytes] = (), **more: bytes
+) -> bytes:
+    whole: Mapping[str, bytes] = {
+        "from": integer(start),
+        "proof": array([binary(digest) for digest in proof]),
+        "statements": array(statements),
+        **more,
+    }
+    return fields(**whole)
+
+
+def _hex(parts: Sequence[bytes]) -> list[Json]:
+    return [part.hex() for part in parts]
+
+
+def _shown_head(
+    inline: Sequence[Sequence[bytes]] = (), receipt: str | None = None, note: bytes = NOTE
+) -> Json:
+    return {
+        "note": note.hex(),
+        "inline": [_hex(parts) for parts in inline],
+        "receipt": receipt,
+    }
+
+
+def _good_announcements() -> list[Case]:
+    inline = array([statement(OPENED), statement(WITHDRAWN)])
+    told = announcement(head(), head(b"", inline=inline, receipt=text(RECEIPT)))
+    shown: list[Json] = [_shown_head(), _shown_head([OPENED, WITHDRAWN], RECEIPT, b"")]
+    return [
+        _taken("announcement", "two heads", {"heads": shown, "roster": 1}, told),
+        _taken("announcement", "no head at all", {"heads": [], "roster": 1}, announcement()),
+        _taken(
+            "announcement",
+            "an erased statement inline",
+            {"heads": [_shown_head([ERASED])], "roster": 1_024},
+            announcement(head(inline=array([statement(ERASED)])), roster=integer(1_024)),
+        ),
+        _taken(
+            "announcement_answer",
+            "a log held, and one with a receipt",
+            {
+                "held": [
+                    {"log": LOG.hex(), "size": "3", "receipt": None},
+                    {"log": HASH.hex(), "size": str(2**40), "receipt": RECEIPT},
+                ],
+                "roster": 1,
+            },
+            answer(held(), held(HASH, 2**40, receipt=text(RECEIPT))),
+        ),
+        _taken("announcement_answer", "nothing held", {"held": [], "roster": 1}, answer()),
+    ]
+
+
+def _good_comparisons_and_ranges() -> list[Case]:
+    return [
+        _taken("comparison", "a vector", {"vector": HASH.hex(), "roster": 1}, comparison()),
+        _taken(
+            "comparison_answer",
+            "vectors that are equal",
+            {"heads": None, "roster": 1},
+            fields(roster=integer(1)),
+        ),
+        _taken(
+            "comparison_answer",
+            "a node that holds nothing yet",
+            {"heads": [], "roster": 1},
+            announcement(),
+        ),
+        _taken(
+            "comparison_answer",
+            "a head with its receipt",
+            {"heads": [_shown_head(receipt=RECEIPT)], "roster": 1},
+            announcement(head(receipt=text(RECEIPT))),
+        ),
+        _taken(
+            "range",
+            "statements and a proof",
+            {
+                "from": "256",
+                "statements": [_hex(OPENED), _hex(ERASED)],
+                "proof": [HASH.hex(), LOG.hex()],
+            },
+            statement_range(statement(OPENED), statement(ERASED), proof=(HASH, LOG)),
+        ),
+        _taken(
+            "range",
+            "the end of a log, which needs no proof",
+            {"from": "0", "statements": [_hex(WITHDRAWN)], "proof": []},
+            statement_range(statement(WITHDRAWN), start=0),
+        ),
+    ]
+
+
+def _taken(op: str, desc: str, gives: Json, raw: bytes) -> Case:
+    return accepted(op, f"{op.replace('_', ' ')}: {desc}", gives, message_hex=raw.hex())
+
+
+def _left(op: str, desc: str, raw: bytes, error: type[FederationError] = MessageMalformed) -> Case:
+    return refused(op, f"{op.replace('_', ' ')}: {desc}", error, message_hex=raw.hex())
+
+
+SMALL = statement([b"h", bytes(32)])
+NOT_STATEMENTS = {
+    "a statement that is a map": fields(note=binary(b"")),
+    "a statement of one part": statement([CONFIRM]),
+    "a statement of four parts": statement([*OPENED, b"more"]),
+    "a statement without a header": statement([b"", SALT, REASON]),
+    "a statement whose header is text": array([text("h"), binary(HASH)]),
+    "a statement with a salt of 15 bytes": statement([CONFIRM, SALT[1:], REASON]),
+    "a statement without a body": statement([CONFIRM, SALT, b""]),
+    "an erased statement with a commitment of 31 bytes": statement([CONFIRM, HASH[1:]]),
+}
+
+
+def _bad_announcements() -> list[Case]:
+    large = statement([CONFIRM, SALT, bytes(8_192)])
+    keyed = mapping([(text("roster"), integer(1)), (text("heads"), array([]))])
+    announcements = {
+        "nothing": b"",
+        "a list": array([]),
+        "no roster version": fields(heads=array([])),
+        "no heads": fields(roster=integer(1)),
+        "an unknown field": fields(heads=array([]), roster=integer(1), why=TRUE),
+        "fields out of order": keyed,
+        "a byte after it": announcement() + b"\0",
+        "a roster version over its limit": announcement(roster=integer(1_025)),
+        "a roster version in a longer form": announcement(roster=integer(1, 2)),
+        "a roster version that is true": announcement(roster=TRUE),
+        "a head that is a list": announcement(array([])),
+        "a head without its note": announcement(fields(receipt=text(RECEIPT))),
+        "a head with an unknown field": announcement(head(size=integer(1))),
+        "a note that is text": announcement(fields(note=text("note"))),
+        "an inline that is empty": announcement(head(inline=array([]))),
+        "65 statements inline": announcement(head(inline=array([SMALL] * 65))),
+        "a statement inline that is too large for it": announcement(head(inline=array([large]))),
+        "a receipt in bytes": announcement(head(receipt=binary(b"receipt"))),
+    }
+    return [
+        *[_left("announcement", desc, raw) for desc, raw in announcements.items()],
+        *[
+            _left("announcement", f"inline, {desc}", announcement(head(inline=array([raw]))))
+            for desc, raw in NOT_STATEMENTS.items()
+        ],
+    ]
+
+
+def _bad_answers_and_ranges() -> list[Case]:
+    answers = {
+        "a log of 31 bytes": answer(held(LOG[1:])),
+        "a log named by its origin": answer(fields(log=text("o"), size=integer(1))),
+        "a size over 2^40": answer(held(size=2**40 + 1)),
+        "a size that is true": answer(fields(log=binary(LOG), size=TRUE)),
+        "no size": answer(fields(log=binary(LOG))),
+        "an unknown field in a log": answer(held(root=binary(HASH))),
+    }
+    ranges = {
+        "no statement": statement_range(),
+        "1,025 statements": statement_range(*[SMALL] * 1_025),
+        "a start over 2^40": statement_range(SMALL, start=2**40 + 1),
+        "64 hashes": statement_range(SMALL, proof=[HASH] * 64),
+        "a hash of 31 bytes": statement_range(SMALL, proof=[HASH[1:]]),
+        "an unknown field": statement_range(SMALL, size=integer(1)),
+    }
+    return [
+        *[_left("announcement_answer", desc, raw) for desc, raw in answers.items()],
+        _left("comparison", "a vector of 31 bytes", comparison(HASH[1:])),
+        _left("comparison", "no vector", fields(roster=integer(1))),
+        _left("comparison_answer", "heads that are true", fields(heads=TRUE, roster=integer(1))),
+        _left("comparison_answer", "no roster version", fields(heads=array([]))),
+        *[_left("range", desc, raw) for desc, raw in ranges.items()],
+        *[_left("range", desc, statement_range(raw)) for desc, raw in NOT_STATEMENTS.items()],
+    ]
+
+
+def cases() -> list[Case]:
+    """All cases."""
+    return [
+        *_good_announcements(),
+        *_good_comparisons_and_ranges(),
+        *_bad_announcements(),
+        *_bad_answers_and_ranges(),
+    ]
