@@ -21,8 +21,9 @@ help:  ## this list
 run: $(VENV)/run.stamp  ## three companies, one picture: the demo
 	$(BIN)/federation demo
 
+# A process a core, and a file's tests in one of them: fixtures that cost seconds are made once.
 test: $(VENV)/dev.stamp  ## every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: format-check lint types imports test  ## what CI runs
 

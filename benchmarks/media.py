@@ -88,11 +88,15 @@ def inset(picture: Image.Image) -> Image.Image:
     return page
 
 
-def middle(frames: Iterable[Pixels]) -> Iterator[Pixels]:
-    """A third of the film from its middle, not beginning at a whole second."""
-    kept = list(frames)
-    begin = len(kept) // 3 + FRAME_RATE // 2
-    yield from kept[begin : begin + len(kept) // 3]
+def clipped(seconds_off: float) -> Edit:
+    """A third of the film from its middle, beginning so long after a whole second."""
+
+    def edit(frames: Iterable[Pixels]) -> Iterator[Pixels]:
+        kept = list(frames)
+        begin = len(kept) // 3 // FRAME_RATE * FRAME_RATE + int(seconds_off * FRAME_RATE)
+        yield from kept[begin : begin + len(kept) // 3]
+
+    return edit
 
 
 def faster(frames: Iterable[Pixels]) -> Iterator[Pixels]:
@@ -123,7 +127,8 @@ EDITS: dict[str, tuple[Edit, str, str, dict[str, str]]] = {
     "half size": (scaled(0.5), "mp4", "libx264", {}),
     "quarter size": (scaled(0.25), "mp4", "libx264", {}),
     "double size": (scaled(2), "mp4", "libx264", {}),
-    "a clip of a third": (middle, "mp4", "libx264", {}),
+    "a clip of a third": (clipped(0), "mp4", "libx264", {}),
+    "the same half a second off": (clipped(0.5), "mp4", "libx264", {}),
     "inside a film twice as long": (within, "mp4", "libx264", {}),
     "25 % faster": (faster, "mp4", "libx264", {}),
     "grey": (each(lambda picture: picture.convert("L")), "mp4", "libx264", {}),

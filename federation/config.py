@@ -122,6 +122,11 @@ class KeySettings(_Section):
         Path("keys/mirror.key"),
         description='cosigns "and I durably hold every statement": receipts',
     )
+    mldsa44_folder: str = Field(
+        "",
+        description="folder of ML-DSA-44 keys (crisis.key … mirror.key) that sign second lines; "
+        "empty: none",
+    )
     identity: Path = Field(
         Path("keys/identity.key"), description="TLS identity: issues the node's short-lived leaves"
     )

@@ -160,7 +160,7 @@ class Demo:
             pictures = await asyncio.to_thread(make_pictures, self.folder / "pictures", self._image)
         try:
             await self._gather()
-            statement = await self._block(pictures)
+            statement = await self._spread(pictures)
             await self._pass_another(pictures)
             await self._take_back(statement, pictures)
             statement = await self._catch_up(pictures)
@@ -200,9 +200,9 @@ class Demo:
                 f"{each.name}  {each.member}  https://{each.address}" for each in self._companies
             ]
 
-    async def _block(self, pictures: Pictures) -> str:
+    async def _spread(self, pictures: Pictures) -> str:
         for company in self._companies:
-            if await company.blocks(pictures.copy):
+            if await company.refuses(pictures.copy):
                 raise StepFailed(f"company {company.name} blocks what nobody has confirmed")
         with self._stage.step(
             f"{self._first.name} confirms a picture; the others block its copy "
@@ -212,7 +212,7 @@ class Demo:
                 pictures.copy,
                 self.findings.block_ms,
                 self._first.confirm(pictures.confirmed, LABEL),
-                blocks=True,
+                refuses=True,
             )
             said.extend(_told(self.findings.block_ms))
         distances = [await company.distance(pictures.copy) for company in self._others]
@@ -221,7 +221,7 @@ class Demo:
 
     async def _pass_another(self, pictures: Pictures) -> None:
         with self._stage.step("another picture passes everywhere"):
-            blocked = [each for each in self._companies if await each.blocks(pictures.other)]
+            blocked = [each for each in self._companies if await each.refuses(pictures.other)]
             self.findings.is_false_match = bool(blocked)
             if blocked:
                 names = ", ".join(company.name for company in blocked)
@@ -233,9 +233,9 @@ class Demo:
                 pictures.copy,
                 self.findings.withdraw_ms,
                 self._first.withdraw(statement),
-                blocks=False,
+                refuses=False,
             )
-            await self._first.wait_answer(pictures.copy, blocks=False, seconds=CHANGE_SECONDS)
+            await self._first.wait_answer(pictures.copy, refuses=False, seconds=CHANGE_SECONDS)
             said.extend(_told(self.findings.withdraw_ms))
 
     async def _catch_up(self, pictures: Pictures) -> str:
@@ -248,11 +248,11 @@ class Demo:
             statement = await self._first.confirm(pictures.later, LABEL)
             started = time.perf_counter()
             killed.start()
-            await killed.wait_answer(pictures.later_copy, blocks=True, seconds=CATCH_UP_SECONDS)
+            await killed.wait_answer(pictures.later_copy, refuses=True, seconds=CATCH_UP_SECONDS)
             self.findings.catch_up_ms = _ms_since(started)
             said.append(f"{killed.name} {format_ms(self.findings.catch_up_ms)}, its start included")
         for company in self._companies:
-            await company.wait_answer(pictures.later_copy, blocks=True, seconds=CHANGE_SECONDS)
+            await company.wait_answer(pictures.later_copy, refuses=True, seconds=CHANGE_SECONDS)
         return statement
 
     async def _collect_receipts(self, statement: str) -> None:
@@ -293,13 +293,13 @@ class Demo:
         times_ms: dict[str, float],
         change: Coroutine[None, None, T],
         *,
-        blocks: bool,
+        refuses: bool,
     ) -> T:
         """Make a change at the first company, and time when each other one answers by it."""
         started = time.perf_counter()
 
         async def notice(company: Company) -> None:
-            await company.wait_answer(signals, blocks=blocks, seconds=CHANGE_SECONDS)
+            await company.wait_answer(signals, refuses=refuses, seconds=CHANGE_SECONDS)
             times_ms[company.name] = _ms_since(started)
 
         async with asyncio.TaskGroup() as group:

@@ -13,7 +13,7 @@ import socket
 import string
 import subprocess
 from collections.abc import Awaitable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
@@ -27,7 +27,7 @@ from federation.cli.demo_processes import (
     within,
 )
 from federation.errors import FederationError
-from federation.local_errors import NodeUnreachable
+from federation.local_errors import NodeStarting, NodeUnreachable
 from federation.protocol.signals import Signal
 from federation.web.schemas import (
     AboutRequest,
@@ -218,13 +218,13 @@ class Company:
         answer = await self._told(self.node.get(path, StatementAnswer))
         return {receipt.member for receipt in answer.receipts} - {self.member}
 
-    async def blocks(self, signals: Sequence[Signal]) -> bool:
+    async def refuses(self, signals: Sequence[Signal]) -> bool:
         """Whether content with these signals is to be blocked here.
 
         Raises:
             StepFailed: its node refused, or did not answer.
         """
-        return _blocks(await self._told(self._match(signals)))
+        return _is_refusal(await self._told(self._match(signals)))
 
     async def distance(self, signals: Sequence[Signal]) -> int:
         """Of the nearest confirmed picture, in bits of PDQ.
@@ -238,21 +238,29 @@ class Company:
             raise StepFailed(f"company {self.name} blocks, but found no PDQ near it", self.log)
         return min(each.distance for each in near)
 
-    async def wait_answer(self, signals: Sequence[Signal], *, blocks: bool, seconds: float) -> None:
+    async def wait_answer(
+        self, signals: Sequence[Signal], *, refuses: bool, seconds: float
+    ) -> None:
         """Ask again and again until content is blocked here, or passes.
 
         Raises:
             StepFailed: its node ended, or it took too long.
         """
-        what = f"company {self.name} did not answer {'block' if blocks else 'allow'}"
+        what = f"company {self.name} did not answer {'block' if refuses else 'allow'}"
         async with within(seconds, what, self.log):
             while True:
-                # While it is starting, nothing answers.
-                with suppress(NodeUnreachable):
-                    if _blocks(await self._match(signals)) is blocks:
-                        return
+                if await self._answers(signals, refuses=refuses):
+                    return
                 self.check_alive()
                 await asyncio.sleep(POLL_SECONDS)
+
+    async def _answers(self, signals: Sequence[Signal], *, refuses: bool) -> bool:
+        try:
+            return _is_refusal(await self._match(signals)) is refuses
+        except (NodeUnreachable, NodeStarting):
+            return False
+        except FederationError as error:
+            raise StepFailed(f"company {self.name}: {error.message}", self.log) from None
 
     async def _match(self, signals: Sequence[Signal]) -> MatchAnswer:
         queries = [SignalQuery(type=each.type, value=each.value.hex()) for each in signals]
@@ -266,7 +274,7 @@ class Company:
             raise StepFailed(f"company {self.name}: {error.message}", self.log) from None
 
 
-def _blocks(answer: MatchAnswer) -> bool:
+def _is_refusal(answer: MatchAnswer) -> bool:
     return any(result.action == "block" for result in answer.results)
 
 

@@ -55,7 +55,7 @@ def make_pictures(folder: Path, image: Path | None) -> Pictures:
         confirmed = image or folder / "confirmed.jpg"
         if image is not None:
             # First of all, by the confined workers: what they took may be decoded here as well.
-            for signal in _hash(pool, image):
+            for signal in _signals_of(pool, image):
                 check_publishable(signal)
         folder.mkdir(parents=True, exist_ok=True)
         if image is None:
@@ -64,11 +64,11 @@ def make_pictures(folder: Path, image: Path | None) -> Pictures:
         write_file(later, draw_picture(LATER_SEED))
         write_file(other, draw_picture(OTHER_SEED))
         return Pictures(
-            confirmed=_hash(pool, confirmed),
-            copy=_hash(pool, _change(confirmed, folder / "confirmed-copy.jpg")),
-            later=_hash(pool, later),
-            later_copy=_hash(pool, _change(later, folder / "later-copy.jpg")),
-            other=_hash(pool, other),
+            confirmed=_signals_of(pool, confirmed),
+            copy=_signals_of(pool, _change(confirmed, folder / "confirmed-copy.jpg")),
+            later=_signals_of(pool, later),
+            later_copy=_signals_of(pool, _change(later, folder / "later-copy.jpg")),
+            other=_signals_of(pool, other),
         )
 
 
@@ -78,7 +78,7 @@ def _change(original: Path, copy: Path) -> Path:
     return copy
 
 
-def _hash(pool: HashingPool, path: Path) -> tuple[Signal, ...]:
+def _signals_of(pool: HashingPool, path: Path) -> tuple[Signal, ...]:
     found = pool.hash_picture(path)
     return (
         Signal(SignalType.PDQ, found.pdq, found.quality),

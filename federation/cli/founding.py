@@ -10,7 +10,9 @@ from federation.daemon.initialise import CONFIG_FILE, REQUEST_FILE, initialise
 from federation.local_errors import ConfigInvalid
 
 
-def initialise_node(folder: Path, member: str, url: str, api: str | None) -> Answer:
+def initialise_node(
+    folder: Path, member: str, url: str, api: str | None, *, post_quantum: bool = False
+) -> Answer:
     """Make a node's folder, and say what to do with it.
 
     Raises:
@@ -20,7 +22,7 @@ def initialise_node(folder: Path, member: str, url: str, api: str | None) -> Ans
         ApiSettings(listen=api or ApiSettings().listen)
     except ValueError:
         raise ConfigInvalid("--api is HOST:PORT on loopback, such as 127.0.0.1:8001") from None
-    request = initialise(folder, member, url, api_listen=api)
+    request = initialise(folder, member, url, api_listen=api, post_quantum=post_quantum)
     config_path = folder / CONFIG_FILE
     config = load_config(config_path)
     root_file = config.path(config.root_file)

@@ -45,6 +45,14 @@ def fetch(
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="Where to; made when missing.")
     ],
+    second_vkey: Annotated[
+        str | None,
+        typer.Option(
+            "--second-vkey",
+            metavar="KEY",
+            help="The log's ML-DSA-44 vkey, or its file: then that line must be there too.",
+        ),
+    ] = None,
     entries_max: Annotated[
         int,
         typer.Option("--entries-max", metavar="N", min=1, help="A log that says more is refused."),
@@ -58,4 +66,4 @@ def fetch(
     """
     from federation.cli.logs import fetch as get
 
-    return get(url, vkey, out, entries_max)
+    return get(url, vkey, out, entries_max, second_vkey)

@@ -65,15 +65,19 @@ async def _export(config_path: Path, folder: Path) -> list[Exported]:
 class _Source:
     url: str
     vkey: VerifierKey
+    second: VerifierKey | None
 
 
-def fetch(url: str, vkey_text: str, folder: Path, entries_max: int) -> Answer:
+def fetch(
+    url: str, vkey_text: str, folder: Path, entries_max: int, second_text: str | None = None
+) -> Answer:
     """Get a public log and verify all of it.
 
     Raises:
         FederationError: it is not what the key signed, or did not come whole.
     """
-    source = _Source(_checked_url(url), _read_vkey(vkey_text))
+    second = None if second_text is None else _read_vkey(second_text, KeyType.COSIGNATURE_MLDSA44)
+    source = _Source(_checked_url(url), _read_vkey(vkey_text, KeyType.ED25519), second)
     try:
         fetched = asyncio.run(_fetch(source, folder, entries_max))
     except Fork as fork:
@@ -100,7 +104,8 @@ def fetch(url: str, vkey_text: str, folder: Path, entries_max: int) -> Answer:
 
 async def _fetch(source: _Source, folder: Path, entries_max: int) -> Fetched:
     async with LogClient(source.url) as client:
-        checkpoint, note = await Fetch(client, folder, source.vkey).head()
+        first = Fetch(client, folder, source.vkey, second=source.second)
+        checkpoint, note = await first.head()
         with progress("fetching entries", checkpoint.size) as advance:
             return await Fetch(client, folder, source.vkey, advance).run(
                 checkpoint, note, entries_max=entries_max
@@ -114,7 +119,7 @@ def _checked_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def _read_vkey(text: str) -> VerifierKey:
+def _read_vkey(text: str, wanted: KeyType) -> VerifierKey:
     """A vkey, given as such or as the file that ``log export`` wrote."""
     if text.count("+") < 2:  # noqa: PLR2004 - name+key id+key
         try:
@@ -122,8 +127,8 @@ def _read_vkey(text: str) -> VerifierKey:
         except UnicodeDecodeError:
             raise KeyMalformed("the file holds no verifier key") from None
     vkey = parse_vkey(text)
-    if vkey.type is not KeyType.ED25519:
-        raise KeyMalformed("that is a cosigner's key; a log signs with type 01")
+    if vkey.type is not wanted:
+        raise KeyMalformed(f"that is a key of type {vkey.type:02x}; {wanted:02x} is needed here")
     return vkey
 
 

@@ -77,6 +77,10 @@ def init(
             help="Address of the local API; by default loopback, the URL's port plus 1000.",
         ),
     ] = None,
+    post_quantum: Annotated[
+        bool,
+        typer.Option("--post-quantum", help="ML-DSA-44 keys as well, for second signature lines."),
+    ] = False,
     _json: AsJson = False,
 ) -> Answer:
     """Make a new node: keys, config, API token, and the request to join a federation.
@@ -85,7 +89,7 @@ def init(
     """
     from federation.cli.founding import initialise_node
 
-    return initialise_node(folder, member, url, api)
+    return initialise_node(folder, member, url, api, post_quantum=post_quantum)
 
 
 @app.command()

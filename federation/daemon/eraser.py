@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -98,12 +98,20 @@ class Eraser:
                 erases.setdefault(target, []).append(statement)
         gone = frozenset(each.id for each in step.statements if self._must_go(each, erases))
         kept = tuple(without_opening(each) if each.id in gone else each for each in step.statements)
-        if any(each.statement.opening is None and each.id not in gone for each in kept):
+        if _lacks(kept, gone):
             self.lacking.add(step.view.log)
         return replace(step, statements=kept), gone
 
-    async def absorb(self, step: Advance) -> None:
-        """A step is durable: apply its erases, and those that became durable beside it."""
+    async def absorb(self, step: Advance, erased: Container[StatementId] = ()) -> None:
+        """A step is durable: apply its erases, and those that became durable beside it.
+
+        Args:
+            step: as it was stored.
+            erased: the statements in it that were stored as erased.
+        """
+        if _lacks(step.statements, erased):
+            # Again: a look at what was stored before it may have found nothing missing.
+            self.lacking.add(step.view.log)
         await self._apply_among(step.statements)
         if any(erase_targets(each) for each in step.statements):
             erasures, log = self._stores.erasures, step.view.log
@@ -167,7 +175,7 @@ class Eraser:
 
     async def _apply_among(self, statements: Sequence[VerifiedStatement]) -> None:
         """Erase those of some stored statements that an erase became durable for meanwhile."""
-        erases = await self._erases_of(each for each in statements if each.statement.opening)
+        erases = await self._erases_of(statements)
         for each in statements:
             if each.id in erases:
                 await self._erase(await self._stores.logs.places(each.id))
@@ -229,3 +237,8 @@ class Eraser:
 
     def _judge(self, stored: StoredStatement) -> VerifiedStatement:
         return self._membership.verifier.open_statement(stored.log, stored.index, stored.statement)
+
+
+def _lacks(statements: Iterable[VerifiedStatement], erased: Container[StatementId]) -> bool:
+    """Whether a body is absent that no erase accounts for."""
+    return any(each.statement.opening is None and each.id not in erased for each in statements)

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from federation.config import ApiSettings, NodeConfig, PeerSettings, render_config
+from federation.config import ApiSettings, KeySettings, NodeConfig, PeerSettings, render_config
+from federation.daemon.keyring import mldsa44_file
 from federation.local_errors import AlreadyInitialised, ConfigInvalid
 from federation.net.identities import identity_der, make_identity
-from federation.protocol.join_requests import JoinRequest, make_join_request
+from federation.protocol.join_requests import REQUESTED_KEYS, JoinRequest, make_join_request
 from federation.protocol.keys_signing import SigningKey, format_seed_text
+from federation.protocol.keys_signing_mldsa import MldsaSigningKey, format_mldsa_seed_text
 from federation.protocol.origins import Cosigner, Lane, check_member_name
 
 SEED_BYTES: Final = 32
@@ -27,13 +29,19 @@ TOKEN_BYTES: Final = 32
 
 CONFIG_FILE: Final = "node.toml"
 REQUEST_FILE: Final = "join-request.json"
+MLDSA44_FOLDER: Final = "keys/mldsa44"
 HTTPS_PORT: Final = 443
 API_PORT_ABOVE: Final = 1_000
 """The local API's default port above the peer listener's, so that several nodes fit one machine."""
 
 
 def initialise(
-    folder: Path, member: str, url: str, *, api_listen: str | None = None
+    folder: Path,
+    member: str,
+    url: str,
+    *,
+    api_listen: str | None = None,
+    post_quantum: bool = False,
 ) -> JoinRequest:
     """Make a node's folder: keys (mode 0600), ``node.toml``, the API token, the join request.
 
@@ -41,6 +49,7 @@ def initialise(
         folder: made when missing; refused when it holds any of the files already.
         member: the node's name.
         url: where peers will reach it, ``https://host[:port]``.
+        post_quantum: make ML-DSA-44 keys as well, and ask for their place in the roster.
         api_listen: address of the local API; by default loopback, the peers' port plus 1,000.
 
     Returns:
@@ -53,6 +62,10 @@ def initialise(
     """
     check_member_name(member)
     config = _config(folder, member, url, api_listen)
+    if post_quantum:
+        keys = config.keys.model_copy(update={"mldsa44_folder": MLDSA44_FOLDER})
+        config = config.model_copy(update={"keys": keys})
+    seconds = {name: secrets.token_bytes(SEED_BYTES) for name in REQUESTED_KEYS if post_quantum}
     seeds = {name: secrets.token_bytes(SEED_BYTES) for name in (*Lane, *Cosigner)}
     identity = make_identity(member, not_before=datetime.now(UTC))
     request = make_join_request(
@@ -60,18 +73,10 @@ def initialise(
         urls=(url,),
         keys={name: SigningKey.from_seed(seed) for name, seed in seeds.items()},
         tls_identity=identity_der(identity.certificate),
+        mldsa44={name: MldsaSigningKey.from_seed(seed) for name, seed in seconds.items()},
     )
     keys = config.keys
-    paths = {
-        Lane.CRISIS: keys.log_crisis,
-        Lane.LIVE: keys.log_live,
-        Lane.BULK: keys.log_bulk,
-        Cosigner.WITNESS: keys.witness,
-        Cosigner.MIRROR: keys.mirror,
-    }
-    files: dict[Path, bytes] = {
-        paths[name]: format_seed_text(seed).encode("ascii") for name, seed in seeds.items()
-    }
+    files = _seed_files(keys, seeds, seconds)
     files[keys.identity] = identity.private_key
     files[keys.identity_certificate] = identity.certificate
     files[config.api.token_file] = secrets.token_urlsafe(TOKEN_BYTES).encode("ascii") + b"\n"
@@ -79,6 +84,23 @@ def initialise(
     files[Path(CONFIG_FILE)] = render_config(config).encode("utf-8")
     write_new_files(folder, files)
     return request
+
+
+def _seed_files(
+    keys: KeySettings, seeds: Mapping[str, bytes], seconds: Mapping[str, bytes]
+) -> dict[Path, bytes]:
+    """The key files of Ed25519 seeds, and of ML-DSA-44 seeds where there are some."""
+    paths = {
+        Lane.CRISIS: keys.log_crisis,
+        Lane.LIVE: keys.log_live,
+        Lane.BULK: keys.log_bulk,
+        Cosigner.WITNESS: keys.witness,
+        Cosigner.MIRROR: keys.mirror,
+    }
+    files = {path: format_seed_text(seeds[name]).encode("ascii") for name, path in paths.items()}
+    for name, seed in seconds.items():
+        files[mldsa44_file(MLDSA44_FOLDER, name)] = format_mldsa_seed_text(seed).encode("ascii")
+    return files
 
 
 def write_new_files(folder: Path, files: Mapping[Path, bytes]) -> None:

@@ -7,7 +7,7 @@ and what each key can do: docs/internals/THREAT_MODEL.md.
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from federation.config import NodeConfig
@@ -15,7 +15,8 @@ from federation.errors import ProtocolError
 from federation.local_errors import ConfigMissing, KeyFileInvalid
 from federation.net.identities import PemPair
 from federation.protocol.keys_signing import SigningKey, parse_seed_text
-from federation.protocol.origins import Lane
+from federation.protocol.keys_signing_mldsa import MldsaSigningKey, parse_mldsa_seed_text
+from federation.protocol.origins import Cosigner, Lane
 
 KEY_FILE_BYTES_MAX = 64 * 1024
 """A PEM chain fits many times over; a directory entry pointing elsewhere does not matter."""
@@ -30,12 +31,14 @@ class Keyring:
         witness: cosigns as witness.
         mirror: cosigns as mirror: receipts.
         identity: TLS identity.
+        mldsa44: signs second lines, by purpose: a lane or a cosigner; empty where there are none.
     """
 
     logs: dict[Lane, SigningKey]
     witness: SigningKey
     mirror: SigningKey
     identity: PemPair
+    mldsa44: dict[str, MldsaSigningKey] = field(default_factory=dict)
 
 
 def load_keyring(config: NodeConfig) -> Keyring:
@@ -55,7 +58,32 @@ def load_keyring(config: NodeConfig) -> Keyring:
             read_key_file(config.path(keys.identity_certificate), is_secret=False),
             read_key_file(config.path(keys.identity)),
         ),
+        mldsa44=_load_mldsa44(config),
     )
+
+
+def mldsa44_file(folder: str, purpose: str) -> Path:
+    """Where the ML-DSA-44 key for a lane or cosigner is."""
+    return Path(folder) / f"{purpose}.key"
+
+
+def _load_mldsa44(config: NodeConfig) -> dict[str, MldsaSigningKey]:
+    """Every ML-DSA-44 key, or none where the config names no folder."""
+    folder = config.keys.mldsa44_folder
+    if not folder:
+        return {}
+    keys: dict[str, MldsaSigningKey] = {}
+    for purpose in (*Lane, *Cosigner):
+        path = config.path(mldsa44_file(folder, purpose))
+        try:
+            seed = parse_mldsa_seed_text(read_key_file(path).decode("ascii"))
+        except (ProtocolError, UnicodeDecodeError):
+            raise KeyFileInvalid(
+                f"{path} holds no ML-DSA-44 seed",
+                hint="it is one line: federation-mldsa44-seed:…",
+            ) from None
+        keys[purpose] = MldsaSigningKey.from_seed(seed)
+    return keys
 
 
 def load_signing_key(path: Path) -> SigningKey:

@@ -17,6 +17,7 @@ from pathlib import Path
 from federation.config import NodeConfig
 from federation.daemon.log_folder import (
     CHECKPOINT_FILE,
+    SECOND_VKEY_SUFFIX,
     VKEY_SUFFIX,
     LogFolder,
     folder_name,
@@ -32,6 +33,7 @@ from federation.protocol.limits import NOTE_BYTES_MAX, TILE_WIDTH
 from federation.protocol.merkle import DIGEST_BYTES, leaf_hash
 from federation.protocol.notes import parse_note
 from federation.protocol.origins import LogId
+from federation.protocol.roster_directory import log_mldsa44_vkey
 from federation.protocol.tiles import (
     ENTRY_LENGTH_BYTES,
     TilePath,
@@ -102,6 +104,10 @@ class Exporter:
         await self._check_same_history(log, folder, head.size)
         vkey = self._membership.roster.log_vkey(log).format()
         await asyncio.to_thread(write_whole, target / f"{name}{VKEY_SUFFIX}", f"{vkey}\n".encode())
+        second = log_mldsa44_vkey(self._membership.roster, log)
+        if second is not None:
+            path = target / f"{name}{SECOND_VKEY_SUFFIX}"
+            await asyncio.to_thread(write_whole, path, f"{second.format()}\n".encode())
         written = await self._write_entries(log, head.size, folder, advance)
         written += await self._write_upper(log, head.size, folder)
         await asyncio.to_thread(folder.write, CHECKPOINT_FILE, signed_note(head))

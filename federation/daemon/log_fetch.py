@@ -16,15 +16,18 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from federation.daemon.log_folder import CHECKPOINT_FILE, LogFolder
-from federation.errors import ProtocolError, TooLarge, VerificationError
+from federation.errors import ProtocolError, SignatureInvalid, TooLarge, VerificationError
 from federation.local_errors import Fork, NotFound, RootMismatch, TooBusy
 from federation.net.log_client import CONNECTIONS_MAX, LogClient
 from federation.protocol.checkpoints import Checkpoint, open_checkpoint
+from federation.protocol.checkpoints_foreign import open_mldsa_cosignature
 from federation.protocol.keys import VerifierKey, check_ed25519
+from federation.protocol.keys_foreign import check_mldsa44
 from federation.protocol.limits import NOTE_BYTES_MAX, TILE_WIDTH
 from federation.protocol.merkle import DIGEST_BYTES, leaf_hash
 from federation.protocol.merkle_growth import CompactRange
 from federation.protocol.merkle_proofs import root_from
+from federation.protocol.notes import parse_note
 from federation.protocol.tiles import (
     ENTRY_BYTES_MAX,
     ENTRY_LENGTH_BYTES,
@@ -76,6 +79,7 @@ class Fetch:
         client: where from.
         folder: where to.
         vkey: the log's verifier key.
+        second: the key of its second line (type 06): where it is given, the line must be there.
         advance: called with entries as they are done.
     """
 
@@ -85,20 +89,28 @@ class Fetch:
         folder: Path,
         vkey: VerifierKey,
         advance: Callable[[int], None] = lambda _entries: None,
+        second: VerifierKey | None = None,
     ) -> None:
         self._client, self._folder = client, LogFolder(folder)
-        self._vkey, self._advance = vkey, advance
+        self._vkey, self._advance, self._second = vkey, advance, second
         self._fetched: list[TilePath] = []
 
     async def head(self) -> tuple[Checkpoint, bytes]:
         """The log's checkpoint now, opened with its key, and its note.
 
         Raises:
-            SignatureInvalid, NoteMalformed, CheckpointMalformed: it is not that key's.
+            SignatureInvalid, NoteMalformed, CheckpointMalformed: it is not that key's, or the
+                second line that was asked for is missing or wrong.
             PeerError, NotFound: it did not come.
         """
         note = await self._get(CHECKPOINT_FILE, NOTE_BYTES_MAX)
-        return open_checkpoint(note, self._vkey, check_ed25519), note
+        checkpoint = open_checkpoint(note, self._vkey, check_ed25519)
+        if self._second is not None:
+            line = parse_note(note).signature_by(self._second.name, self._second.key_id)
+            if line is None:
+                raise SignatureInvalid("the log has not put its ML-DSA-44 line under it yet")
+            open_mldsa_cosignature(checkpoint, line, self._second, check_mldsa44)
+        return checkpoint, note
 
     async def run(
         self, checkpoint: Checkpoint, note: bytes, *, entries_max: int = FETCH_ENTRIES_MAX

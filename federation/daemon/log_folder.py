@@ -1,6 +1,7 @@
 """A log as files: the tree of C2SP tlog-tiles, for any static host and any tile client.
 
     NAME.vkey                  the log's verifier key (C2SP vkey), a line
+    NAME.mldsa44.vkey          the same for its second line, where the roster holds a key for it
     NAME/checkpoint            the signed checkpoint; written last
     NAME/tile/0/x001/067       tiles and entry bundles
 
@@ -25,6 +26,7 @@ from federation.protocol.tiles import TilePath
 
 CHECKPOINT_FILE: Final = "checkpoint"
 VKEY_SUFFIX: Final = ".vkey"
+SECOND_VKEY_SUFFIX: Final = ".mldsa44.vkey"
 UNFINISHED: Final = ".unfinished"
 
 

@@ -14,6 +14,7 @@ from federation.daemon.keyring import Keyring, read_key_file
 from federation.daemon.membership import Membership
 from federation.daemon.public_desk import PublicDesk
 from federation.daemon.quorum import QuorumWatch
+from federation.daemon.second_lines import SecondLines
 from federation.daemon.witness import Witness
 from federation.net.public_listener import PublicListener, tls_context
 from federation.net.witness_client import WitnessClient
@@ -34,6 +35,7 @@ class Outside:
         alarm: tells operators: code and sentence.
 
     Attributes:
+        second: post-quantum lines.
         witness: signs heads of all logs.
         quorum: the publishing policy.
         foreign: witnesses from outside.
@@ -52,7 +54,12 @@ class Outside:
     ) -> None:
         self._config = config
         self._tasks: list[asyncio.Task[None]] = []
-        self.witness = Witness(keyring.witness, config.member, stores, membership, unix_ms, alarm)
+        self.second = SecondLines(
+            keyring.mldsa44, config.member, stores.public, membership, unix_ms
+        )
+        self.witness = Witness(
+            keyring.witness, config.member, stores, membership, unix_ms, alarm, self.second
+        )
         self.quorum = QuorumWatch(
             config.publishing, config.member, stores.public, membership, unix_ms
         )
@@ -85,6 +92,7 @@ class Outside:
         self._tasks = [
             asyncio.create_task(self.witness.run()),
             asyncio.create_task(self.foreign.run()),
+            asyncio.create_task(self.second.run()),
         ]
         for log in held:
             self.witness.accepted(log)
@@ -108,6 +116,7 @@ class Outside:
         self.accepted(step)
         if step.view.head is not None:
             self.foreign.published(step.view.head)
+            self.second.published(step.view.head)
 
     async def alarms(self) -> list[tuple[str, str]]:
         """What operators are told as long as it stands: code and sentence."""

@@ -252,7 +252,7 @@ class Replicator:
             receipt = self._receipt(step.view.head) if is_whole else None
             await self._stores.logs.append(step, [receipt] if receipt else [], erased=erased)
             await self._index(step)
-            await self._eraser.absorb(step)
+            await self._eraser.absorb(step, erased)
         except StoreError as error:
             log_lines.error("cannot keep %s: %s", step.view.log, error)
             self.feed(events.PersistFailed(step.view.log, error.message))

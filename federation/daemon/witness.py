@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from federation.daemon.membership import Membership
+from federation.daemon.second_lines import SecondLines
 from federation.errors import (
     CheckpointMalformed,
     FederationError,
@@ -40,7 +41,7 @@ from federation.protocol.merkle import EMPTY_ROOT
 from federation.protocol.notes import (
     format_signature_line,
     parse_note,
-    parse_signature_line,
+    parse_signature_lines,
 )
 from federation.protocol.notes_writing import add_signatures
 from federation.protocol.origins import Cosigner, LogId
@@ -90,6 +91,7 @@ class Witness:
         membership: the roster in force.
         unix_ms: the clock, Unix milliseconds.
         alarm: tells operators: code and sentence.
+        second: makes the post-quantum line; None where there is none.
     """
 
     def __init__(
@@ -100,8 +102,9 @@ class Witness:
         membership: Membership,
         unix_ms: Callable[[], int],
         alarm: Callable[[str, str], None],
+        second: SecondLines | None = None,
     ) -> None:
-        self._key, self._member = key, member
+        self._key, self._member, self._second = key, member, second
         self._stores, self._membership = stores, membership
         self._unix_ms, self._alarm = unix_ms, alarm
         self._moving: dict[LogId, asyncio.Lock] = {}
@@ -178,7 +181,7 @@ class Witness:
         head = await self._stores.witness.public_head(log, kept_before_ms)
         if head is None:
             raise LogNotFound(f"this witness has signed nothing of {log} yet")
-        return add_signatures(head.note, [parse_signature_line(f"{head.line}\n")])
+        return add_signatures(head.note, parse_signature_lines(f"{head.line}\n"))
 
     # --- the state of one log, under its lock ---------------------------------------------------
 
@@ -252,6 +255,9 @@ class Witness:
         name = roster.cosigner_vkey(self._member, Cosigner.WITNESS).name
         at_seconds = now_ms // 1_000
         line = format_signature_line(cosign(head.text, name, self._key, at_seconds))
+        if self._second is not None:
+            checkpoint = parse_checkpoint(head.text)
+            line += self._second.cosigned(checkpoint, Cosigner.WITNESS) or ""
         after = WitnessedHead(
             head.size, head.root_hash, head.note, line.removesuffix("\n"), at_seconds, now_ms
         )

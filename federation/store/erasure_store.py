@@ -10,7 +10,7 @@ from the write-ahead log once :meth:`ErasureStore.scrub` has emptied it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from federation.protocol.headers import StatementId
@@ -61,7 +61,9 @@ _BLANK: Final = (
 )
 _REOPEN: Final = (
     "UPDATE statements SET salt = ?, body = ?, commitment = ?, unread = ? WHERE place = ?"
-    " AND body IS NULL"
+)
+_AMONG_MISSING: Final = (
+    "SELECT place FROM missing_openings WHERE place IN (SELECT value FROM json_each(?))"
 )
 _FORGET_SIGNAL: Final = "DELETE FROM signal_places WHERE hkey = ? AND place = ?"
 _FORGET_MISSING: Final = "DELETE FROM missing_openings WHERE place = ?"
@@ -169,7 +171,9 @@ class ErasureStore:
     async def reopen(
         self, statements: Sequence[VerifiedStatement], receipts: Sequence[Receipt] = ()
     ) -> None:
-        """Put salts and bodies back that were missing, and what they are found by.
+        """Put salts and bodies back that are missing, and what they are found by.
+
+        What was erased since it was asked for is missing no more, and stays as it is.
 
         Args:
             statements: opened, each of the id that stands at its place.
@@ -178,29 +182,22 @@ class ErasureStore:
         Raises:
             StoreFull, StoreCorrupt, StoreUnavailable: the disk; nothing was changed.
         """
-        rows: list[Row] = []
-        index = IndexRows()
+        by_place = {}
         for verified in statements:
-            opening = verified.statement.opening
-            if opening is None:
-                raise ValueError("only an opened statement can be put back")
             place = place_of(await self._stems.find(verified.log), verified.index)
-            reading = reading_of(verified.header, body_of(verified))
-            said = (opening.salt, opening.body, verified.statement.commitment)
-            rows.append((*said, not reading.is_whole, place))
-            index.add(place, reading)
+            by_place[place] = verified
         stems = [await self._stems.find(receipt.head.log) for receipt in receipts]
         signed = list(zip(stems, receipts, strict=True))
         notes = [(stem, receipt.head.size, receipt.head.note) for stem, receipt in signed]
-        steps: list[tuple[str, Rows]] = [
-            (_REOPEN, rows),
-            *index.steps(),
-            (_FORGET_MISSING, [(row[-1],) for row in rows]),
-            (INSERT_CHECKPOINT, notes),
-            *receipt_steps(signed),
-        ]
         async with self._database.write() as unit:
-            await unit.run_all(steps)
+            missing = await unit.run(_AMONG_MISSING, (json.dumps(list(by_place)),))
+            await unit.run_all(
+                [
+                    *_reopen_steps({place: by_place[place] for (place,) in missing}),
+                    (INSERT_CHECKPOINT, notes),
+                    *receipt_steps(signed),
+                ]
+            )
 
     async def scrub(self) -> bool:
         """Empty the write-ahead log; False where a reader stood in the way, and to be asked again.
@@ -213,3 +210,18 @@ class ErasureStore:
     async def _stored(self, row: Row) -> StoredStatement:
         stem, index = split_place(row[0])
         return StoredStatement(*await self._stems.branch(stem), index, statement_of(row))
+
+
+def _reopen_steps(statements: Mapping[int, VerifiedStatement]) -> list[tuple[str, Rows]]:
+    """What to run for opened statements, by the places where their openings are missing."""
+    rows: list[Row] = []
+    index = IndexRows()
+    for place, verified in statements.items():
+        opening = verified.statement.opening
+        if opening is None:
+            raise ValueError("only an opened statement can be put back")
+        reading = reading_of(verified.header, body_of(verified))
+        said = (opening.salt, opening.body, verified.statement.commitment)
+        rows.append((*said, not reading.is_whole, place))
+        index.add(place, reading)
+    return [(_REOPEN, rows), *index.steps(), (_FORGET_MISSING, [(row[-1],) for row in rows])]

@@ -45,7 +45,7 @@ class WitnessedHead:
         size: statements under it.
         root_hash: 32 bytes.
         note: the checkpoint with its log's line, verbatim; empty for a log never seen.
-        line: the witness's line, without its newline.
+        line: the witness's line or lines, without the last newline.
         at_seconds: when it signed last, POSIX seconds.
         kept_at_ms: when it first did, Unix milliseconds.
     """

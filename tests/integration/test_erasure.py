@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from federation.daemon.desk import Desk
 from federation.daemon.node import DATABASE_FILE, Node
 from federation.local_errors import NotYourStatement, StatementNotOpen
+from federation.protocol import roster_proposals
 from federation.protocol.bodies import Dispute, Endorse, Erase
 from federation.protocol.headers import StatementId
 from federation.protocol.keys import check_ed25519
@@ -169,10 +171,10 @@ async def test_a_node_cut_off_before_it_applied_an_erase_applies_it_at_its_start
         a = await open_node(founded, A, first)
         said = await publish(a, 1)
 
-        async def crash(step: Any) -> None:
+        async def crash(*_step: Any) -> None:
             return
 
-        a.eraser.absorb = crash  # type: ignore[method-assign]
+        a.eraser.absorb = crash  # type: ignore[method-assign, assignment]
         await a.publisher.say_about(said.id, ERASE)
         kept = await stored_at(a, said.id)
         assert kept is not None
@@ -254,6 +256,24 @@ async def test_an_erase_makes_what_was_missing_erased_and_receipted(found: Found
         await until(is_receipted)
         assert not await b.stores.erasures.is_missing(live, 0)
         assert not await b.stores.erasures.is_missing(bulk.log, 0)
+
+
+async def test_what_governance_lists_is_erased_at_every_node(found: Found) -> None:
+    founded = found([A, B])
+    async with AsyncExitStack() as stack:
+        a, b = [await open_node(founded, member, stack) for member in (A, B)]
+        said = await publish(a, 1, Lane.BULK)
+        await until_matched(b, make_signal(1))
+        facts = roster_proposals._facts(founded.chain)
+        facts["erased"] = [str(said.id)]
+        now_ms = time.time_ns() // 1_000_000
+        proposal = roster_proposals._propose_next(founded.chain, facts, now_ms, 30)
+        signed = roster_proposals.sign_proposal(proposal.proposal_bytes, founded.governor)
+        chain = roster_proposals.finish(signed, founded.chain)
+        await a.membership.adopt(chain.versions[-1])
+        for node in (a, b):
+            await until_erased(node, said.id)
+            await until_matched(node, make_signal(1), matched=False)
 
 
 async def test_endorses_and_disputes_are_told_with_a_match_until_they_are_taken_back(

@@ -56,6 +56,7 @@ async def api(found: Found) -> AsyncIterator[Api]:
         node = await open_node(founded, A, stack)
         server = LocalServer(node)
         await server.start()
+        server.api.is_ready = True
         stack.push_async_callback(server.close)
         token = node.config.path(node.config.api.token_file).read_text().strip()
         session = await stack.enter_async_context(

@@ -54,3 +54,16 @@ def test_copy_is_smaller_in_pixels_and_bytes(drawings: list[bytes]) -> None:
     with Image.open(io.BytesIO(copy)) as picture:
         assert picture.size == (256, 192)
     assert len(copy) < len(drawings[0]) / 4
+
+
+def test_a_copy_is_made_of_what_a_viewer_shows(drawings: list[bytes]) -> None:
+    with Image.open(io.BytesIO(drawings[0])) as upright:
+        exif = Image.Exif()
+        exif[0x0112] = 6  # shown after a quarter turn
+        turned, clear = io.BytesIO(), io.BytesIO()
+        upright.save(turned, "JPEG", quality=95, exif=exif)
+        layer = upright.convert("RGBA")
+        layer.putalpha(Image.linear_gradient("L").resize(upright.size))
+        layer.save(clear, "PNG")
+    for picture in (turned.getvalue(), clear.getvalue()):
+        assert distance(pdq_of_picture(picture), pdq_of_picture(resave(picture))) <= DISTANCE_MAX
