@@ -4,7 +4,7 @@ A PDQ value is a matrix of 16 by 16 bits, one for each of the lowest frequencies
 cosine transform, written row by row. Neighbouring frequencies may well move together, and then a
 chunk of 16 neighbouring bits has few values that are frequent: long buckets, slow searches. On a
 diagonal no two bits share a row or a column. On the correlated list of ``benchmarks.pdq_sets``
-this makes buckets 7 times shorter; on a list without correlation it changes nothing.
+this makes buckets nearly 7 times shorter; on a list without correlation it changes nothing.
 
 Distances do not change when the bits of all values change places alike.
 """

@@ -36,6 +36,9 @@ Rows: TypeAlias = Sequence[Row]
 READERS: Final = 3
 """Reading connections, each a thread: a match, a range for a peer and an audit side by side."""
 
+BUSY_PAUSE_SECONDS: Final = 0.01
+"""Between two tries of what SQLite itself does not wait for: about what the other one needs."""
+
 BUSY_TIMEOUT_SECONDS: Final = 5.0
 """How long to wait for another program's lock: an operator's command beside the running node."""
 
@@ -281,13 +284,28 @@ async def _connect(path: Path, pragmas: dict[str, str]) -> aiosqlite.Connection:
         path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level="IMMEDIATE"
     )
     try:
-        await connection.executescript(
-            "".join(f"PRAGMA {name} = {value};" for name, value in pragmas.items())
-        )
+        await _set_up(connection, pragmas)
     except BaseException:
         await connection.close()
         raise
     return connection
+
+
+async def _set_up(connection: aiosqlite.Connection, pragmas: dict[str, str]) -> None:
+    script = "".join(f"PRAGMA {name} = {value};" for name, value in pragmas.items())
+    loop = asyncio.get_running_loop()
+    until = loop.time() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            await connection.executescript(script)
+        except sqlite3.OperationalError as error:
+            # Two programs that turn one new file to WAL would wait for each other: SQLite answers
+            # busy at once there, whatever timeout is set.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or loop.time() >= until:
+                raise
+            await asyncio.sleep(BUSY_PAUSE_SECONDS)
+        else:
+            return
 
 
 async def _check_wal(writer: aiosqlite.Connection) -> None:
