@@ -15,7 +15,7 @@ from typing import Final
 
 from federation.cli.answers import progress, talk
 from federation.errors import FederationError, RequestMalformed
-from federation.local_errors import SignalLowQuality, SignalMalformed
+from federation.local_errors import PictureUnreadable, SignalLowQuality, SignalMalformed
 from federation.media.files import FileDigests, digest_file
 from federation.media.hasher import FileHasher, FileSignals
 from federation.media.kinds import FileKind
@@ -29,6 +29,10 @@ IN_FLIGHT_MAX: Final = 4 * WORKERS
 """Files handed to the hasher ahead of the one waited for: the workers never stand idle."""
 
 EXACT_HINT: Final = "with --exact a file is taken by its SHA-256 and MD5 alone"
+
+
+PICTURE_SUFFIXES: Final = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"})
+"""Names of the kinds of picture that are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +132,19 @@ def _hash_files(paths: Sequence[Path], advance: Callable[[int], None]) -> list[t
                 raise _placed(error, place, len(paths)) from None
             if found.unread is not None:
                 raise _placed(found.unread, place, len(paths), EXACT_HINT)
+            if _is_named_picture(paths[place]) and found.kind is not FileKind.PICTURE:
+                # Its text or bytes would be taken for what the picture shows.
+                broken = PictureUnreadable("the file is named like a picture and is none")
+                raise _placed(broken, place, len(paths), EXACT_HINT)
             if found.kind is FileKind.OTHER:
                 talk(f"file {place + 1} of {len(paths)}: only exact copies of it can match")
             signals.append(found.signals)
             advance(1)
         return signals
+
+
+def _is_named_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES
 
 
 def _in_order(hasher: FileHasher, paths: Sequence[Path]) -> Iterator[Future[FileSignals]]:

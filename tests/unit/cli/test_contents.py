@@ -156,3 +156,17 @@ def test_a_picture_without_detail_is_refused_and_the_hint_names_a_way_out(tmp_pa
 def test_a_command_without_content_is_refused() -> None:
     with pytest.raises(RequestMalformed):
         check_any([], [])
+
+
+@pytest.mark.parametrize("name", ["holiday.jpg", "HOLIDAY.PNG"])
+def test_a_file_named_like_a_picture_that_is_none_is_not_taken_for_its_text(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    path.write_text("these words are no picture, however long they go on\n" * 100)
+    with pytest.raises(PictureUnreadable) as refused:
+        read_files([path], is_exact=False)
+    assert "--exact" in (refused.value.hint or "")
+    assert str(path) not in str(refused.value)
+    (content,) = read_files([path], is_exact=True)
+    assert [SignalType.SHA256, SignalType.MD5] == [signal.type for signal in content.signals]
