@@ -13,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check format-check lint types imports format docs vectors bench lock clean
+.PHONY: help run test check debian format-check lint types imports format docs vectors bench lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -25,7 +25,15 @@ run: $(VENV)/run.stamp  ## three companies, one picture: the demo
 test: $(VENV)/dev.stamp  ## every test
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-check: format-check lint types imports test  ## what CI runs
+check: $(if $(CI),debian) format-check lint types imports test  ## what CI runs
+
+# A program that is on the PATH counts as its package: a machine may have it from elsewhere.
+debian:  ## install the Debian packages that some tests need
+	@missing=$$(sed -E 's/[[:space:]]*#.*//' debian-packages.txt | while read -r package program; do \
+		[ -z "$$package" ] || command -v "$$program" >/dev/null || echo "$$package"; done); \
+	[ -z "$$missing" ] || { apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } || { \
+		echo "Could not install" $$missing "— this takes Debian and root; see debian-packages.txt." >&2; exit 1; }
 
 format-check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
