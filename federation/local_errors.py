@@ -383,6 +383,13 @@ class PeerNotAMember(NotAllowed):
     code = "peer-not-a-member"
 
 
+class RoleNotEnough(NotAllowed):
+    """A member of the roster asked for what none of its roles allows, or is not active any more."""
+
+    code = "role-not-enough"
+    default_hint = "governance decides roles: federation roster propose role"
+
+
 class NotYourStatement(NotAllowed):
     """Only the member who made a statement takes it back, and only others endorse or dispute it."""
 

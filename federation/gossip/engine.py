@@ -41,6 +41,7 @@ from federation.protocol.messages import (
 )
 from federation.protocol.origins import LogId
 from federation.protocol.roster import Roster
+from federation.protocol.roster_roles import reads_bodies
 from federation.provenance.log_view import LogView
 from federation.provenance.verifier import Receipt, Verifier
 
@@ -157,11 +158,11 @@ class GossipEngine:
         return []
 
     def _meet_peers(self, now: float) -> None:
-        """Peers are the other reachable members of the roster; new ones are compared with."""
+        """Peers are the other reachable members that may read; new ones are compared with."""
         reachable = {
             member.name
             for member in self._roster.members.values()
-            if member.name != self.member and member.is_active and member.urls
+            if member.name != self.member and member.urls and reads_bodies(member)
         }
         self.peers = {name: view for name, view in self.peers.items() if name in reachable}
         for name in sorted(reachable - self.peers.keys()):
