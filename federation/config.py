@@ -148,10 +148,11 @@ class PeerSettings(_Section):
         description="how often to compare heads with one random peer; pushing is only faster",
     )
     leaf_hours: float = Field(
-        168.0,
+        24.0,
         ge=1.0,
         le=8760.0,
-        description="life of a TLS leaf in hours; renewed after two thirds of it",
+        description="life of a TLS leaf in hours; renewed after two thirds of it: how long a "
+        "stolen leaf key is of use",
     )
 
 

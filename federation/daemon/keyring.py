@@ -54,11 +54,21 @@ def load_keyring(config: NodeConfig) -> Keyring:
         logs={lane: load_signing_key(config.path(path)) for lane, path in logs.items()},
         witness=load_signing_key(config.path(keys.witness)),
         mirror=load_signing_key(config.path(keys.mirror)),
-        identity=PemPair(
-            read_key_file(config.path(keys.identity_certificate), is_secret=False),
-            read_key_file(config.path(keys.identity)),
-        ),
+        identity=load_identity(config),
         mldsa44=_load_mldsa44(config),
+    )
+
+
+def load_identity(config: NodeConfig) -> PemPair:
+    """Read the TLS identity the config names.
+
+    Raises:
+        ConfigMissing: a file is not there.
+        KeyFileInvalid: a file is oversized, or the key readable by others.
+    """
+    return PemPair(
+        read_key_file(config.path(config.keys.identity_certificate), is_secret=False),
+        read_key_file(config.path(config.keys.identity)),
     )
 
 

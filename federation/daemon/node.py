@@ -21,7 +21,7 @@ from typing import IO, Any, Final
 from federation.config import NodeConfig, split_listen
 from federation.daemon.desk import Desk
 from federation.daemon.eraser import Eraser
-from federation.daemon.keyring import Keyring, load_keyring
+from federation.daemon.keyring import Keyring, load_identity, load_keyring
 from federation.daemon.matcher import Matcher
 from federation.daemon.membership import Membership, read_root_of_trust
 from federation.daemon.outside import Outside
@@ -30,6 +30,7 @@ from federation.daemon.publisher import LanePublisher, Publisher
 from federation.daemon.replicator import Replicator
 from federation.daemon.restore import restore_receipts, restore_views
 from federation.daemon.standing import PeerStanding, peer_standings
+from federation.errors import FederationError
 from federation.gossip import events
 from federation.gossip.catching_up import is_caught_up
 from federation.gossip.engine import GossipEngine, GossipSettings
@@ -347,9 +348,22 @@ class Node:
     async def _keep_up(self) -> None:
         while True:
             await asyncio.sleep(UPKEEP_SECONDS)
-            self._identities.renew_if_due(datetime.now(UTC))
+            self._renew_leaf()
             await self.matcher.rebuild_if_due()
             await self.eraser.scrub()
+
+    def _renew_leaf(self) -> None:
+        """Mint the next leaf in time, and under the identity that now lies in the key files."""
+        now, roster = datetime.now(UTC), self.membership.roster
+        try:
+            identity = load_identity(self.config)
+            known = roster.members.get(self.config.member)
+            if known and identity_der(identity.certificate) in known.tls_identities:
+                self._identities.take_identity(identity, now)
+            self._identities.renew_if_due(now)
+        except FederationError as error:
+            # The present leaf lives on for a third of its life: time for a person to look.
+            self.replicator.raise_alarm("leaf-not-renewed", error.message)
 
 
 def _check_keys(member: str, keyring: Keyring, membership: Membership) -> None:
@@ -361,9 +375,11 @@ def _check_keys(member: str, keyring: Keyring, membership: Membership) -> None:
         *((f"log-{lane}", keyring.logs[lane].public, known.log(lane).public) for lane in Lane),
         ("witness", keyring.witness.public, known.cosigner_keys(Cosigner.WITNESS)[-1]),
         ("mirror", keyring.mirror.public, known.cosigner_keys(Cosigner.MIRROR)[-1]),
-        ("identity", identity_der(keyring.identity.certificate), known.tls_identities[-1]),
     )
     wrong = [name for name, in_file, in_roster in ours if in_file != in_roster]
+    # Any of them: while an identity is being rotated, the former one still counts.
+    if identity_der(keyring.identity.certificate) not in known.tls_identities:
+        wrong.append("identity")
     if wrong:
         raise KeyFileInvalid(
             f"not the keys that the roster holds for {member}: {', '.join(wrong)}",

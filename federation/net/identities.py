@@ -3,8 +3,9 @@
     identity  long-lived, self-signed P-256 CA certificate; its DER bytes stand in the roster
     leaf      short-lived certificate for TLS, issued by the identity, naming the same member
 
-So a node rotates the key it uses every day without a roster version. The rule that makes it safe:
-**a leaf is bound to the identity of the very member it names.** TLS libraries only ask whether
+So a node rotates the key it uses every day without a roster version; and while governance rotates
+the identity itself, a member has several, each as good as the other. The rule that makes it safe:
+**a leaf is bound to an identity of the very member it names.** TLS libraries only ask whether
 *some* trusted certificate issued the leaf, and all members' identities are trusted by a server;
 any member could then issue a leaf in another's name. :func:`leaf_member` is that rule.
 
@@ -14,7 +15,7 @@ raise ConfigError leaves, foreign bytes ProtocolError leaves or PeerNotAMember.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, TypeAlias
@@ -192,17 +193,17 @@ def check_identity_certificate(der: bytes, member: str) -> None:
     _identity_certificate(der, member)
 
 
-def leaf_member(leaf_der: bytes, identities: Mapping[str, bytes], now: datetime) -> str:
-    """The member whose leaf this is, proven by that member's own identity and by no other.
+def leaf_member(leaf_der: bytes, identities: Mapping[str, Sequence[bytes]], now: datetime) -> str:
+    """The member whose leaf this is, proven by an identity of that member's own and by no other.
 
     Args:
         leaf_der: the certificate that the other side of a TLS connection proved to hold.
-        identities: member's name -> DER of the identity that the roster pins.
+        identities: member's name -> DER of each identity that the roster pins for it.
         now: UTC, aware.
 
     Raises:
         PeerNotAMember: the leaf names none or several, names nobody in ``identities``, was not
-            issued by the named member's identity, is a CA, or either is outside its dates.
+            issued by an identity of the named member, is a CA, or either is outside its dates.
     """
     return bind_leaf(leaf_der, identities, now).member
 
@@ -220,7 +221,9 @@ class BoundLeaf:
         return self.valid_from <= now <= self.valid_until
 
 
-def bind_leaf(leaf_der: bytes, identities: Mapping[str, bytes], now: datetime) -> BoundLeaf:
+def bind_leaf(
+    leaf_der: bytes, identities: Mapping[str, Sequence[bytes]], now: datetime
+) -> BoundLeaf:
     """As :func:`leaf_member`, with the dates, so that the answer can be remembered.
 
     Raises:
@@ -234,15 +237,9 @@ def bind_leaf(leaf_der: bytes, identities: Mapping[str, bytes], now: datetime) -
         raise PeerNotAMember("the peer's certificate names no single member") from None
     pinned = identities.get(member)
     # The name is the stranger's own claim, so it is not repeated in the message.
-    if pinned is None or is_ca:
+    if not pinned or is_ca:
         raise PeerNotAMember("the peer's certificate names nobody in this node's roster")
-    try:
-        identity = _identity_certificate(pinned, member)
-        leaf.verify_directly_issued_by(identity)
-    except (KeyMalformed, *_UNREADABLE):
-        raise PeerNotAMember(
-            f"the peer's certificate names {member} but was not issued by its identity"
-        ) from None
+    identity = _issuer(leaf, member, pinned)
     bound = BoundLeaf(
         member,
         max(leaf.not_valid_before_utc, identity.not_valid_before_utc),
@@ -254,6 +251,20 @@ def bind_leaf(leaf_der: bytes, identities: Mapping[str, bytes], now: datetime) -
             hint="compare the clocks of the two machines; a running node renews its own leaf",
         )
     return bound
+
+
+def _issuer(leaf: x509.Certificate, member: str, pinned: Sequence[bytes]) -> x509.Certificate:
+    """Which of the member's identities issued the leaf; they differ in their keys."""
+    for der in pinned:
+        try:
+            identity = _identity_certificate(der, member)
+            leaf.verify_directly_issued_by(identity)
+        except (KeyMalformed, *_UNREADABLE):
+            continue
+        return identity
+    raise PeerNotAMember(
+        f"the peer's certificate names {member} but was not issued by its identity"
+    )
 
 
 def _identity_certificate(der: bytes, member: str) -> x509.Certificate:

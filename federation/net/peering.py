@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -91,7 +91,7 @@ class PeerIdentities:
         self._leaf_path = leaf_directory / LEAF_FILE
         self._clock = clock
         self._leaf_valid_hours = leaf_valid_hours
-        self._identities: Mapping[str, bytes] = MappingProxyType({})
+        self._identities: Mapping[str, tuple[bytes, ...]] = MappingProxyType({})
         self._bound: dict[bytes, BoundLeaf] = {}
         self._client_contexts: dict[str, ssl.SSLContext] = {}
         self._on_replaced: list[Callable[[], None]] = []
@@ -105,34 +105,40 @@ class PeerIdentities:
         """The members whose identity is pinned and usable."""
         return frozenset(self._identities)
 
-    def replace(self, identities: Mapping[str, bytes]) -> Mapping[str, str]:
+    def replace(self, identities: Mapping[str, Sequence[bytes]]) -> Mapping[str, str]:
         """Take a roster's identities in place of the former ones, at once and for everything.
 
         New handshakes, requests on open connections and new client connections follow the new
         mapping when this returns, and the registered callbacks have run.
 
         Args:
-            identities: member's name -> DER of its pinned identity.
+            identities: member's name -> DER of each of its pinned identities: several while they
+                are being rotated, and a leaf under any of them is the member's.
 
         Returns:
-            The members left out because their pinned certificate is no identity, with the reason;
-            they are unreachable until the roster is mended. They must not keep others out.
+            The members of whom a pinned certificate was left out because it is no identity, with
+            the reason; they get in by another of theirs, or not before the roster is mended. They
+            must not keep others out.
 
         Raises:
             StoreError: the node's own leaf could not be loaded. The new mapping is in force even
                 then: nobody removed gets in.
         """
-        kept: dict[str, bytes] = {}
+        kept: dict[str, tuple[bytes, ...]] = {}
         left_out: dict[str, str] = {}
-        for member, der in identities.items():
-            try:
-                if self._identities.get(member) != der:  # what is in force was checked before
-                    check_identity_certificate(der, member)
-                    _check_loadable(der)
-            except ProtocolError as error:
-                left_out[member] = error.message
-            else:
-                kept[member] = bytes(der)
+        for member, pinned in identities.items():
+            usable = []
+            for der in map(bytes, pinned):
+                try:
+                    if der not in self._identities.get(member, ()):  # those were checked before
+                        check_identity_certificate(der, member)
+                        _check_loadable(der)
+                except ProtocolError as error:
+                    left_out[member] = error.message
+                else:
+                    usable.append(der)
+            if usable:
+                kept[member] = tuple(usable)
         for member in [m for m in self._client_contexts if kept.get(m) != self._identities.get(m)]:
             del self._client_contexts[member]
         self._identities = MappingProxyType(kept)
@@ -187,7 +193,7 @@ class PeerIdentities:
     def client_context(self, member: str) -> ssl.SSLContext:
         """The context for connecting to that member, and to nobody else.
 
-        The same object until the member's pinned identity or the node's own leaf changes, so a
+        The same object until the member's pinned identities or the node's own leaf change, so a
         connection pool keyed by context never reuses a connection across such a change. Use it
         with ``server_hostname=member``.
 
@@ -195,8 +201,8 @@ class PeerIdentities:
             PeerIdentityWrong: the roster pins no usable identity for that member.
             StoreError: the node's own leaf could not be loaded.
         """
-        identity = self._identities.get(member)
-        if identity is None:
+        pinned = self._identities.get(member)
+        if pinned is None:
             raise PeerIdentityWrong(
                 f"this node's roster pins no TLS identity for {member}",
                 hint="if it was admitted just now, fetch the newest roster",
@@ -205,9 +211,9 @@ class PeerIdentities:
         if context is None:
             context = _strict_context(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname = True  # the leaf's only name is the member's, not the URL's
-            context.load_verify_locations(cadata=identity)
+            context.load_verify_locations(cadata=b"".join(pinned))
             self._load_leaf(context)
-            only = {member: identity}
+            only = {member: pinned}
             context.sslobject_class = _bound_object(
                 lambda der: bind_leaf(der or b"", only, self._clock())
             )
@@ -235,7 +241,8 @@ class PeerIdentities:
         context.num_tickets = 0
         self._load_leaf(context)
         if self._identities:
-            context.load_verify_locations(cadata=b"".join(self._identities.values()))
+            every = b"".join(der for pinned in self._identities.values() for der in pinned)
+            context.load_verify_locations(cadata=every)
         return context
 
     # --- the own leaf -----------------------------------------------------------------------------
@@ -258,10 +265,38 @@ class PeerIdentities:
         if self._leaf.valid_from <= now < self._renew_at:
             return False
         self._mint(now)
+        self._show_leaf()
+        return True
+
+    def take_identity(self, identity: PemPair, now: datetime) -> bool:
+        """Mint under another identity of one's own from now on; True if it is another.
+
+        For an identity that governance has pinned beside the present one and whose files took the
+        place of the former ones: peers know leaves under both, so nothing is interrupted.
+
+        Args:
+            identity: certificate and key.
+            now: UTC, aware.
+
+        Raises:
+            KeyFileInvalid, KeyMalformed: it is none of this member's; the present one stays.
+            StoreError: the leaf could not be written; the present one stays.
+        """
+        if identity == self._identity:
+            return False
+        former, self._identity = self._identity, identity
+        try:
+            self._mint(now)
+        except BaseException:
+            self._identity = former
+            raise
+        self._show_leaf()
+        return True
+
+    def _show_leaf(self) -> None:
         self._client_contexts.clear()
         self._inner_context = self._make_inner_context()
         self._load_leaf(self.server_context)
-        return True
 
     def _mint(self, now: datetime) -> None:
         leaf = mint_leaf(

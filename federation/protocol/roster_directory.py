@@ -40,10 +40,14 @@ def _logs_by_sha256(roster: Roster) -> Mapping[bytes, LogId]:
     return {log.sha256: log for log in roster.logs}
 
 
-def tls_identities(roster: Roster) -> dict[str, bytes]:
-    """Name to newest pinned identity (DER) of every active member that has one."""
+def tls_identities(roster: Roster) -> dict[str, tuple[bytes, ...]]:
+    """Name to pinned identities (DER) of every active member that has one.
+
+    All of them, not the newest alone: while an identity is being rotated, the member's node may
+    still run under the former, and stops being taken for it when governance takes that one out.
+    """
     return {
-        member.name: member.tls_identities[-1]
+        member.name: member.tls_identities
         for member in roster.members.values()
         if member.is_active and member.tls_identities
     }

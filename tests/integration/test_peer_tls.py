@@ -161,7 +161,7 @@ def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 def admit(*companies: Company) -> None:
     """Give everyone a roster that pins all of them."""
-    roster = {c.member: c.der for c in companies}
+    roster = {c.member: (c.der,) for c in companies}
     for each in companies:
         assert each.identities.replace(roster) == {}
 
@@ -287,7 +287,7 @@ async def test_unpinned_client_is_refused_and_told_why(
     alice: Company, bob: Company, carol: Company
 ) -> None:
     admit(alice, bob)
-    carol.identities.replace({"bob.example": bob.der})
+    carol.identities.replace({"bob.example": (bob.der,)})
     desk = Desk()
     async with (
         listening(bob, desk) as listener,
@@ -326,14 +326,14 @@ async def test_client_without_a_leaf_and_tls_1_3_is_refused(
 
 
 async def test_an_empty_roster_lets_nobody_in(alice: Company, bob: Company) -> None:
-    alice.identities.replace({"bob.example": bob.der})
+    alice.identities.replace({"bob.example": (bob.der,)})
     async with (
         listening(bob) as listener,
         linked(alice, "bob.example", listener.port) as link,
     ):
         with pytest.raises(PeerUnreachable):
             await link.announce(b"")
-        bob.identities.replace({"alice.example": alice.der})
+        bob.identities.replace({"alice.example": (alice.der,)})
         assert await link.announce(b"heads") == b"heads"
         bob.identities.replace({})
         with pytest.raises(PeerUnreachable):
@@ -489,7 +489,7 @@ async def test_a_removed_members_open_connections_are_cut_at_once(
         await kept.announce(b"")
         assert listener.connections() == {"alice.example": 1, "carol.example": 1}
 
-        bob.identities.replace({"bob.example": bob.der, "carol.example": carol.der})
+        bob.identities.replace({"bob.example": (bob.der,), "carol.example": (carol.der,)})
 
         assert listener.connections() == {"carol.example": 1}
         assert listener.counters.connections_closed == 1
@@ -543,7 +543,7 @@ async def test_a_kept_alive_connection_is_refused_at_its_next_request(
     admit(alice, bob)
     desk = Desk()
     application = make_peer_application(desk, bob.identities)
-    roster = {} if change == "removed" else {"alice.example": company("alice.example").der}
+    roster = {} if change == "removed" else {"alice.example": (company("alice.example").der,)}
     async with (
         serving(application, bob.identities.server_context) as port,
         linked(alice, "bob.example", port) as link,
@@ -563,7 +563,7 @@ async def test_an_added_member_gets_in_without_a_restart(
     alice: Company, bob: Company, carol: Company
 ) -> None:
     admit(alice, bob)
-    carol.identities.replace({"bob.example": bob.der})
+    carol.identities.replace({"bob.example": (bob.der,)})
     async with (
         listening(bob) as listener,
         linked(alice, "bob.example", listener.port) as first,

@@ -31,10 +31,11 @@ from federation.protocol.limits import MEMBER_CHARACTERS_MAX
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 ALICE = make_identity("alice.example", not_before=NOW - timedelta(days=30))
 BOB = make_identity("bob.example", not_before=NOW - timedelta(days=30))
-ROSTER = {
+PINNED = {
     "alice.example": identity_der(ALICE.certificate),
     "bob.example": identity_der(BOB.certificate),
 }
+ROSTER = {member: (der,) for member, der in PINNED.items()}
 
 
 def leaf_der(identity: PemPair, member: str, now: datetime = NOW, hours: float = 24) -> bytes:
@@ -106,9 +107,9 @@ def p256() -> ec.EllipticCurvePrivateKey:
 
 
 def test_a_made_identity_may_be_pinned_for_its_member_and_no_other() -> None:
-    check_identity_certificate(ROSTER["alice.example"], "alice.example")
+    check_identity_certificate(PINNED["alice.example"], "alice.example")
     with pytest.raises(KeyMalformed):
-        check_identity_certificate(ROSTER["alice.example"], "bob.example")
+        check_identity_certificate(PINNED["alice.example"], "bob.example")
 
 
 def test_the_longest_member_name_gets_an_identity_and_leaves() -> None:
@@ -117,7 +118,7 @@ def test_the_longest_member_name_gets_an_identity_and_leaves() -> None:
     pair = make_identity(member, not_before=NOW)
     pinned = identity_der(pair.certificate)
     check_identity_certificate(pinned, member)
-    assert leaf_member(leaf_der(pair, member), {member: pinned}, NOW) == member
+    assert leaf_member(leaf_der(pair, member), {member: (pinned,)}, NOW) == member
 
 
 @pytest.mark.parametrize("member", ["Alice.example", "*.example", "a b", "", "xn--80ak6aa92e.com"])
@@ -132,7 +133,7 @@ def test_an_ed25519_identity_may_be_pinned_and_issues_leaves() -> None:
     check_identity_certificate(der(made), "alice.example")
     pair = PemPair(made.public_bytes(serialization.Encoding.PEM), pem_of(key))
     leaf = leaf_der(pair, "alice.example")
-    assert leaf_member(leaf, {"alice.example": der(made)}, NOW) == "alice.example"
+    assert leaf_member(leaf, {"alice.example": (der(made),)}, NOW) == "alice.example"
 
 
 FLAWS: dict[str, Callable[[], x509.Certificate]] = {
@@ -160,7 +161,7 @@ FLAWS: dict[str, Callable[[], x509.Certificate]] = {
     "signed by another": lambda: certificate(
         p256(),
         issuer=(
-            x509.load_der_x509_certificate(ROSTER["bob.example"]),
+            x509.load_der_x509_certificate(PINNED["bob.example"]),
             serialization.load_pem_private_key(BOB.private_key, None),
         ),
     ),
@@ -176,7 +177,7 @@ def test_a_flawed_identity_is_not_pinned(flaw: str) -> None:
 def test_bytes_behind_or_beyond_a_certificate_are_not_pinned() -> None:
     for foreign in (
         b"",
-        ROSTER["alice.example"] + b"\0",
+        PINNED["alice.example"] + b"\0",
         b"\0" * (IDENTITY_DER_BYTES_MAX + 1),
         ALICE.certificate,
     ):
@@ -185,7 +186,7 @@ def test_bytes_behind_or_beyond_a_certificate_are_not_pinned() -> None:
 
 
 def test_an_identity_with_a_broken_self_signature_is_not_pinned() -> None:
-    broken = bytearray(ROSTER["alice.example"])
+    broken = bytearray(PINNED["alice.example"])
     broken[-1] ^= 1
     with pytest.raises(KeyMalformed):
         check_identity_certificate(bytes(broken), "alice.example")
@@ -227,15 +228,25 @@ def test_a_leaf_of_a_member_outside_the_roster_is_nobodys() -> None:
 
 def test_a_leaf_of_a_former_identity_is_nobodys() -> None:
     renewed = make_identity("alice.example", not_before=NOW - timedelta(days=1))
-    roster = {"alice.example": identity_der(renewed.certificate)}
+    roster = {"alice.example": (identity_der(renewed.certificate),)}
     with pytest.raises(PeerNotAMember):
         leaf_member(leaf_der(ALICE, "alice.example"), roster, NOW)
     assert leaf_member(leaf_der(renewed, "alice.example"), roster, NOW) == "alice.example"
 
 
+def test_a_leaf_under_any_of_a_members_identities_is_its_own() -> None:
+    renewed = make_identity("alice.example", not_before=NOW - timedelta(days=1))
+    both = {"alice.example": (PINNED["alice.example"], identity_der(renewed.certificate))}
+    for identity in (ALICE, renewed):
+        assert leaf_member(leaf_der(identity, "alice.example"), both, NOW) == "alice.example"
+    stranger = make_identity("alice.example", not_before=NOW - timedelta(days=1))
+    with pytest.raises(PeerNotAMember, match="not issued by"):
+        leaf_member(leaf_der(stranger, "alice.example"), both, NOW)
+
+
 def test_bobs_identity_cannot_issue_a_leaf_named_alice() -> None:
     bobs_key = serialization.load_pem_private_key(BOB.private_key, None)
-    bob = x509.load_der_x509_certificate(ROSTER["bob.example"])
+    bob = x509.load_der_x509_certificate(PINNED["bob.example"])
     not_a_ca = x509.BasicConstraints(ca=False, path_length=None)
     forged = certificate(p256(), basic=not_a_ca, may_sign=False, issuer=(bob, bobs_key))
     with pytest.raises(PeerNotAMember):
@@ -244,7 +255,7 @@ def test_bobs_identity_cannot_issue_a_leaf_named_alice() -> None:
     twin = certificate(bobs_key, names=(x509.DNSName("bob.example"),), subject="alice.example")
     forged = certificate(p256(), basic=not_a_ca, may_sign=False, issuer=(twin, bobs_key))
     with pytest.raises(PeerNotAMember):
-        leaf_member(der(forged), {**ROSTER, "bob.example": der(twin)}, NOW)
+        leaf_member(der(forged), {**ROSTER, "bob.example": (der(twin),)}, NOW)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +270,7 @@ def test_bobs_identity_cannot_issue_a_leaf_named_alice() -> None:
 )
 def test_a_leaf_names_exactly_one_member(names: tuple[x509.GeneralName, ...]) -> None:
     key = serialization.load_pem_private_key(ALICE.private_key, None)
-    issuer = (x509.load_der_x509_certificate(ROSTER["alice.example"]), key)
+    issuer = (x509.load_der_x509_certificate(PINNED["alice.example"]), key)
     not_a_ca = x509.BasicConstraints(ca=False, path_length=None)
     leaf = certificate(p256(), basic=not_a_ca, may_sign=False, issuer=issuer, names=names)
     with pytest.raises(PeerNotAMember):
@@ -268,7 +279,7 @@ def test_a_leaf_names_exactly_one_member(names: tuple[x509.GeneralName, ...]) ->
 
 def test_the_identity_itself_is_no_leaf() -> None:
     with pytest.raises(PeerNotAMember):
-        leaf_member(ROSTER["alice.example"], ROSTER, NOW)
+        leaf_member(PINNED["alice.example"], ROSTER, NOW)
 
 
 def test_a_leaf_counts_between_its_dates_only() -> None:
@@ -283,7 +294,7 @@ def test_a_leaf_counts_between_its_dates_only() -> None:
 
 def test_a_leaf_never_outlives_its_identity() -> None:
     short = make_identity("alice.example", not_before=NOW, valid_days=1)
-    pinned = {"alice.example": identity_der(short.certificate)}
+    pinned = {"alice.example": (identity_der(short.certificate),)}
     bound = bind_leaf(leaf_der(short, "alice.example", hours=1_000), pinned, NOW)
     assert (bound.valid_from, bound.valid_until) == (NOW, NOW + timedelta(days=1))
     for moment in (NOW - timedelta(seconds=1), NOW + timedelta(days=1)):
@@ -305,7 +316,7 @@ def test_any_bytes_are_refused_as_an_identity_and_as_a_leaf(foreign: bytes) -> N
 @given(st.integers(min_value=0), st.integers(min_value=1, max_value=255), st.booleans())
 def test_a_certificate_with_one_byte_changed_is_refused(place: int, change: int, cut: bool) -> None:  # noqa: FBT001
     for original, judge in (
-        (ROSTER["alice.example"], lambda b: check_identity_certificate(b, "alice.example")),
+        (PINNED["alice.example"], lambda b: check_identity_certificate(b, "alice.example")),
         (LEAF, lambda b: leaf_member(b, ROSTER, NOW)),
     ):
         broken = bytearray(original)

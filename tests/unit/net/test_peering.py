@@ -48,22 +48,51 @@ def test_two_members_shake_hands_and_know_each_other(
     alice: PeerIdentities, bob: PeerIdentities
 ) -> None:
     for each in (alice, bob):
-        each.replace({"alice.example": ALICE_DER, "bob.example": BOB_DER})
+        each.replace({"alice.example": (ALICE_DER,), "bob.example": (BOB_DER,)})
     connection = shake_hands(alice.client_context("bob.example"), bob.server_context, "bob.example")
     assert connection.version() == "TLSv1.3"
     assert bob.member_of(certificate_of(connection)) == "alice.example"
 
 
+def test_while_an_identity_is_rotated_a_member_is_known_under_either(
+    alice: PeerIdentities, bob: PeerIdentities, tmp_path: Path
+) -> None:
+    renewed = make_identity("alice.example", not_before=MADE_AT)
+    roster = {
+        "alice.example": (ALICE_DER, identity_der(renewed.certificate)),
+        "bob.example": (BOB_DER,),
+    }
+    restarted = PeerIdentities("alice.example", renewed, tmp_path / "restarted")
+    for each in (alice, bob, restarted):
+        assert each.replace(roster) == {}
+    for each in (alice, restarted):
+        asking = shake_hands(each.client_context("bob.example"), bob.server_context, "bob.example")
+        assert bob.member_of(certificate_of(asking)) == "alice.example"
+        answering = shake_hands(
+            bob.client_context("alice.example"), each.server_context, "alice.example"
+        )
+        assert each.member_of(certificate_of(answering)) == "bob.example"
+    bob.replace({**roster, "alice.example": roster["alice.example"][1:]})
+    with pytest.raises(ssl.SSLError):
+        shake_hands(alice.client_context("bob.example"), bob.server_context, "bob.example")
+    shake_hands(restarted.client_context("bob.example"), bob.server_context, "bob.example")
+
+
+def test_one_unusable_identity_of_a_member_leaves_it_the_other(bob: PeerIdentities) -> None:
+    assert set(bob.replace({"alice.example": (b"\0", ALICE_DER)})) == {"alice.example"}
+    assert bob.members == {"alice.example"}
+
+
 def test_the_server_context_stays_and_follows_every_roster(
     alice: PeerIdentities, bob: PeerIdentities
 ) -> None:
-    alice.replace({"bob.example": BOB_DER})
+    alice.replace({"bob.example": (BOB_DER,)})
     context = bob.server_context
     for roster, is_admitted in (
         ({}, False),
-        ({"alice.example": ALICE_DER}, True),
-        ({"bob.example": BOB_DER}, False),
-        ({"bob.example": BOB_DER, "alice.example": ALICE_DER}, True),
+        ({"alice.example": (ALICE_DER,)}, True),
+        ({"bob.example": (BOB_DER,)}, False),
+        ({"bob.example": (BOB_DER,), "alice.example": (ALICE_DER,)}, True),
     ):
         bob.replace(roster)
         assert bob.server_context is context
@@ -80,9 +109,9 @@ def test_a_client_context_trusts_one_member_only(
 ) -> None:
     carol = make_identity("carol.example", not_before=MADE_AT)
     roster = {
-        "alice.example": ALICE_DER,
-        "bob.example": BOB_DER,
-        "carol.example": identity_der(carol.certificate),
+        "alice.example": (ALICE_DER,),
+        "bob.example": (BOB_DER,),
+        "carol.example": (identity_der(carol.certificate),),
     }
     for each in (alice, bob):
         each.replace(roster)
@@ -93,12 +122,12 @@ def test_a_client_context_trusts_one_member_only(
 
 
 def test_a_client_context_is_kept_until_identity_or_leaf_change(alice: PeerIdentities) -> None:
-    alice.replace({"bob.example": BOB_DER})
+    alice.replace({"bob.example": (BOB_DER,)})
     first = alice.client_context("bob.example")
-    alice.replace({"bob.example": BOB_DER, "alice.example": ALICE_DER})
+    alice.replace({"bob.example": (BOB_DER,), "alice.example": (ALICE_DER,)})
     assert alice.client_context("bob.example") is first
     renewed = identity_der(make_identity("bob.example", not_before=MADE_AT).certificate)
-    alice.replace({"bob.example": renewed})
+    alice.replace({"bob.example": (renewed,)})
     second = alice.client_context("bob.example")
     assert second is not first
     assert alice.renew_if_due(utc_now() + timedelta(hours=17))
@@ -110,7 +139,12 @@ def test_a_client_context_is_kept_until_identity_or_leaf_change(alice: PeerIdent
 
 def test_one_unusable_identity_in_a_roster_keeps_nobody_else_out(bob: PeerIdentities) -> None:
     left_out = bob.replace(
-        {"alice.example": ALICE_DER, "carol.example": BOB_DER, "dave.example": b"\0", "E": b""}
+        {
+            "alice.example": (ALICE_DER,),
+            "carol.example": (BOB_DER,),
+            "dave.example": (b"\0",),
+            "E": (b"",),
+        }
     )
     assert set(left_out) == {"carol.example", "dave.example", "E"}
     assert bob.members == {"alice.example"}
@@ -120,7 +154,7 @@ def test_an_identity_that_only_one_library_can_read_keeps_nobody_else_out(
     bob: PeerIdentities, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peering, "check_identity_certificate", lambda _der, _member: None)
-    assert set(bob.replace({"carol.example": b"\x30\x00", "alice.example": ALICE_DER})) == {
+    assert set(bob.replace({"carol.example": (b"\x30\x00",), "alice.example": (ALICE_DER,)})) == {
         "carol.example"
     }
     assert bob.members == {"alice.example"}
@@ -130,7 +164,7 @@ def test_the_memory_of_certificates_is_bounded_and_emptied_by_a_roster(
     bob: PeerIdentities, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peering, "CERTIFICATES_REMEMBERED_MAX", 2)
-    bob.replace({"alice.example": ALICE_DER})
+    bob.replace({"alice.example": (ALICE_DER,)})
     leaves = [
         identity_der(
             mint_leaf(
@@ -151,10 +185,10 @@ def test_the_memory_of_certificates_is_bounded_and_emptied_by_a_roster(
 def test_those_who_registered_hear_of_every_roster_until_they_leave(bob: PeerIdentities) -> None:
     heard: list[frozenset[str]] = []
     leave = bob.on_replaced(lambda: heard.append(bob.members))
-    bob.replace({"alice.example": ALICE_DER})
+    bob.replace({"alice.example": (ALICE_DER,)})
     bob.replace({})
     leave()
-    bob.replace({"alice.example": ALICE_DER})
+    bob.replace({"alice.example": (ALICE_DER,)})
     assert heard == [frozenset({"alice.example"}), frozenset()]
 
 
@@ -193,15 +227,15 @@ def test_a_leaf_file_that_was_tidied_up_is_written_again(
     alice: PeerIdentities, tmp_path: Path
 ) -> None:
     (tmp_path / "alice" / LEAF_FILE).unlink()
-    alice.replace({"bob.example": BOB_DER})
+    alice.replace({"bob.example": (BOB_DER,)})
     assert (tmp_path / "alice" / LEAF_FILE).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_removal_is_in_force_even_when_the_own_leaf_cannot_be_loaded(
     alice: PeerIdentities, bob: PeerIdentities, tmp_path: Path
 ) -> None:
-    alice.replace({"bob.example": BOB_DER})
-    bob.replace({"alice.example": ALICE_DER})
+    alice.replace({"bob.example": (BOB_DER,)})
+    bob.replace({"alice.example": (ALICE_DER,)})
     client = alice.client_context("bob.example")
     heard: list[str] = []
     bob.on_replaced(lambda: heard.append("replaced"))

@@ -190,15 +190,14 @@ def test_restarted_and_rotated_log_speaks_with_its_newest_key() -> None:
     assert starts == [None, 7]
 
 
-def test_newest_of_several_cosigner_keys_and_identities_is_in_use() -> None:
+def test_newest_cosigner_key_is_in_use_and_every_pinned_identity_counts() -> None:
     def change(fields: dict[str, Any]) -> None:
         fields["mirror_keys"].append(base64_key("next mirror"))
         fields["tls_identities"].append(format_base64(b"next identity"))
 
     roster = parse_roster(forge(member(change)))
     assert roster.cosigner_vkey(ACME, Cosigner.MIRROR).public == make_key("next mirror").public
-    assert tls_identities(roster)[ACME] == b"next identity"
-    assert roster.member(ACME).tls_identities[0] == b"identity of acme.example"
+    assert tls_identities(roster)[ACME] == (b"identity of acme.example", b"next identity")
 
 
 def test_witness_may_have_no_identity_logs_or_mirror() -> None:

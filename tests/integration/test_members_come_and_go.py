@@ -1,0 +1,132 @@
+"""A roster version takes effect on running nodes: who was removed is cut off, and not unsaid."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from federation.daemon.node import Node
+from federation.net.identities import identity_der, make_identity, mint_leaf
+from federation.protocol import roster_proposals
+from federation.protocol.origins import Lane, LogId
+from federation.protocol.roster_chain import RosterChain
+from federation.protocol.roster_members import EMPTY_PIN, Pin
+from federation.protocol.texts import format_base64
+from tests.builders import make_confirm, make_signal
+from tests.integration.conftest import SECONDS_MAX, Found, Founded, until
+from tests.integration.test_federation import until_matched
+from tests.integration.test_publish_crash import open_node
+
+A, B, C = "a.example", "b.example", "c.example"
+
+
+def decided(founded: Founded, chain: RosterChain, proposal_bytes: bytes) -> RosterChain:
+    """The chain after the governor signed that proposal."""
+    signed = roster_proposals.sign_proposal(proposal_bytes, founded.governor)
+    return roster_proposals.finish(signed, chain)
+
+
+def without(founded: Founded, member: str, witness: Node) -> RosterChain:
+    """The chain in which a member has departed, each log pinned where another node holds it."""
+    pins = {}
+    for lane in Lane:
+        log = LogId(member, founded.chain.federation_id, lane)
+        sync = witness.replicator.engine.logs.get(log)
+        head = sync.view.head if sync else None
+        pins[log] = Pin(head.size, head.root_hash) if head else EMPTY_PIN
+    now_ms = time.time_ns() // 1_000_000
+    proposal = roster_proposals.propose_remove(founded.chain, member, pins, now_ms=now_ms)
+    return decided(founded, founded.chain, proposal.proposal_bytes)
+
+
+async def raw_connection(
+    founded: Founded, member: str, host: str
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A TLS connection to a node under a leaf of a member's own, HTTP by hand."""
+    config = founded.config(member)
+    certificate = config.path(config.keys.identity_certificate).read_bytes()
+    key = config.path(config.keys.identity).read_bytes()
+    leaf = mint_leaf(certificate, key, member, datetime.now(UTC), 24)
+    file = founded.folder / f"{member}-raw.pem"
+    file.write_bytes(leaf.private_key + leaf.certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.load_cert_chain(file)
+    url = urlsplit(founded.chain.newest.member(host).urls[0])
+    return await asyncio.open_connection(url.hostname, url.port, ssl=context)
+
+
+async def test_a_removed_member_is_cut_off_at_once_and_what_it_said_stays(found: Found) -> None:
+    """Its open connection ends, its later announcements are refused, its statements still count."""
+    founded = found([A, B, C])
+    async with AsyncExitStack() as stack:
+        a, b, c = [await open_node(founded, member, stack) for member in (A, B, C)]
+        (said,) = await b.publisher.confirm(Lane.LIVE, [make_confirm(1, signals=[make_signal(1)])])
+        for node in (a, c):
+            await until_matched(node, make_signal(1))
+        reader, writer = await raw_connection(founded, B, A)
+        stack.callback(writer.transport.abort)
+        writer.write(b"GET /roster/1.root.json HTTP/1.1\r\nHost: a.example\r\n\r\n")
+        async with asyncio.timeout(SECONDS_MAX):
+            assert b"HTTP/1.1 200 OK\r\n" == await reader.readline()
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            await reader.readexactly(length)
+        assert B in a.listener.connections()
+
+        await a.membership.adopt(without(founded, B, a).versions[-1])
+
+        assert B not in a.listener.connections()
+        async with asyncio.timeout(SECONDS_MAX):
+            assert b"" == await reader.read()
+        await b.publisher.confirm(Lane.LIVE, [make_confirm(2, signals=[make_signal(2)])])
+
+        async def is_refused() -> bool:
+            (standing,) = [each for each in await b.peer_standings() if each.member == A]
+            return bool(standing.failures)
+
+        await until(is_refused)
+        assert a.listener.counters.handshakes_refused or a.listener.counters.requests_refused
+        for node in (a, c):
+            await until_matched(node, make_signal(1))
+            assert said.id == (await node.matcher.match([make_signal(1)], 0))[0][0].opinions[0].id
+            assert ((),) == tuple(await node.matcher.match([make_signal(2)], 0))
+
+
+async def test_an_identity_is_rotated_under_a_running_node(found: Found) -> None:
+    """Both are pinned, the files are exchanged, the former is taken out: nobody is cut off."""
+    founded = found([A, B])
+    async with AsyncExitStack() as stack:
+        a, b = [await open_node(founded, member, stack) for member in (A, B)]
+        renewed = make_identity(B, not_before=datetime.now(UTC) - timedelta(hours=2))
+        chain = founded.chain
+        former = format_base64(chain.newest.member(B).tls_identities[-1])
+        later = format_base64(identity_der(renewed.certificate))
+        for pinned in ([former, later], [later]):
+            facts = roster_proposals._facts(chain)
+            facts["members"][1]["tls_identities"] = pinned
+            now_ms = time.time_ns() // 1_000_000
+            proposal = roster_proposals._propose_next(chain, facts, now_ms, 30)
+            chain = decided(founded, chain, proposal.proposal_bytes)
+            for node in (a, b):
+                await node.membership.adopt(chain.versions[-1])
+            config = founded.config(B)
+            config.path(config.keys.identity_certificate).write_bytes(renewed.certificate)
+            config.path(config.keys.identity).write_bytes(renewed.private_key)
+            b._renew_leaf()  # as its upkeep does each minute
+            number = len(pinned)
+            (said,) = await b.publisher.confirm(
+                Lane.LIVE, [make_confirm(number, signals=[make_signal(number)])]
+            )
+            await until_matched(a, make_signal(number))
+            (heard,) = await a.publisher.confirm(
+                Lane.LIVE, [make_confirm(10 + number, signals=[make_signal(10 + number)])]
+            )
+            await until_matched(b, make_signal(10 + number))
+            assert said.log != heard.log
+        assert not b.replicator.alarms
+        assert ["up"] == [standing.link for standing in await a.peer_standings()]
