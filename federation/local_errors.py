@@ -91,6 +91,12 @@ class MessageMalformed(ProtocolError):
     code = "message-malformed"
 
 
+class EvidenceMalformed(ProtocolError):
+    """A piece of evidence that breaks its grammar."""
+
+    code = "evidence-malformed"
+
+
 # --- not proven, of whole logs and of a roster in force ------------------------------------------
 
 
@@ -151,6 +157,13 @@ class Fork(VerificationError):
         super().__init__(message)
         self.first = first
         self.second = second
+
+
+class EvidenceUnproven(VerificationError):
+    """Two heads that both may be true, or that no one key signed: they convict nobody."""
+
+    code = "evidence-unproven"
+    default_hint = "believe nothing bad of the log that it names because of this file"
 
 
 # --- refused at the local door -------------------------------------------------------------------

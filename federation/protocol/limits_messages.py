@@ -31,3 +31,6 @@ RANGE_BYTES_MAX: Final = 4 * 1024 * 1024
 
 RANGE_ANSWER_BYTES_MAX: Final = RANGE_BYTES_MAX + HEADER_BYTES_MAX + BODY_BYTES_MAX + 16 * 1024
 """What a puller reads at most: the cut-off above, one more statement, and the proof."""
+
+EVIDENCE_BYTES_MAX: Final = 8 * 1024
+"""Two notes of one line each and 63 hashes in base64: 5 kB with the longest origin."""
