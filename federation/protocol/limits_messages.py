@@ -34,3 +34,9 @@ RANGE_ANSWER_BYTES_MAX: Final = RANGE_BYTES_MAX + HEADER_BYTES_MAX + BODY_BYTES_
 
 EVIDENCE_BYTES_MAX: Final = 8 * 1024
 """Two notes of one line each and 63 hashes in base64: 5 kB with the longest origin."""
+
+EVIDENCE_IN_MESSAGE_MAX: Final = 64
+"""Files in one message, one for each forked log; of more, another 64 ride in the next one."""
+
+PREFIX_ANSWER_BYTES_MAX: Final = 4 * 1024
+"""A root and 63 hashes of 34 bytes."""

@@ -25,6 +25,8 @@ from federation.protocol.limits import (
 from federation.protocol.limits_messages import (
     ANNOUNCE_BYTES_MAX,
     DIGEST_BYTES_MAX,
+    EVIDENCE_BYTES_MAX,
+    EVIDENCE_IN_MESSAGE_MAX,
     INLINE_STATEMENT_BYTES_MAX,
     INLINE_STATEMENTS_MAX,
     RANGE_ANSWER_BYTES_MAX,
@@ -38,6 +40,7 @@ RECEIPT_CHARACTERS_MAX = 8 * 1024
 LOGS_IN_MESSAGE_MAX = 8_192
 """1,000 members, three lanes, and some restarted logs."""
 OPENED_PARTS, ERASED_PARTS = 3, 2
+_EVIDENCE = frozenset({"evidence"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +65,12 @@ class Announcement:
     Attributes:
         heads: newest head of each log that the receiver may lack.
         roster_version: the sender's newest roster version.
+        evidence: files against logs that the receiver may not know to be forked.
     """
 
     heads: tuple[AnnouncedHead, ...]
     roster_version: int
+    evidence: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +121,12 @@ class ComparisonAnswer:
     Attributes:
         heads: every head fully held, perhaps none; None where the vectors are equal.
         roster_version: the sender's newest roster version.
+        evidence: where they are not, a file against each forked log.
     """
 
     heads: tuple[AnnouncedHead, ...] | None
     roster_version: int
+    evidence: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +149,11 @@ class StatementRange:
 
 def encode_announcement(message: Announcement) -> bytes:
     """Encode; the inverse of :func:`decode_announcement`."""
-    return encode(
-        {"heads": [_head_fields(head) for head in message.heads], "roster": message.roster_version}
-    )
+    fields: dict[str, Value] = {"roster": message.roster_version}
+    fields["heads"] = [_head_fields(head) for head in message.heads]
+    if message.evidence:
+        fields["evidence"] = list(message.evidence)
+    return encode(fields)
 
 
 def encode_announcement_answer(message: AnnouncementAnswer) -> bytes:
@@ -168,6 +177,8 @@ def encode_comparison_answer(message: ComparisonAnswer) -> bytes:
     fields: dict[str, Value] = {"roster": message.roster_version}
     if message.heads is not None:
         fields["heads"] = [_head_fields(head) for head in message.heads]
+    if message.evidence:
+        fields["evidence"] = list(message.evidence)
     return encode(fields)
 
 
@@ -207,8 +218,8 @@ def decode_announcement(encoded: bytes) -> Announcement:
         TooLarge: over ``ANNOUNCE_BYTES_MAX``.
         MessageMalformed: anything else that is not an announcement.
     """
-    fields = _fields(encoded, ANNOUNCE_BYTES_MAX, {"heads", "roster"})
-    return Announcement(_heads(fields["heads"]), _roster_version(fields))
+    fields = _fields(encoded, ANNOUNCE_BYTES_MAX, {"heads", "roster"}, _EVIDENCE)
+    return Announcement(_heads(fields["heads"]), _roster_version(fields), _evidence(fields))
 
 
 def decode_announcement_answer(encoded: bytes) -> AnnouncementAnswer:
@@ -245,9 +256,11 @@ def decode_comparison_answer(encoded: bytes) -> ComparisonAnswer:
         TooLarge: over ``DIGEST_BYTES_MAX``.
         MessageMalformed: anything else that is not such an answer.
     """
-    fields = _fields(encoded, DIGEST_BYTES_MAX, {"roster"}, frozenset({"heads"}))
+    fields = _fields(encoded, DIGEST_BYTES_MAX, {"roster"}, frozenset({"heads"}) | _EVIDENCE)
     heads = _heads(fields["heads"]) if "heads" in fields else None
-    return ComparisonAnswer(heads, _roster_version(fields))
+    if heads is None and "evidence" in fields:
+        raise MessageMalformed("evidence comes with heads")
+    return ComparisonAnswer(heads, _roster_version(fields), _evidence(fields))
 
 
 def decode_range(encoded: bytes) -> StatementRange:
@@ -296,6 +309,16 @@ def _heads(value: Decoded) -> tuple[AnnouncedHead, ...]:
         inline = _inline(head["inline"]) if "inline" in head else ()
         heads.append(AnnouncedHead(note, inline, _receipt(head.get("receipt"))))
     return tuple(heads)
+
+
+def _evidence(fields: dict[str, Decoded]) -> tuple[bytes, ...]:
+    if "evidence" not in fields:
+        return ()
+    files = _list(fields["evidence"], EVIDENCE_IN_MESSAGE_MAX)
+    kept = tuple(each for each in files if isinstance(each, bytes))
+    if not files or len(kept) != len(files) or max(map(len, kept)) > EVIDENCE_BYTES_MAX:
+        raise MessageMalformed(f"evidence is files of at most {EVIDENCE_BYTES_MAX} bytes, or none")
+    return kept
 
 
 def _inline(value: Decoded) -> tuple[Statement, ...]:

@@ -12,6 +12,7 @@ SHARED_NOUNS = (
     "keys",
     "limits",
     "merkle",
+    "messages",
     "notes",
     "roster",
     "signals",

@@ -21,6 +21,7 @@ from federation.protocol.messages import (
     encode_comparison_answer,
     encode_range,
 )
+from federation.protocol.messages_prefix import decode_prefix, encode_prefix
 from federation.protocol.policy import parse_quorum
 from federation.protocol.statements import Statement
 from tests.vectors.cases import Case, Json, bytes_of, text_of
@@ -52,7 +53,11 @@ def show_heads(heads: Sequence[AnnouncedHead]) -> list[Json]:
 def read_announcement(case: Case) -> Json:
     message = decode_announcement(bytes_of(case, "message"))
     assert bytes_of(case, "message") == encode_announcement(message)
-    return {"heads": show_heads(message.heads), "roster": message.roster_version}
+    return {
+        "evidence": [each.hex() for each in message.evidence],
+        "heads": show_heads(message.heads),
+        "roster": message.roster_version,
+    }
 
 
 def read_announcement_answer(case: Case) -> Json:
@@ -75,7 +80,17 @@ def read_comparison_answer(case: Case) -> Json:
     message = decode_comparison_answer(bytes_of(case, "message"))
     assert bytes_of(case, "message") == encode_comparison_answer(message)
     heads = None if message.heads is None else show_heads(message.heads)
-    return {"heads": heads, "roster": message.roster_version}
+    return {
+        "evidence": [each.hex() for each in message.evidence],
+        "heads": heads,
+        "roster": message.roster_version,
+    }
+
+
+def read_prefix(case: Case) -> Json:
+    message = decode_prefix(bytes_of(case, "message"))
+    assert bytes_of(case, "message") == encode_prefix(message)
+    return {"root": message.root_hash.hex(), "proof": [each.hex() for each in message.hashes]}
 
 
 def read_range(case: Case) -> Json:
@@ -100,6 +115,7 @@ ANSWERS: dict[str, Callable[[Case], Json]] = {
     "comparison": read_comparison,
     "comparison_answer": read_comparison_answer,
     "range": read_range,
+    "prefix": read_prefix,
     "quorum": read_quorum,
 }
 

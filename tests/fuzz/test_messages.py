@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from federation.errors import ProtocolError
 from federation.protocol.encoding_writing import Value, encode
+from federation.protocol.evidence import Prefix
 from federation.protocol.messages import (
     AnnouncedHead,
     Announcement,
@@ -31,6 +32,7 @@ from federation.protocol.messages import (
     encode_comparison_answer,
     encode_range,
 )
+from federation.protocol.messages_prefix import decode_prefix, encode_prefix
 from federation.protocol.statements import erased_statement, opened_statement
 
 Codec: TypeAlias = tuple[Callable[[bytes], Any], Callable[[Any], bytes]]
@@ -52,18 +54,22 @@ HEADS = st.lists(
     max_size=3,
 ).map(tuple)
 HELD = st.lists(st.builds(HeldLog, HASHES, st.integers(0, 2**40), RECEIPTS), max_size=3)
+EVIDENCE = st.lists(SMALL, max_size=3).map(tuple)
 
 ANNOUNCEMENT: Codec = decode_announcement, encode_announcement
 ANSWER: Codec = decode_announcement_answer, encode_announcement_answer
 COMPARISON: Codec = decode_comparison, encode_comparison
 COMPARED: Codec = decode_comparison_answer, encode_comparison_answer
 RANGE: Codec = decode_range, encode_range
+PREFIX: Codec = decode_prefix, encode_prefix
 
 MESSAGES: list[tuple[Codec, st.SearchStrategy[Any]]] = [
-    (ANNOUNCEMENT, st.builds(Announcement, HEADS, VERSIONS)),
+    (ANNOUNCEMENT, st.builds(Announcement, HEADS, VERSIONS, EVIDENCE)),
     (ANSWER, st.builds(AnnouncementAnswer, HELD.map(tuple), VERSIONS)),
     (COMPARISON, st.builds(Comparison, HASHES, VERSIONS)),
     (COMPARED, st.builds(ComparisonAnswer, st.none() | HEADS, VERSIONS)),
+    (COMPARED, st.builds(ComparisonAnswer, HEADS, VERSIONS, EVIDENCE)),
+    (PREFIX, st.builds(Prefix, HASHES, st.lists(HASHES, max_size=3).map(tuple))),
     (
         RANGE,
         st.builds(
@@ -75,8 +81,8 @@ MESSAGES: list[tuple[Codec, st.SearchStrategy[Any]]] = [
     ),
 ]
 NAMES = [
-    "from", "heads", "held", "inline", "log", "note", "proof", "receipt", "roster", "size",
-    "statements", "vector",
+    "evidence", "from", "heads", "held", "inline", "log", "note", "proof", "receipt",
+    "root", "roster", "size", "statements", "vector",
 ]  # fmt: skip
 # Well-formed values of the right names and the wrong shapes: nearer to the target than noise.
 SHAPES: st.SearchStrategy[Value] = st.recursive(

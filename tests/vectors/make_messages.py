@@ -76,17 +76,78 @@ def _shown_head(
     }
 
 
+def _told(heads: list[Json] | None, evidence: Sequence[bytes] = (), roster: int = 1) -> Json:
+    return {"evidence": _hex(evidence), "heads": heads, "roster": roster}
+
+
+def evidence_of(*files: bytes) -> bytes:
+    return array([binary(each) for each in files])
+
+
+def prefix(root: bytes = HASH, proof: Sequence[bytes] = (), **more: bytes) -> bytes:
+    return fields(proof=array([binary(each) for each in proof]), root=binary(root), **more)
+
+
+def _good_evidence() -> list[Case]:
+    files = evidence_of(b"one file", bytes(8_192))
+    told = fields(evidence=files, heads=array([]), roster=integer(1))
+    shown = _told([], [b"one file", bytes(8_192)])
+    return [
+        _taken("announcement", "evidence alone", shown, told),
+        _taken("comparison_answer", "evidence beside heads", shown, told),
+        _taken(
+            "prefix",
+            "a root and its proof",
+            {"root": HASH.hex(), "proof": [LOG.hex()]},
+            prefix(proof=[LOG]),
+        ),
+        _taken("prefix", "the size itself", {"root": LOG.hex(), "proof": []}, prefix(LOG)),
+    ]
+
+
+def _bad_evidence() -> list[Case]:
+    lists = {
+        "evidence that is empty": evidence_of(),
+        "evidence that is text": text("a file"),
+        "a file that is text": array([text("a file")]),
+        "a file over its limit": evidence_of(bytes(8_193)),
+        "65 files": evidence_of(*[b"file"] * 65),
+    }
+    prefixes = {
+        "nothing": b"",
+        "no root": fields(proof=array([])),
+        "no proof": fields(root=binary(HASH)),
+        "an unknown field": prefix(size=integer(1)),
+        "a root of 31 bytes": prefix(HASH[1:]),
+        "a root that is text": fields(proof=array([]), root=text("root")),
+        "a hash of 31 bytes": prefix(proof=[HASH[1:]]),
+        "a hash that is text": fields(proof=array([text("hash")]), root=binary(HASH)),
+        "64 hashes": prefix(proof=[HASH] * 64),
+        "a proof that is a map": fields(proof=fields(), root=binary(HASH)),
+    }
+    alone = fields(evidence=evidence_of(b"file"), roster=integer(1))
+    return [
+        *[
+            _left(op, desc, fields(evidence=files, heads=array([]), roster=integer(1)))
+            for op in ("announcement", "comparison_answer")
+            for desc, files in lists.items()
+        ],
+        _left("comparison_answer", "evidence without heads", alone),
+        *[_left("prefix", desc, raw) for desc, raw in prefixes.items()],
+    ]
+
+
 def _good_announcements() -> list[Case]:
     inline = array([statement(OPENED), statement(WITHDRAWN)])
     told = announcement(head(), head(b"", inline=inline, receipt=text(RECEIPT)))
     shown: list[Json] = [_shown_head(), _shown_head([OPENED, WITHDRAWN], RECEIPT, b"")]
     return [
-        _taken("announcement", "two heads", {"heads": shown, "roster": 1}, told),
-        _taken("announcement", "no head at all", {"heads": [], "roster": 1}, announcement()),
+        _taken("announcement", "two heads", _told(shown), told),
+        _taken("announcement", "no head at all", _told([]), announcement()),
         _taken(
             "announcement",
             "an erased statement inline",
-            {"heads": [_shown_head([ERASED])], "roster": 1_024},
+            _told([_shown_head([ERASED])], roster=1_024),
             announcement(head(inline=array([statement(ERASED)])), roster=integer(1_024)),
         ),
         _taken(
@@ -111,19 +172,19 @@ def _good_comparisons_and_ranges() -> list[Case]:
         _taken(
             "comparison_answer",
             "vectors that are equal",
-            {"heads": None, "roster": 1},
+            _told(None),
             fields(roster=integer(1)),
         ),
         _taken(
             "comparison_answer",
             "a node that holds nothing yet",
-            {"heads": [], "roster": 1},
+            _told([]),
             announcement(),
         ),
         _taken(
             "comparison_answer",
             "a head with its receipt",
-            {"heads": [_shown_head(receipt=RECEIPT)], "roster": 1},
+            _told([_shown_head(receipt=RECEIPT)]),
             announcement(head(receipt=text(RECEIPT))),
         ),
         _taken(
@@ -231,6 +292,8 @@ def cases() -> list[Case]:
     return [
         *_good_announcements(),
         *_good_comparisons_and_ranges(),
+        *_good_evidence(),
         *_bad_announcements(),
         *_bad_answers_and_ranges(),
+        *_bad_evidence(),
     ]
