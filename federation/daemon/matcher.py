@@ -9,34 +9,28 @@ is kept.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from federation.daemon.membership import Membership
+from federation.daemon.changes import Mark
+from federation.daemon.view_reader import ViewReader, group_by_mark
 from federation.matching.found import Found, Matches
 from federation.matching.index import VIDEO_DEFAULTS, SignalIndex
 from federation.matching.videos import VideoThresholds
-from federation.protocol.bodies import Confirm, Kind, Withdraw
+from federation.protocol.bodies import Confirm, Withdraw
 from federation.protocol.headers import StatementId
 from federation.protocol.limits_content import PDQ_DISTANCE_MAX, TLSH_DISTANCE_DEFAULT
 from federation.protocol.signals import Signal, SignalType, identity_of
 from federation.provenance.log_view import Advance
 from federation.provenance.reading import body_of
-from federation.provenance.taking_back import rulings_of
 from federation.provenance.verifier import VerifiedStatement
-from federation.provenance.view import Opinion, facts_of, opinions_of, opinions_on
+from federation.provenance.view import Opinion, opinions_on
 from federation.store.log_store import LogStore
-from federation.store.places import StoredStatement
 from federation.store.signal_store import SignalStore
 
 MATCHES_MAX: Final = 64
 """Nearest matching signals in one answer: more would not change what the platform does."""
-
-_REVIEWS: Final = frozenset({Kind.ENDORSE, Kind.DISPUTE})
-
-Mark = tuple[SignalType, bytes]
-"""A signal's type and identity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +74,9 @@ class Matcher:
 
     Args:
         index: in memory; empty at first.
-        signals: where statements are looked up by signal and reference.
-        logs: where they are looked up by id.
-        membership: judges what the store gives back, like anything else.
+        signals: where the signals to index are read.
+        logs: where statements are looked up by id.
+        reader: the merged view, read from the store.
         clock_ms: Unix milliseconds; expiry is asked with it.
     """
 
@@ -91,11 +85,11 @@ class Matcher:
         index: SignalIndex,
         signals: SignalStore,
         logs: LogStore,
-        membership: Membership,
+        reader: ViewReader,
         clock_ms: Callable[[], int],
     ) -> None:
         self._index, self._signals, self._logs = index, signals, logs
-        self._membership, self._clock_ms = membership, clock_ms
+        self._reader, self._clock_ms = reader, clock_ms
 
     def signals_held(self) -> int:
         """How many signals can match."""
@@ -126,7 +120,7 @@ class Matcher:
             stored = await self._logs.statement(target)
             if stored is None:
                 continue  # it waits, inert; the answer is decided when it is asked for
-            body = body_of(self._judge(stored))
+            body = body_of(self._reader.judge(stored))
             if isinstance(body, Confirm):
                 doubtful.update((signal.type, signal.value) for signal in body.signals)
         if doubtful:
@@ -138,7 +132,9 @@ class Matcher:
         Args:
             marks: types and values that may have lost their support.
         """
-        opinions = await self._opinions([(kind, identity_of(kind, value)) for kind, value in marks])
+        opinions = await self._reader.opinions(
+            [(kind, identity_of(kind, value)) for kind, value in marks]
+        )
         for signal_type, value in marks:
             on_it = opinions_on(opinions, signal_type, identity_of(signal_type, value))
             if not any(opinion.standing.counts for opinion in on_it):
@@ -193,13 +189,8 @@ class Matcher:
 
     async def _in_force(self, marks: Sequence[Mark]) -> dict[Mark, tuple[Opinion, ...]]:
         now_ms = self._clock_ms()
-        opinions = [each for each in await self._opinions(marks) if each.is_in_force(now_ms)]
-        by_mark: dict[Mark, list[Opinion]] = {mark: [] for mark in marks}
-        for opinion in opinions:
-            for signal in opinion.confirm.signals if opinion.confirm else ():
-                if (mark := (signal.type, signal.identity)) in by_mark:
-                    by_mark[mark].append(opinion)
-        return {mark: tuple(on_it) for mark, on_it in by_mark.items()}
+        opinions = [each for each in await self._reader.opinions(marks) if each.is_in_force(now_ms)]
+        return {mark: tuple(on_it) for mark, on_it in group_by_mark(marks, opinions).items()}
 
     async def statement(
         self, statement_id: StatementId
@@ -208,9 +199,9 @@ class Matcher:
         stored = await self._logs.statement(statement_id)
         if stored is None:
             return None
-        opinions = await self._opinions_among([stored])
+        opinions = await self._reader.opinions_among([stored])
         on_it = next((each for each in opinions if each.id == statement_id), None)
-        return self._judge(stored), on_it
+        return self._reader.judge(stored), on_it
 
     def _search(
         self, signals: Sequence[Signal], wanted: Thresholds, matches_max: int | None
@@ -235,24 +226,3 @@ class Matcher:
         """Fold what was added lately into the index's fast part, off the event loop."""
         while (rebuild := self._index.prepare_rebuild()) is not None:
             self._index.adopt(await asyncio.to_thread(rebuild.run))
-
-    async def _opinions(self, marks: Sequence[Mark]) -> tuple[Opinion, ...]:
-        found = await self._signals.carriers_many(marks)
-        carriers = {each.statement.id: each for on_it in found.values() for each in on_it}
-        return await self._opinions_among(carriers.values())
-
-    async def _opinions_among(self, stored: Iterable[StoredStatement]) -> tuple[Opinion, ...]:
-        """The merged view on some statements: with what is about them, and what is about that."""
-        judged = self._judge_all(stored)
-        about = self._judge_all(await self._signals.references_to(each.id for each in judged))
-        # An endorse and a dispute can be taken back; a withdraw and an erase cannot.
-        reviews = [each.id for each in about if each.header.kind in _REVIEWS]
-        beyond = self._judge_all(await self._signals.references_to(reviews)) if reviews else []
-        rulings = rulings_of(self._membership.roster)
-        return opinions_of(facts_of([*judged, *about, *beyond]), rulings)
-
-    def _judge_all(self, stored: Iterable[StoredStatement]) -> list[VerifiedStatement]:
-        return [self._judge(each) for each in stored]
-
-    def _judge(self, stored: StoredStatement) -> VerifiedStatement:
-        return self._membership.verifier.open_statement(stored.log, stored.index, stored.statement)

@@ -22,9 +22,9 @@ from federation.config import NodeConfig, split_listen
 from federation.daemon.desk import Desk
 from federation.daemon.eraser import Eraser
 from federation.daemon.keyring import Keyring, load_identity, load_keyring
-from federation.daemon.matcher import Matcher
 from federation.daemon.membership import Membership, read_root_of_trust
 from federation.daemon.outside import Outside
+from federation.daemon.platform import Platform
 from federation.daemon.prover import Prover
 from federation.daemon.publisher import LanePublisher, Publisher
 from federation.daemon.replicator import Replicator
@@ -35,7 +35,7 @@ from federation.gossip import events
 from federation.gossip.catching_up import is_caught_up
 from federation.gossip.engine import GossipEngine, GossipSettings
 from federation.local_errors import DataDirectoryBusy, KeyFileInvalid, PeerError, RosterMissing
-from federation.matching.index import SignalIndex, warm_up
+from federation.matching.index import warm_up
 from federation.net.identities import identity_der
 from federation.net.link import PeerLink
 from federation.net.listener import PeerListener
@@ -80,7 +80,8 @@ class Node:
         config: its settings.
         membership: the roster in force.
         publisher: what this member says.
-        matcher: what the federation says.
+        platform: what matches here, what is done about it, and what changed.
+        matcher: the platform's.
         prover: bundles.
         replicator: the gossip engine's hands.
         stores: what it keeps; for reading.
@@ -111,13 +112,14 @@ class Node:
             leaf_valid_hours=config.peers.leaf_hours,
         )
         self._take_identities()
-        self.matcher = Matcher(SignalIndex(), stores.signals, stores.logs, membership, _unix_ms)
+        self.platform = Platform(stores, membership, _unix_ms)
+        self.matcher = self.platform.matcher
         settings = GossipSettings(config.peers.anti_entropy_seconds)
         engine = GossipEngine(config.member, membership.verifier, settings)
         self.eraser = Eraser(
             stores,
             membership,
-            reconsider=self.matcher.reconsider,
+            reconsider=self.platform.erased,
             index=self.matcher.absorb_statements,
             receipt=self._receipt_on,
             tell=self._tell,
@@ -176,6 +178,7 @@ class Node:
         try:
             # What an older release could not read may be plain to this one.
             await stores.signals.read_again()
+            await stores.evidence.load()
             membership = await Membership.restore(first, stores.rosters)
             _check_keys(config.member, keyring, membership)
             views = await restore_views(stores.logs, membership)
@@ -196,7 +199,7 @@ class Node:
         await self._find_own_membership()
         await asyncio.to_thread(warm_up)
         gaps = await self.eraser.start()
-        await self.matcher.fill()
+        await self.platform.start({log: view.size for log, view in self._views.items()})
         self._tasks = [asyncio.create_task(lane.run()) for lane in self._lanes.values()]
         self._tasks.append(asyncio.create_task(self._keep_up()))
         receipts = await restore_receipts(
@@ -240,6 +243,7 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.replicator.close()
+        await self.platform.close()
         for link in self._links.values():
             await link.close()
         await self.stores.close()
@@ -284,14 +288,14 @@ class Node:
 
     async def _published(self, step: Advance) -> None:
         """A publish is durable: it counts here first, then the peers are told."""
-        await self.matcher.absorb(step)
+        await self.platform.absorb(step)
         await self.eraser.absorb(step)
         self.replicator.feed(events.Published(step))
         self.outside.published(step)
 
     async def _absorbed(self, step: Advance) -> None:
         """A step of another member's log is durable: it counts here."""
-        await self.matcher.absorb(step)
+        await self.platform.absorb(step)
         self.outside.accepted(step)
 
     def _take_identities(self) -> None:
@@ -311,6 +315,7 @@ class Node:
                 del self._links[name]
                 await link.close()
         await self.eraser.apply_roster()
+        self.platform.issuers_changed()
         self.replicator.feed(events.RosterChanged(self.membership.verifier))
 
     def _link_to(self, name: str) -> PeerLink | None:
@@ -349,7 +354,7 @@ class Node:
         while True:
             await asyncio.sleep(UPKEEP_SECONDS)
             self._renew_leaf()
-            await self.matcher.rebuild_if_due()
+            await self.platform.keep_up()
             await self.eraser.scrub()
 
     def _renew_leaf(self) -> None:

@@ -45,10 +45,20 @@ class StoredEvidence:
 
 
 class EvidenceStore:
-    """Evidence against all logs."""
+    """Evidence against all logs.
+
+    Attributes:
+        accused: the logs that there is evidence against, as of :meth:`load` and every ``keep``
+            since: whoever answers a match asks without a read.
+    """
 
     def __init__(self, database: Database) -> None:
+        self.accused: frozenset[LogId] = frozenset()
         self._database = database
+
+    async def load(self) -> None:
+        """Read which logs are accused; once, before anything is answered."""
+        self.accused = frozenset(each.log for each in await self.first_of_each())
 
     async def keep(self, evidence: StoredEvidence) -> bool:
         """Keep a piece of evidence, durably.
@@ -70,6 +80,7 @@ class EvidenceStore:
         }
         async with self._database.write() as unit:
             kept = await unit.run(f"{_INSERT} RETURNING 1", row)
+        self.accused |= {evidence.log}
         return bool(kept)
 
     async def of_log(self, log: LogId) -> list[StoredEvidence]:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from federation.protocol.origins import LogId
+from federation.store.change_store import ChangeStore
 from federation.store.database import Database
 from federation.store.erasure_store import ErasureStore
 from federation.store.evidence_store import EvidenceStore
@@ -38,6 +39,7 @@ class Stores:
         evidence: against logs that signed two histories.
         public: checkpoints as outsiders see them, and who holds what since when.
         witness: what this node's witness signed.
+        changes: how far what changed was told.
     """
 
     database: Database
@@ -51,6 +53,7 @@ class Stores:
     evidence: EvidenceStore
     public: PublicStore
     witness: WitnessStore
+    changes: ChangeStore
 
     async def check_log(self, log: LogId, branch: int = 0) -> int:
         """See :func:`federation.store.log_check.check_log`.
@@ -101,4 +104,5 @@ async def open_stores(path: Path, *, member: str, federation_id: str) -> Stores:
         EvidenceStore(database),
         PublicStore(database, stems),
         WitnessStore(database),
+        ChangeStore(database),
     )

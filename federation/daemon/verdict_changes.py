@@ -1,0 +1,120 @@
+"""Which verdicts a durable step moved: from its statements to :class:`VerdictChanged`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from federation.daemon.changes import (
+    Change,
+    IssuersChanged,
+    Mark,
+    StatementsErased,
+    VerdictChanged,
+)
+from federation.daemon.view_reader import ViewReader
+from federation.protocol.bodies import Confirm, Dispute, Endorse, Erase, Withdraw
+from federation.protocol.headers import StatementId
+from federation.protocol.signals import SignalType, identity_of
+from federation.provenance.reading import body_of
+from federation.provenance.verdict import Issuers
+from federation.provenance.verifier import VerifiedStatement
+from federation.store.log_store import LogStore
+
+
+@dataclass(slots=True)
+class _Touched:
+    """What the statements of a step are about."""
+
+    marks: dict[Mark, set[StatementId]] = field(default_factory=dict)
+    erased: set[StatementId] = field(default_factory=set)
+    erases: set[StatementId] = field(default_factory=set)
+
+    def add(self, marks: Iterable[Mark], cause: StatementId) -> None:
+        for mark in marks:
+            self.marks.setdefault(mark, set()).add(cause)
+
+
+class VerdictChanges:
+    """Finds out what moved.
+
+    Args:
+        reader: the merged view.
+        logs: where statements that are spoken about are looked up.
+    """
+
+    def __init__(self, reader: ViewReader, logs: LogStore) -> None:
+        self._reader, self._logs = reader, logs
+        self._issuers = reader.issuers()
+
+    async def derive(self, statements: Sequence[VerifiedStatement]) -> list[Change]:
+        """What some durable statements changed, each signal once.
+
+        Raises:
+            StoreError: the disk.
+        """
+        touched = await self._touched_by(statements)
+        changes: list[Change] = []
+        if touched.erased:
+            changes.append(StatementsErased(_in_order(touched.erased), _in_order(touched.erases)))
+        marks = sorted(touched.marks)
+        moved = await self._reader.moved(marks, {each.id for each in statements}) if marks else {}
+        for mark, verdicts in moved.items():
+            if verdicts.before != verdicts.after:
+                causes = _in_order(touched.marks[mark])
+                changes.append(VerdictChanged(mark, verdicts.before.state, verdicts.after, causes))
+        return changes
+
+    async def without(self, values: Sequence[tuple[SignalType, bytes]]) -> list[Change]:
+        """What is said of signals whose statements were erased; before is no longer known.
+
+        Args:
+            values: types and values that erased statements carried.
+        """
+        marks = sorted({(kind, identity_of(kind, value)) for kind, value in values})
+        verdicts = await self._reader.verdicts(marks)
+        return [VerdictChanged(mark, None, verdict) for mark, verdict in verdicts.items()]
+
+    def issuers_changed(self) -> list[Change]:
+        """Whether members stand otherwise than when this was last asked."""
+        before, self._issuers = self._issuers, self._reader.issuers()
+        return [] if before == self._issuers else [_told(self._issuers)]
+
+    async def _touched_by(self, statements: Sequence[VerifiedStatement]) -> _Touched:
+        touched = _Touched()
+        for statement in statements:
+            body = body_of(statement)
+            if isinstance(body, Confirm):
+                touched.add([(each.type, each.identity) for each in body.signals], statement.id)
+            elif isinstance(body, Endorse | Dispute | Withdraw | Erase):
+                if isinstance(body, Erase):
+                    touched.erased |= set(statement.header.references)
+                    touched.erases.add(statement.id)
+                for target in statement.header.references:
+                    touched.add(await self._marks_of(target), statement.id)
+        return touched
+
+    async def _marks_of(self, target: StatementId, *, is_review_read: bool = True) -> list[Mark]:
+        """The signals of a confirm, or of the confirm that a review is about."""
+        stored = await self._logs.statement(target)
+        if stored is None:
+            return []  # it waits, inert, for what it is about
+        statement = self._reader.judge(stored)
+        body = body_of(statement)
+        if isinstance(body, Confirm):
+            return [(each.type, each.identity) for each in body.signals]
+        if isinstance(body, Endorse | Dispute) and is_review_read:
+            return [
+                mark
+                for reviewed in statement.header.references
+                for mark in await self._marks_of(reviewed, is_review_read=False)
+            ]
+        return []
+
+
+def _in_order(ids: Iterable[StatementId]) -> tuple[StatementId, ...]:
+    return tuple(sorted(ids, key=lambda each: each.entry))
+
+
+def _told(issuers: Issuers) -> IssuersChanged:
+    return IssuersChanged(tuple(sorted(issuers.suspended)), tuple(sorted(issuers.accused)))
