@@ -353,6 +353,12 @@ class NotFound(FederationError):
     code = "not-found"
 
 
+class MethodNotThere(NotFound):
+    """The peer API has that path, but not for that method of HTTP."""
+
+    code = "method-not-there"
+
+
 class StatementNotFound(NotFound):
     """This node holds no statement of that id."""
 

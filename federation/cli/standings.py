@@ -17,7 +17,13 @@ from federation.cli.answers import Answer, plain, progress
 from federation.cli.client import NodeClient
 from federation.cli.exits import ExitCode
 from federation.errors import MemberUnknown
-from federation.web.schemas import PeerAnswer, PeerLogAnswer, PeersAnswer, StatusAnswer
+from federation.web.schemas import (
+    PeerAnswer,
+    PeerListenerAnswer,
+    PeerLogAnswer,
+    PeersAnswer,
+    StatusAnswer,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -58,7 +64,8 @@ def peers(config_path: Path, members: Sequence[str]) -> Answer:
         MemberUnknown: a name that is no peer's.
         FederationError: the config is wrong, or no node answers.
     """
-    told = asyncio.run(_ask_peers(config_path)).peers
+    answer = asyncio.run(_ask_peers(config_path))
+    told = answer.peers
     unknown = sorted(set(members) - {peer.member for peer in told})
     if unknown:
         raise MemberUnknown(
@@ -71,7 +78,12 @@ def peers(config_path: Path, members: Sequence[str]) -> Answer:
         parts += _peer_parts(peer)
     if not shown:
         parts.append("no peers: this member is alone in the roster")
-    return Answer({"peers": [peer.model_dump() for peer in shown]}, tuple(parts))
+    parts += _listener_parts(answer.listener)
+    fields = {
+        "peers": [peer.model_dump() for peer in shown],
+        "listener": answer.listener.model_dump(),
+    }
+    return Answer(fields, tuple(parts))
 
 
 async def _ask_status(config_path: Path) -> tuple[StatusAnswer, bool]:
@@ -167,6 +179,25 @@ def _peer_parts(peer: PeerAnswer) -> Iterator[RenderableType]:
         yield logs
     else:
         yield "  no statements yet"
+
+
+def _listener_parts(listener: PeerListenerAnswer) -> Iterator[RenderableType]:
+    """Whom the peer listener turned away; nothing where it turned nobody away."""
+    if listener.members:
+        refused = _table("turned away here", "standing", "why")
+        for each in listener.members:
+            why = ", ".join(f"{plain(code)} x{count:,}" for code, count in each.refused.items())
+            refused.add_row(each.member, plain(each.standing), why)
+        yield refused
+    seen = {
+        "refused in the handshake": listener.handshakes_refused,
+        "too slow to shake hands": listener.handshakes_timed_out,
+        "over the limit on connections": listener.connections_refused_busy,
+        "not HTTP": listener.requests_malformed,
+    }
+    if any(seen.values()):
+        told = ", ".join(f"{count:,} {what}" for what, count in seen.items() if count)
+        yield Text(f"strangers at the peer listener: {told}", style="yellow")
 
 
 def _table(name: str, *numbers: str) -> Table:

@@ -41,7 +41,8 @@ from federation.net.link import PeerLink
 from federation.net.listener import PeerListener
 from federation.net.peering import PeerIdentities
 from federation.protocol.origins import Cosigner, Lane, LogId
-from federation.protocol.roster_directory import tls_identities
+from federation.protocol.roster_directory import former_tls_identities, tls_identities
+from federation.protocol.roster_roles import Call, check_may
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.verifier import Receipt
 from federation.store.stores import Stores, open_stores
@@ -146,7 +147,7 @@ class Node:
         )
         self.prover = Prover(stores, membership)
         desk = Desk(self.replicator, stores, membership)
-        self.listener = PeerListener(desk, self._identities)
+        self.listener = PeerListener(desk, self._identities, self._permit)
         membership.on_changed(self._roster_changed)
 
     @classmethod
@@ -299,9 +300,9 @@ class Node:
         self.outside.accepted(step)
 
     def _take_identities(self) -> None:
-        for member, reason in self._identities.replace(
-            tls_identities(self.membership.roster)
-        ).items():
+        roster = self.membership.roster
+        left_out = self._identities.replace(tls_identities(roster), former_tls_identities(roster))
+        for member, reason in left_out.items():
             log_lines.error("the roster's TLS identity of %s is unusable: %s", member, reason)
 
     async def _roster_changed(self) -> None:
@@ -317,6 +318,10 @@ class Node:
         await self.eraser.apply_roster()
         self.platform.issuers_changed()
         self.replicator.feed(events.RosterChanged(self.membership.verifier))
+
+    def _permit(self, member: str, call: Call) -> None:
+        """Asked for each request of a peer: the roster of this moment decides."""
+        check_may(self.membership.roster.member(member), call)
 
     def _link_to(self, name: str) -> PeerLink | None:
         member = self.membership.roster.members.get(name)

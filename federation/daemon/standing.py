@@ -123,6 +123,14 @@ def peer_standings(
     return standings
 
 
+def standing_of(roster: Roster, member: str) -> str:
+    """What a member is at the moment, in words: its roles, or why it has none."""
+    found = roster.members.get(member)
+    if found is None:
+        return "not in the roster"
+    return " and ".join(sorted(found.roles)) if found.is_active else found.status.value
+
+
 def _peer_logs(
     name: str,
     peer: PeerView,

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final
 
 from aiohttp import hdrs, web
 
@@ -20,14 +20,10 @@ from federation.errors import FederationError, RequestMalformed, TooLarge
 from federation.local_errors import PeerTimeout, TooBusy
 from federation.net.limits import ANSWER_PIECE_BYTES, ListenerLimits
 from federation.net.refusals import encode_refusal, status_of
-
-MSGPACK: Final = "application/msgpack"
+from federation.net.routes import MSGPACK, Answer, Share
 
 # Answers are for one peer at one moment; and the software's name and version are nobody's business.
 _FIELDS: Final = {hdrs.CACHE_CONTROL: "no-store", hdrs.SERVER: "federation"}
-
-Answer: TypeAlias = bytes | AsyncIterator[bytes]
-"""Whole, or in pieces; an iterator that raises cuts the connection, never the answer short."""
 
 
 @dataclass(slots=True)
@@ -42,6 +38,8 @@ class ListenerCounters:
         handshakes_timed_out: TLS handshakes that were not finished in time.
         requests_answered: requests answered with what they asked for.
         requests_refused: refusals by error code.
+        refused_of: the same by the member that was refused, and then by code; members that are not
+            active any more among them. Names come from the roster only.
         requests_malformed: what came over TLS and was not HTTP.
         answers_abandoned: answers that the peer did not take in time, or that broke off.
         faults: requests that met a bug of ours.
@@ -54,32 +52,38 @@ class ListenerCounters:
     handshakes_timed_out: int = 0
     requests_answered: int = 0
     requests_refused: Counter[str] = field(default_factory=Counter)
+    refused_of: dict[str, Counter[str]] = field(default_factory=dict)
     requests_malformed: int = 0
     answers_abandoned: int = 0
     faults: int = 0
 
+    def note_refused(self, member: str, code: str) -> None:
+        """A member of the roster, active or not, was refused."""
+        self.refused_of.setdefault(member, Counter())[code] += 1
+
 
 class InFlight:
-    """How many requests are being served, for each member and kind."""
+    """How many requests are being served, for each member and kind of place."""
 
     def __init__(self, limits: ListenerLimits) -> None:
         self._limits = limits
-        self._control: Counter[str] = Counter()
-        self._bulk: Counter[str] = Counter()
+        self._places = {
+            Share.CONTROL: limits.control_in_flight_max,
+            Share.BULK: limits.bulk_in_flight_max,
+        }
+        self._taken: dict[Share, Counter[str]] = {share: Counter() for share in Share}
 
     @contextmanager
-    def place(self, member: str, *, is_bulk: bool) -> Iterator[None]:
-        """Hold one of the member's places while the block runs.
+    def place(self, member: str, share: Share) -> Iterator[None]:
+        """Hold one of the member's places of that kind while the block runs.
 
         Raises:
             TooBusy: all its places are taken, or all members' together.
         """
-        limits = self._limits
-        taken = self._bulk if is_bulk else self._control
-        places = limits.bulk_in_flight_max if is_bulk else limits.control_in_flight_max
+        taken, places = self._taken[share], self._places[share]
         if taken[member] >= places:
             raise TooBusy(f"{member} has {places} requests of this kind under way already")
-        if is_bulk and taken.total() >= limits.bulk_in_flight_total_max:
+        if share is Share.BULK and taken.total() >= self._limits.bulk_in_flight_total_max:
             raise TooBusy("this node serves as many ranges of statements as it can")
         taken[member] += 1
         try:

@@ -29,7 +29,6 @@ from federation.local_errors import (
     PeerTimeout,
     PeerUnreachable,
 )
-from federation.net.exchange import MSGPACK
 from federation.net.limits import (
     ANNOUNCE_ANSWER_BYTES_MAX,
     CHECKPOINT_ANSWER_BYTES_MAX,
@@ -46,6 +45,7 @@ from federation.net.limits import (
 )
 from federation.net.peering import PeerIdentities
 from federation.net.refusals import decode_refusal
+from federation.net.routes import MSGPACK
 from federation.protocol.limits_messages import ANNOUNCE_BYTES_MAX, DIGEST_BYTES_MAX
 
 _OK: Final = 200

@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -35,6 +36,7 @@ from federation.net.identities import (
     PemPair,
     bind_leaf,
     check_identity_certificate,
+    leaf_member,
     mint_leaf,
 )
 from federation.net.limits import (
@@ -92,9 +94,11 @@ class PeerIdentities:
         self._clock = clock
         self._leaf_valid_hours = leaf_valid_hours
         self._identities: Mapping[str, tuple[bytes, ...]] = MappingProxyType({})
+        self._former: Mapping[str, tuple[bytes, ...]] = MappingProxyType({})
         self._bound: dict[bytes, BoundLeaf] = {}
         self._client_contexts: dict[str, ssl.SSLContext] = {}
         self._on_replaced: list[Callable[[], None]] = []
+        self._on_former: Callable[[str], None] | None = None
         self._mint(clock())
         self.server_context = self._make_server_context()
 
@@ -105,8 +109,12 @@ class PeerIdentities:
         """The members whose identity is pinned and usable."""
         return frozenset(self._identities)
 
-    def replace(self, identities: Mapping[str, Sequence[bytes]]) -> Mapping[str, str]:
-        """Take a roster's identities in place of the former ones, at once and for everything.
+    def replace(
+        self,
+        identities: Mapping[str, Sequence[bytes]],
+        former: Mapping[str, Sequence[bytes]] = MappingProxyType({}),
+    ) -> Mapping[str, str]:
+        """Take a roster's identities in place of those before, at once and for everything.
 
         New handshakes, requests on open connections and new client connections follow the new
         mapping when this returns, and the registered callbacks have run.
@@ -114,6 +122,8 @@ class PeerIdentities:
         Args:
             identities: member's name -> DER of each of its pinned identities: several while they
                 are being rotated, and a leaf under any of them is the member's.
+            former: the same of those who are not active any more. They are let in as little as
+                strangers are; but who knocks is told by name (:meth:`on_former`).
 
         Returns:
             The members of whom a pinned certificate was left out because it is no identity, with
@@ -124,13 +134,31 @@ class PeerIdentities:
             StoreError: the node's own leaf could not be loaded. The new mapping is in force even
                 then: nobody removed gets in.
         """
-        kept: dict[str, tuple[bytes, ...]] = {}
         left_out: dict[str, str] = {}
+        kept = self._usable(identities, left_out)
+        for member in [m for m in self._client_contexts if kept.get(m) != self._identities.get(m)]:
+            del self._client_contexts[member]
+        self._identities = MappingProxyType(kept)
+        self._former = MappingProxyType(self._usable(former, {}))
+        self._bound.clear()
+        try:
+            self._inner_context = self._make_inner_context()
+        finally:
+            for call in list(self._on_replaced):
+                call()
+        return MappingProxyType(left_out)
+
+    def _usable(
+        self, identities: Mapping[str, Sequence[bytes]], left_out: dict[str, str]
+    ) -> dict[str, tuple[bytes, ...]]:
+        """Those that are identities of their members; the others' reasons go into ``left_out``."""
+        kept: dict[str, tuple[bytes, ...]] = {}
         for member, pinned in identities.items():
+            checked = (*self._identities.get(member, ()), *self._former.get(member, ()))
             usable = []
             for der in map(bytes, pinned):
                 try:
-                    if der not in self._identities.get(member, ()):  # those were checked before
+                    if der not in checked:
                         check_identity_certificate(der, member)
                         _check_loadable(der)
                 except ProtocolError as error:
@@ -139,16 +167,11 @@ class PeerIdentities:
                     usable.append(der)
             if usable:
                 kept[member] = tuple(usable)
-        for member in [m for m in self._client_contexts if kept.get(m) != self._identities.get(m)]:
-            del self._client_contexts[member]
-        self._identities = MappingProxyType(kept)
-        self._bound.clear()
-        try:
-            self._inner_context = self._make_inner_context()
-        finally:
-            for call in list(self._on_replaced):
-                call()
-        return MappingProxyType(left_out)
+        return kept
+
+    def on_former(self, call: Callable[[str], None]) -> None:
+        """Have ``call`` told the name of each former member whose handshake is refused."""
+        self._on_former = call
 
     def on_replaced(self, call: Callable[[], None]) -> Callable[[], None]:
         """Have ``call`` run after every :meth:`replace`; returns what takes it off again."""
@@ -224,7 +247,7 @@ class PeerIdentities:
         outer = _strict_context(ssl.PROTOCOL_TLS_SERVER)
         outer.num_tickets = 0
         self._load_leaf(outer)
-        outer.sslobject_class = _bound_object(self.member_of)
+        outer.sslobject_class = _bound_object(self._admit)
         self._inner_context = self._make_inner_context()
 
         def swap(
@@ -236,12 +259,24 @@ class PeerIdentities:
         outer.sni_callback = swap
         return outer
 
+    def _admit(self, leaf_der: bytes | None) -> str:
+        """The last word in a handshake with whoever wants in."""
+        try:
+            return self.member_of(leaf_der)
+        except PeerNotAMember:
+            if self._on_former is not None and leaf_der is not None:
+                with suppress(PeerNotAMember):
+                    self._on_former(leaf_member(leaf_der, self._former, self._clock()))
+            raise
+
     def _make_inner_context(self) -> ssl.SSLContext:
         context = _strict_context(ssl.PROTOCOL_TLS_SERVER)
         context.num_tickets = 0
         self._load_leaf(context)
-        if self._identities:
-            every = b"".join(der for pinned in self._identities.values() for der in pinned)
+        known = (*self._identities.values(), *self._former.values())
+        if known:
+            # Former members pass this first look, so that the second, _admit, knows their names.
+            every = b"".join(der for pinned in known for der in pinned)
             context.load_verify_locations(cadata=every)
         return context
 

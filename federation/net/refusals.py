@@ -19,6 +19,7 @@ STATUS_OF: Final[dict[type[errors.FederationError], int]] = {
     errors.ProtocolError: 400,
     local_errors.NotAllowed: 403,
     local_errors.NotFound: 404,
+    local_errors.MethodNotThere: 405,
     local_errors.PeerTimeout: 408,
     # The peer holds the log, but not (all of) that range: somebody else may.
     local_errors.RangeNotHeld: 409,

@@ -53,6 +53,15 @@ def tls_identities(roster: Roster) -> dict[str, tuple[bytes, ...]]:
     }
 
 
+def former_tls_identities(roster: Roster) -> dict[str, tuple[bytes, ...]]:
+    """The same of members that are suspended or departed: nobody lets them in under these."""
+    return {
+        member.name: member.tls_identities
+        for member in roster.members.values()
+        if not member.is_active and member.tls_identities
+    }
+
+
 def check_unexpired(roster: Roster, now_ms: int) -> None:
     """Accept a roster that may still admit members and keys.
 

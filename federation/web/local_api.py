@@ -7,12 +7,13 @@ system and its operators. Nothing about a query is kept or logged.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from aiohttp import web
 
 from federation import __version__
 from federation.daemon.node import Node
-from federation.daemon.standing import log_standings
+from federation.daemon.standing import log_standings, standing_of
 from federation.errors import RequestMalformed, TooLarge
 from federation.local_errors import StatementNotFound
 from federation.protocol.bodies import About, Confirm, Dispute, Endorse, Erase, Inert, Withdraw
@@ -213,7 +214,29 @@ class LocalApi:
             }
             for peer in await self._node.peer_standings()
         ]
-        return schemas.PeersAnswer.model_validate({"peers": peers})
+        return schemas.PeersAnswer.model_validate({"peers": peers, "listener": self._listener()})
+
+    def _listener(self) -> dict[str, Any]:
+        """What came to the peer listener, and whom it turned away."""
+        listener, roster = self._node.listener, self._node.membership.roster
+        seen = listener.counters
+        return {
+            "connections": listener.connections().total(),
+            "handshakes_refused": seen.handshakes_refused,
+            "handshakes_timed_out": seen.handshakes_timed_out,
+            "connections_refused_busy": seen.connections_refused_busy,
+            "requests_malformed": seen.requests_malformed,
+            "requests_refused": dict(sorted(seen.requests_refused.items())),
+            "answers_abandoned": seen.answers_abandoned,
+            "members": [
+                {
+                    "member": member,
+                    "standing": standing_of(roster, member),
+                    "refused": dict(sorted(codes.items())),
+                }
+                for member, codes in sorted(seen.refused_of.items())
+            ],
+        }
 
     async def status(self, _request: web.Request, _body: None) -> schemas.StatusAnswer:
         """This node."""

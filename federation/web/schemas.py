@@ -336,10 +336,38 @@ class PeerAnswer(_Model):
     logs: list[PeerLogAnswer]
 
 
+class RefusedAnswer(_Model):
+    """A member of the roster that the peer listener refused something since the node started."""
+
+    member: str
+    standing: Annotated[
+        str, Field(description="its roles; or suspended or departed; or no member any more")
+    ]
+    refused: Annotated[dict[str, int], Field(description="how often, by error code")]
+
+
+class PeerListenerAnswer(_Model):
+    """What the listener for peers has seen since the node started."""
+
+    connections: Annotated[int, Field(description="established now")] = 0
+    handshakes_refused: Annotated[
+        int, Field(description="strangers, former members, old TLS, no TLS at all")
+    ] = 0
+    handshakes_timed_out: int = 0
+    connections_refused_busy: int = 0
+    requests_malformed: Annotated[int, Field(description="what came and was not HTTP")] = 0
+    requests_refused: Annotated[dict[str, int], Field(description="how often, by error code")] = (
+        Field(default_factory=dict)
+    )
+    answers_abandoned: int = 0
+    members: list[RefusedAnswer] = Field(default_factory=list)
+
+
 class PeersAnswer(_Model):
-    """Every peer."""
+    """Every peer, and who was turned away."""
 
     peers: list[PeerAnswer]
+    listener: PeerListenerAnswer = Field(default_factory=PeerListenerAnswer)
 
 
 class RosterAnswer(_Model):

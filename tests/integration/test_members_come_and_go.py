@@ -5,16 +5,33 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
+import pytest
+
+from federation.daemon.initialise import initialise
+from federation.daemon.keyring import load_identity
 from federation.daemon.node import Node
+from federation.local_errors import PeerNotAMember, PeerRefused, PeerUnreachable, RoleNotEnough
 from federation.net.identities import identity_der, make_identity, mint_leaf
+from federation.net.link import PeerLink
+from federation.net.peering import PeerIdentities
 from federation.protocol import roster_proposals
+from federation.protocol.messages import (
+    Announcement,
+    Comparison,
+    encode_announcement,
+    encode_comparison,
+)
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.roster_chain import RosterChain
-from federation.protocol.roster_members import EMPTY_PIN, Pin
+from federation.protocol.roster_directory import tls_identities
+from federation.protocol.roster_members import EMPTY_PIN, MemberRole, Pin
+from federation.protocol.roster_roles import Call, may
 from federation.protocol.texts import format_base64
 from tests.builders import make_confirm, make_signal
 from tests.integration.conftest import SECONDS_MAX, Found, Founded, until
@@ -83,6 +100,7 @@ async def test_a_removed_member_is_cut_off_at_once_and_what_it_said_stays(found:
         assert B not in a.listener.connections()
         async with asyncio.timeout(SECONDS_MAX):
             assert b"" == await reader.read()
+        await c.membership.adopt(a.membership.chain.versions[-1])
         await b.publisher.confirm(Lane.LIVE, [make_confirm(2, signals=[make_signal(2)])])
 
         async def is_refused() -> bool:
@@ -130,3 +148,75 @@ async def test_an_identity_is_rotated_under_a_running_node(found: Found) -> None
             assert said.log != heard.log
         assert not b.replicator.alarms
         assert ["up"] == [standing.link for standing in await a.peer_standings()]
+
+
+async def asked(link: PeerLink, log: LogId) -> dict[Call, str]:
+    """What comes of asking for everything there is."""
+    calls: dict[Call, Callable[[], Awaitable[object]]] = {
+        Call.ANNOUNCE: lambda: link.announce(encode_announcement(Announcement((), 1))),
+        Call.DIGEST: lambda: link.digest(encode_comparison(Comparison(bytes(32), 1))),
+        Call.STATEMENTS: lambda: link.statements(log.sha256, 0, 1, 1),
+        Call.CHECKPOINT: lambda: link.checkpoint(log.sha256),
+        Call.ROSTER: lambda: link.roster(1),
+    }
+    came: dict[Call, str] = {}
+    for call, ask in calls.items():
+        try:
+            await ask()
+        except PeerRefused as error:
+            came[call] = error.message.rpartition("(")[2].rstrip(")")
+        except PeerUnreachable:
+            came[call] = "unreachable"
+        else:
+            came[call] = "answered"
+    return came
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [
+        {MemberRole.OBSERVER},
+        {MemberRole.AUDITOR},
+        {MemberRole.AUDITOR, MemberRole.OBSERVER},
+        {MemberRole.AUDITOR, MemberRole.WITNESS},
+    ],
+    ids=" and ".join,
+)
+async def test_a_role_gets_what_it_may_have_and_the_next_version_changes_it(
+    roles: set[MemberRole], found: Found
+) -> None:
+    """Each call of the peer API on one kept-alive connection, before and after a suspension."""
+    founded = found([A])
+    request = initialise(founded.folder / B, B, "https://127.0.0.1:1")
+    now_ms = time.time_ns() // 1_000_000
+    proposal = roster_proposals.propose_add(
+        founded.chain, request, now_ms=now_ms, roles=frozenset(roles)
+    )
+    chain = decided(founded, founded.chain, proposal.proposal_bytes)
+    async with AsyncExitStack() as stack:
+        a = await open_node(founded, A, stack)
+        await a.publisher.confirm(Lane.LIVE, [make_confirm(1)])
+        await a.membership.adopt(chain.versions[-1])
+        identity = load_identity(founded.config(B))
+        identities = PeerIdentities(B, identity, founded.folder / B / "tls")
+        identities.replace(tls_identities(chain.newest))
+        link = PeerLink(A, chain.newest.member(A).urls, identities)
+        stack.push_async_callback(link.close)
+        log = LogId(A, chain.federation_id, Lane.LIVE)
+
+        came = await asked(link, log)
+
+        member = chain.newest.member(B)
+        assert came == {
+            call: "answered" if may(member, call) else RoleNotEnough.code for call in came
+        }
+        refused = sum(answer == RoleNotEnough.code for answer in came.values())
+        assert refused == a.listener.counters.refused_of.get(B, Counter())[RoleNotEnough.code]
+
+        facts = roster_proposals._facts(chain)
+        facts["members"][1]["status"] = "suspended"
+        suspended = roster_proposals._propose_next(chain, facts, now_ms, 30)
+        chain = decided(founded, chain, suspended.proposal_bytes)
+        await a.membership.adopt(chain.versions[-1])
+        assert set((await asked(link, log)).values()) == {"unreachable"}
+        assert a.listener.counters.refused_of[B][PeerNotAMember.code]

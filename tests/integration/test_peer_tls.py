@@ -39,7 +39,7 @@ from federation.local_errors import (
     RangeNotHeld,
     StoreFull,
 )
-from federation.net.exchange import Answer
+from federation.net.exchange import ListenerCounters
 from federation.net.identities import PemPair, identity_der, make_identity, mint_leaf
 from federation.net.limits import (
     CHECKPOINT_ANSWER_BYTES_MAX,
@@ -48,10 +48,13 @@ from federation.net.limits import (
     ListenerLimits,
 )
 from federation.net.link import PeerLink
-from federation.net.listener import PeerListener, make_peer_application
+from federation.net.listener import PeerListener
+from federation.net.peer_api import PeerApi, Permit
 from federation.net.peering import PeerIdentities
+from federation.net.routes import Answer
 from federation.protocol.encoding import decode_map
 from federation.protocol.limits_messages import ANNOUNCE_BYTES_MAX, RANGE_STATEMENTS_MAX
+from federation.protocol.roster_roles import Call
 
 LOG = bytes(range(32))
 LOG_PATH = f"/v1/logs/{LOG.hex()}"
@@ -159,6 +162,10 @@ def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     assert [line for line in said if "met a bug" not in line] == []
 
 
+def everything(_member: str, _call: Call) -> None:
+    """Lets everybody ask for everything; roles have tests of their own."""
+
+
 def admit(*companies: Company) -> None:
     """Give everyone a roster that pins all of them."""
     roster = {c.member: (c.der,) for c in companies}
@@ -168,9 +175,13 @@ def admit(*companies: Company) -> None:
 
 @asynccontextmanager
 async def listening(
-    host: Company, desk: Desk | None = None, limits: ListenerLimits | None = None, port: int = 0
+    host: Company,
+    desk: Desk | None = None,
+    limits: ListenerLimits | None = None,
+    port: int = 0,
+    permit: Permit = everything,
 ) -> AsyncIterator[PeerListener]:
-    listener = PeerListener(desk or Desk(), host.identities, limits)
+    listener = PeerListener(desk or Desk(), host.identities, permit, limits)
     await listener.start("127.0.0.1", port)
     try:
         async with asyncio.timeout(WAIT_SECONDS):
@@ -542,7 +553,9 @@ async def test_a_kept_alive_connection_is_refused_at_its_next_request(
     # Served without PeerListener, so nothing cuts the connection: the request itself is judged.
     admit(alice, bob)
     desk = Desk()
-    application = make_peer_application(desk, bob.identities)
+    application = PeerApi(
+        desk, bob.identities, everything, ListenerCounters(), ListenerLimits()
+    ).application()
     roster = {} if change == "removed" else {"alice.example": (company("alice.example").der,)}
     async with (
         serving(application, bob.identities.server_context) as port,
@@ -1200,7 +1213,7 @@ async def test_a_closed_link_and_one_without_a_url_say_so(alice: Company, bob: C
 
 async def test_a_port_in_use_is_said_in_words(alice: Company) -> None:
     async with listening(alice) as listener:
-        second = PeerListener(Desk(), alice.identities)
+        second = PeerListener(Desk(), alice.identities, everything)
         with pytest.raises(PortInUse) as taken:
             await second.start("127.0.0.1", listener.port)
         assert str(listener.port) in taken.value.message
@@ -1212,7 +1225,7 @@ async def test_a_closed_listener_leaves_nothing_behind(alice: Company, bob: Comp
     before = asyncio.all_tasks()
     limits = replace(ListenerLimits(), shutdown_seconds=0.1)
     desk = Desk(gate=asyncio.Event())
-    listener = PeerListener(desk, bob.identities, limits)
+    listener = PeerListener(desk, bob.identities, everything, limits)
     await listener.start("127.0.0.1", 0)
     async with linked(alice, "bob.example", listener.port) as link:
         asked = asyncio.create_task(link.announce(b""))

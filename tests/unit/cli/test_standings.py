@@ -14,8 +14,10 @@ from federation.web.schemas import (
     AlarmAnswer,
     LogAnswer,
     PeerAnswer,
+    PeerListenerAnswer,
     PeerLogAnswer,
     PeersAnswer,
+    RefusedAnswer,
     StatusAnswer,
 )
 
@@ -95,10 +97,13 @@ def answered_status(
 
 
 def answered_peers(
-    monkeypatch: pytest.MonkeyPatch, peers: list[PeerAnswer], members: tuple[str, ...] = ()
+    monkeypatch: pytest.MonkeyPatch,
+    peers: list[PeerAnswer],
+    members: tuple[str, ...] = (),
+    listener: PeerListenerAnswer | None = None,
 ) -> Answer:
     async def ask(_config: Path) -> PeersAnswer:
-        return PeersAnswer(peers=peers)
+        return PeersAnswer(peers=peers, listener=listener or PeerListenerAnswer())
 
     monkeypatch.setattr(standings, "_ask_peers", ask)
     return standings.peers(CONFIG, members)
@@ -195,9 +200,26 @@ def test_a_peers_words_do_not_steer_the_terminal(
         assert "\x07" not in text
 
 
+def test_who_was_turned_away_is_told_by_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listener = PeerListenerAnswer(
+        handshakes_refused=12,
+        members=[
+            RefusedAnswer(
+                member="umbra.example", standing="suspended", refused={"peer-not-a-member": 1_204}
+            )
+        ],
+    )
+    text = drawn(answered_peers(monkeypatch, [make_peer()], listener=listener), capsys)
+    for words in ("umbra.example", "suspended", "peer-not-a-member x1,204", "12 refused in the"):
+        assert words in text
+
+
 def test_only_the_peers_named_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     peers = [make_peer("nova.example"), make_peer("umbra.example")]
     answer = answered_peers(monkeypatch, peers, ("umbra.example",))
-    assert {"peers": [peers[1].model_dump()]} == answer.fields
+    nobody_refused = PeerListenerAnswer().model_dump()
+    assert {"peers": [peers[1].model_dump()], "listener": nobody_refused} == answer.fields
     with pytest.raises(MemberUnknown):
         answered_peers(monkeypatch, peers, ("nobody.example",))

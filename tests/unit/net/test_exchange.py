@@ -8,6 +8,7 @@ from federation.local_errors import TooBusy
 from federation.net.exchange import InFlight
 from federation.net.limits import LinkLimits, ListenerLimits
 from federation.net.link import _retry_after
+from federation.net.routes import Share
 
 
 def test_places_are_counted_apart_by_member_and_kind_and_given_back() -> None:
@@ -15,24 +16,23 @@ def test_places_are_counted_apart_by_member_and_kind_and_given_back() -> None:
         control_in_flight_max=1, bulk_in_flight_max=2, bulk_in_flight_total_max=3
     )
     in_flight = InFlight(limits)
-    with in_flight.place("a", is_bulk=False), in_flight.place("b", is_bulk=False):
-        with pytest.raises(TooBusy), in_flight.place("a", is_bulk=False):
+    with in_flight.place("a", Share.CONTROL), in_flight.place("b", Share.CONTROL):
+        with pytest.raises(TooBusy), in_flight.place("a", Share.CONTROL):
             pass
-        with in_flight.place("a", is_bulk=True), in_flight.place("a", is_bulk=True):
-            with pytest.raises(TooBusy), in_flight.place("a", is_bulk=True):
+        with in_flight.place("a", Share.BULK), in_flight.place("a", Share.BULK):
+            with pytest.raises(TooBusy), in_flight.place("a", Share.BULK):
                 pass
             with (
-                in_flight.place("b", is_bulk=True),
+                in_flight.place("b", Share.BULK),
                 pytest.raises(TooBusy),
-                in_flight.place("b", is_bulk=True),
+                in_flight.place("b", Share.BULK),
             ):
                 pass
-            with pytest.raises(ValueError, match="a bug"), in_flight.place("b", is_bulk=True):
+            with pytest.raises(ValueError, match="a bug"), in_flight.place("b", Share.BULK):
                 raise ValueError("a bug")
-            with in_flight.place("b", is_bulk=True):
+            with in_flight.place("b", Share.BULK):
                 pass
-    assert not in_flight._control
-    assert not in_flight._bulk
+    assert not any(in_flight._taken.values())
 
 
 def test_an_asker_closes_an_idle_connection_before_the_listener_does() -> None:

@@ -1,0 +1,198 @@
+"""The peer API as a table: what may be asked, by whose roles, with how large a body.
+
+    POST /v1/announce                                     a body of at most ANNOUNCE_BYTES_MAX
+    POST /v1/digest                                       a body of at most DIGEST_BYTES_MAX
+    GET  /v1/logs/{sha256 of origin, hex}/statements?from=&to=&at=
+    GET  /v1/logs/{sha256 of origin, hex}/checkpoint
+    GET  /roster/{version}.root.json
+
+Each line names the :class:`Call` that the roster's roles are held against, so that no route can be
+added which nobody thought about. Bodies are opaque here: what they mean is the desk's business.
+Nothing here knows how a request came; over HTTP it is ``listener.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, Protocol, TypeAlias
+
+from federation.errors import RequestMalformed
+from federation.local_errors import MethodNotThere, NotFound
+from federation.protocol.limits import LOG_SIZE_MAX
+from federation.protocol.limits_messages import (
+    ANNOUNCE_BYTES_MAX,
+    DIGEST_BYTES_MAX,
+    RANGE_STATEMENTS_MAX,
+)
+from federation.protocol.roster_roles import Call
+
+MSGPACK: Final = "application/msgpack"
+_NOTE: Final = "text/plain; charset=utf-8"
+_JSON: Final = "application/json"
+
+_NUMBER: Final = re.compile(r"(?:0|[1-9][0-9]{0,15})\Z", re.ASCII)
+
+Answer: TypeAlias = bytes | AsyncIterator[bytes]
+"""Whole, or in pieces; an iterator that raises cuts the connection, never the answer short."""
+
+
+class PeerDesk(Protocol):
+    """What answers members: bytes in, bytes out. The asker's name is proven; its bytes are not.
+
+    Any FederationError becomes the refusal that ``net/refusals.py`` lists.
+    """
+
+    async def announce(self, member: str, body: bytes) -> Answer:
+        """Take a member's announcement; the answer says what this node has."""
+
+    async def digest(self, member: str, body: bytes) -> Answer:
+        """Compare heads with a member."""
+
+    async def statements(
+        self, member: str, log_sha256: bytes, start: int, end: int, at: int
+    ) -> Answer:
+        """The statements [start, end) of a log, provable against its checkpoint of size ``at``."""
+
+    async def checkpoint(self, member: str, log_sha256: bytes) -> bytes:
+        """The newest checkpoint of a log, verbatim."""
+
+    async def roster(self, member: str, version: int) -> bytes | None:
+        """The bytes of that roster version, verbatim, or None when this node has not got it."""
+
+
+class Share(StrEnum):
+    """What kind of place a request takes while it is under way."""
+
+    CONTROL = "control"
+    BULK = "bulk"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked.
+
+    Attributes:
+        member: who asks, proven.
+        parts: of the path, by the names in the route.
+        query: every value given, by name.
+        body: empty for a GET.
+    """
+
+    member: str
+    parts: Mapping[str, str]
+    query: Mapping[str, Sequence[str]]
+    body: bytes = field(default=b"", repr=False)
+
+    def number(self, name: str) -> int:
+        """A whole number from the query.
+
+        Raises:
+            RequestMalformed: not there, there twice, or no number.
+        """
+        values = self.query.get(name, ())
+        if len(values) != 1 or not _NUMBER.match(values[0]):
+            raise RequestMalformed(f"`{name}` is one whole number")
+        return int(values[0])
+
+    @property
+    def log(self) -> bytes:
+        """The SHA-256 in the path that names a log."""
+        return bytes.fromhex(self.parts["log"])
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the table.
+
+    Attributes:
+        call: what the asker's roles must allow.
+        method: of HTTP.
+        path: matches the whole path; its groups are the request's parts.
+        answer: asks the desk.
+        body_bytes_max: None where there is no body.
+        share: the kind of place it takes while it is under way.
+        content_type: of the answer.
+    """
+
+    call: Call
+    method: str
+    path: re.Pattern[str]
+    answer: Callable[[PeerDesk, Request], Awaitable[Answer]]
+    body_bytes_max: int | None = None
+    share: Share = Share.CONTROL
+    content_type: str = MSGPACK
+
+
+async def _announce(desk: PeerDesk, request: Request) -> Answer:
+    return await desk.announce(request.member, request.body)
+
+
+async def _digest(desk: PeerDesk, request: Request) -> Answer:
+    return await desk.digest(request.member, request.body)
+
+
+async def _statements(desk: PeerDesk, request: Request) -> Answer:
+    start, end, at = (request.number(name) for name in ("from", "to", "at"))
+    if not start < end <= at <= LOG_SIZE_MAX or end - start > RANGE_STATEMENTS_MAX:
+        raise RequestMalformed(
+            f"a range has from < to <= at and at most {RANGE_STATEMENTS_MAX} statements"
+        )
+    return await desk.statements(request.member, request.log, start, end, at)
+
+
+async def _checkpoint(desk: PeerDesk, request: Request) -> Answer:
+    return await desk.checkpoint(request.member, request.log)
+
+
+async def _roster(desk: PeerDesk, request: Request) -> Answer:
+    version = int(request.parts["version"])
+    root = await desk.roster(request.member, version)
+    if root is None:
+        raise NotFound(f"this node has no roster version {version}")
+    return root
+
+
+def _path(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern + r"\Z", re.ASCII)
+
+
+_LOG: Final = r"/v1/logs/(?P<log>[0-9a-f]{64})"
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(Call.ANNOUNCE, "POST", _path("/v1/announce"), _announce, ANNOUNCE_BYTES_MAX),
+    Route(Call.DIGEST, "POST", _path("/v1/digest"), _digest, DIGEST_BYTES_MAX),
+    Route(Call.STATEMENTS, "GET", _path(f"{_LOG}/statements"), _statements, share=Share.BULK),
+    Route(Call.CHECKPOINT, "GET", _path(f"{_LOG}/checkpoint"), _checkpoint, content_type=_NOTE),
+    Route(
+        Call.ROSTER,
+        "GET",
+        _path(r"/roster/(?P<version>[1-9][0-9]{0,5})\.root\.json"),
+        _roster,
+        content_type=_JSON,
+    ),
+)
+
+
+def find_route(method: str, path: str) -> tuple[Route, Mapping[str, str]]:
+    """The line of the table that a request is about, and the parts of its path.
+
+    Args:
+        method: of HTTP.
+        path: without the query.
+
+    Raises:
+        NotFound: there is no such path.
+        MethodNotThere: there is, but not for that method.
+    """
+    is_there = False
+    for route in ROUTES:
+        match = route.path.match(path)
+        if match is not None and route.method == method:
+            return route, match.groupdict()
+        is_there = is_there or match is not None
+    if is_there:
+        raise MethodNotThere(f"the peer API has no {method} there")
+    raise NotFound("the peer API has no such call")
