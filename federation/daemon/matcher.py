@@ -23,7 +23,7 @@ from federation.protocol.headers import StatementId
 from federation.protocol.limits_content import PDQ_DISTANCE_MAX, TLSH_DISTANCE_DEFAULT
 from federation.protocol.signals import Signal, SignalType, identity_of
 from federation.provenance.log_view import Advance
-from federation.provenance.reading import body_of
+from federation.provenance.reading import body_of, plain_signals
 from federation.provenance.verifier import VerifiedStatement
 from federation.provenance.view import Opinion, opinions_on
 from federation.store.log_store import LogStore
@@ -109,13 +109,23 @@ class Matcher:
         """Count durable statements; see :meth:`absorb`."""
         doubtful: set[tuple[SignalType, bytes]] = set()
         targets: list[StatementId] = []
+        fresh: dict[SignalType, list[bytes]] = {}
         for statement in statements:
-            body = body_of(statement)
-            if isinstance(body, Confirm):
-                for signal in body.signals:
-                    self._index.add(signal.type, signal.value)
-            elif isinstance(body, Withdraw):
-                targets += statement.header.references
+            opening = statement.statement.opening
+            if opening is None:
+                continue
+            marks = plain_signals(statement.header, opening.body)
+            if marks is None:
+                body = body_of(statement)
+                if isinstance(body, Withdraw):
+                    targets += statement.header.references
+                if not isinstance(body, Confirm):
+                    continue
+                marks = tuple((signal.type, signal.value) for signal in body.signals)
+            for signal_type, value in marks:
+                fresh.setdefault(signal_type, []).append(value)
+        for signal_type, values in fresh.items():
+            self._index.add_many(signal_type, values)
         for target in targets:
             stored = await self._logs.statement(target)
             if stored is None:

@@ -238,7 +238,7 @@ def _read_confirm(fields: dict[str, Decoded]) -> Confirm:
     return Confirm(
         item=_content_name(fields),
         signals=signals,
-        labels=_read_labels(fields.get("labels")),
+        labels=read_labels(fields.get("labels")),
         source=_word(fields, "src"),
         confirmer=_word(fields, "by"),
         educational="edu" in fields,
@@ -277,7 +277,12 @@ def _read_signals(value: Decoded | None) -> tuple[tuple[Signal, ...], int]:
     return tuple(signals), unknown
 
 
-def _read_labels(value: Decoded | None) -> tuple[str, ...]:
+def read_labels(value: Decoded | None) -> tuple[str, ...]:
+    """The labels of a body; none where the field is absent.
+
+    Raises:
+        BodyMalformed: not a list of at most ``LABELS_MAX`` distinct labels, in order.
+    """
     if value is None:
         return ()
     if not isinstance(value, list) or not 1 <= len(value) <= LABELS_MAX:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from federation.errors import (
@@ -24,6 +25,7 @@ from federation.protocol.encoding import Decoded, decode_map
 from federation.protocol.limits import (
     FORMAT_VERSION,
     HEADER_BYTES_MAX,
+    INTEGER_MAX,
     REFERENCES_MAX,
     STATEMENT_ID_BYTES,
 )
@@ -78,6 +80,12 @@ class Header:
 
 _HEADER_FIELDS: Final = frozenset({"at", "fed", "kind", "member", "refs", "v"})
 
+# How a header that refers to nothing begins: five fields, the time first, in eight bytes.
+_TIMED: Final = b"\x85\xa2at\xcf"
+_TIME_END: Final = len(_TIMED) + 8
+_TIME_OF_EIGHT_BYTES_MIN: Final = 2**32
+_TIMED_BYTES_MAX: Final = 256
+
 
 def decode_header(encoded: bytes) -> Header:
     """Read a header.
@@ -88,6 +96,28 @@ def decode_header(encoded: bytes) -> Header:
     Raises:
         HeaderMalformed: not in its only encoding, or a field is missing, unknown or malformed.
     """
+    if encoded[: len(_TIMED)] == _TIMED and len(encoded) <= _TIMED_BYTES_MAX:
+        at_ms = int.from_bytes(encoded[len(_TIMED) : _TIME_END], "big")
+        if _TIME_OF_EIGHT_BYTES_MIN <= at_ms <= INTEGER_MAX and len(encoded) > _TIME_END:
+            said = _decode_after_time(encoded[_TIME_END:])
+            return Header(said.federation_id, said.member, said.kind, (), at_ms, said.version)
+    return _decode_strictly(encoded)
+
+
+@lru_cache(maxsize=1_024)
+def _decode_after_time(rest: bytes) -> Header:
+    """The header of those bytes after some time: the millions of one log differ in nothing else.
+
+    A time in eight bytes is read alike whatever follows it, and what follows is read alike whatever
+    time stands before it, so one strict reading speaks for all.
+
+    Raises:
+        HeaderMalformed: as :func:`decode_header`; nothing is remembered then.
+    """
+    return _decode_strictly(_TIMED + _TIME_OF_EIGHT_BYTES_MIN.to_bytes(8, "big") + rest)
+
+
+def _decode_strictly(encoded: bytes) -> Header:
     try:
         return _read(decode_map(encoded, bytes_max=HEADER_BYTES_MAX))
     except (EncodingMalformed, MemberNameMalformed, TooLarge) as error:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from federation.errors import BodyMalformed, EncodingMalformed, HeaderMalformed
 from federation.local_errors import MessageMalformed
 from federation.protocol.encoding import Decoded, decode_map
+from federation.protocol.encoding_rows import decode_rows
 from federation.protocol.encoding_writing import Value, encode
 from federation.protocol.limits import (
     LOG_SIZE_MAX,
@@ -270,14 +271,24 @@ def decode_range(encoded: bytes) -> StatementRange:
         TooLarge: over ``RANGE_ANSWER_BYTES_MAX``.
         MessageMalformed: anything else that is not a range.
     """
-    fields = _fields(encoded, RANGE_ANSWER_BYTES_MAX, {"from", "proof", "statements"})
-    statements = _statements(fields["statements"], RANGE_STATEMENTS_MAX)
-    if not statements:
+    try:
+        value = decode_rows(
+            encoded, bytes_max=RANGE_ANSWER_BYTES_MAX, rows_max=RANGE_STATEMENTS_MAX
+        )
+    except EncodingMalformed as error:
+        raise MessageMalformed(error.message) from None
+    # Every part is asked for its exact type here, which is all that decode_rows left open.
+    if not isinstance(value, dict) or list(value) != ["from", "proof", "statements"]:
+        raise MessageMalformed("a map of the fields from, proof, statements")
+    start, proof, rows = value.values()
+    if not rows or type(rows) is not list:
         raise MessageMalformed("a range holds at least one statement")
+    if type(start) is not int or start < 0:
+        raise MessageMalformed("a range starts at an index")
     return StatementRange(
-        start=_integer(fields["from"], LOG_SIZE_MAX),
-        statements=statements,
-        proof=tuple(_digest(each) for each in _list(fields["proof"], PROOF_HASHES_MAX)),
+        start=_integer(start, LOG_SIZE_MAX),
+        statements=tuple([_statement(row) for row in rows]),
+        proof=tuple(_digest(each) for each in _list(proof, PROOF_HASHES_MAX)),
     )
 
 
@@ -335,12 +346,12 @@ def _statements(value: Decoded, count_max: int) -> tuple[Statement, ...]:
 
 
 def _statement(value: Decoded) -> Statement:
-    parts = [part for part in _list(value, OPENED_PARTS) if isinstance(part, bytes)]
     try:
-        if isinstance(value, list) and len(parts) == len(value) == OPENED_PARTS:
-            return opened_statement(*parts)
-        if isinstance(value, list) and len(parts) == len(value) == ERASED_PARTS:
-            return erased_statement(*parts)
+        match value:
+            case [bytes(header), bytes(salt), bytes(body)]:
+                return opened_statement(header, salt, body)
+            case [bytes(header), bytes(commitment)]:
+                return erased_statement(header, commitment)
     except (HeaderMalformed, BodyMalformed) as error:
         raise MessageMalformed(error.message) from None
     raise MessageMalformed("a statement is [header, salt, body] or [header, C]")

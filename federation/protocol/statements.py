@@ -53,10 +53,14 @@ class Statement:
     commitment: bytes
     opening: Opening | None = field(repr=False)
 
-    @cached_property
+    @property
     def id(self) -> StatementId:
         """The entry that commits to header and C."""
-        return StatementId(sha256(ENTRY_TAG + self.commitment + self.header_bytes).digest())
+        known: StatementId | None = self.__dict__.get("_id")  # cached_property would take a lock
+        if known is None:
+            known = StatementId(sha256(ENTRY_TAG + self.commitment + self.header_bytes).digest())
+            self.__dict__["_id"] = known
+        return known
 
     @cached_property
     def bytes_on_wire(self) -> int:

@@ -11,12 +11,17 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from federation.protocol.bodies import Body, read_body
+from federation.protocol.bodies import Body, Kind, read_body
+from federation.protocol.bodies_plain import Mark, read_plain_signals
 from federation.protocol.headers import Header
+from federation.protocol.limits import FORMAT_VERSION
 from federation.provenance.verifier import VerifiedStatement
 
 READINGS_KEPT_MAX: Final = 1_024
 """A publish batch is stored, then indexed: the second reading is for nothing."""
+
+PLAIN_READINGS_KEPT_MAX: Final = 4_096
+"""Four answers of a bulk log, at about 400 bytes a statement."""
 
 KEPT_BYTES_MAX: Final = 1_024
 """Ten times a confirm of one picture; with the limit above, at most a megabyte of bodies."""
@@ -32,11 +37,31 @@ def body_of(statement: VerifiedStatement) -> Body | None:
     return _read(statement.header, opening.body)
 
 
+def plain_signals(header: Header, body: bytes) -> tuple[Mark, ...] | None:
+    """The signals of a confirm that has nothing else to look at, at a tenth of the cost.
+
+    Args:
+        header: of a judged statement.
+        body: its encoded body.
+
+    Returns:
+        Type and value of each signal; None where the whole reading is needed.
+    """
+    if header.kind != Kind.CONFIRM or header.version != FORMAT_VERSION or header.references:
+        return None
+    return _read_plain(body)
+
+
 def forget_readings() -> None:
     """Keep no reading: one of them may be of a body that was erased."""
     _read.cache_clear()
+    _read_plain.cache_clear()
 
 
 @lru_cache(maxsize=READINGS_KEPT_MAX)
 def _read(header: Header, body: bytes) -> Body:
     return read_body(header, body)
+
+
+# Stored, then indexed: as ``_read``, and never more than ``PLAIN_BYTES_MAX`` each.
+_read_plain = lru_cache(maxsize=PLAIN_READINGS_KEPT_MAX)(read_plain_signals)

@@ -15,11 +15,11 @@ from federation.protocol.limits import TILE_WIDTH
 from federation.protocol.merkle_growth import NodeRun
 from federation.protocol.signals import identity_of
 from federation.provenance.log_view import Advance
-from federation.provenance.reading import body_of
 from federation.provenance.verifier import Receipt
 from federation.store.database import Row, Rows
+from federation.store.late_rows import INSERT_LATE
 from federation.store.places import id_hkey, place_of, row_of, signal_hkey
-from federation.store.readings import Reading, reading_of
+from federation.store.readings import Reading, reading_of_opening
 
 ADVANCE_BRANCH: Final = (
     "UPDATE branches SET size = ?, edge = ?, head_size = ?, head_note = ?"
@@ -86,6 +86,8 @@ class IndexRows:
             (signal_hkey(signal_type, identity_of(signal_type, value)), place)
             for signal_type, value in reading.signals
         }
+        if not reading.references:
+            return
         references = {(id_hkey(reference), place) for reference in reading.references}
         self.references += references
         if reading.is_erase:
@@ -104,6 +106,7 @@ def append_steps(
     moves: Sequence[tuple[int, Advance]],
     receipts: Iterable[tuple[int, Receipt]],
     erased: Container[StatementId] = (),
+    late: tuple[list[Row], list[Row]] | None = None,
 ) -> list[tuple[str, Rows]]:
     """What to run for judged steps, the compare-and-swap of their branches first.
 
@@ -111,6 +114,7 @@ def append_steps(
         moves: each step with the stem of its branch.
         receipts: each with the stem of the branch whose head it is on, which is complete.
         erased: the statements without an opening that are under a valid erase; others are missing.
+        late: takes the rows of ids and of signals, where they are to be written later.
     """
     missing: list[Row] = []
     statements: list[Row] = []
@@ -119,14 +123,21 @@ def append_steps(
     for stem, move in moves:
         for verified in move.statements:
             place = place_of(stem, verified.index)
-            reading = reading_of(verified.header, body_of(verified))
+            reading = reading_of_opening(verified.header, verified.statement.opening)
             statements.append(row_of(place, verified.statement, unread=not reading.is_whole))
             ids.append((id_hkey(verified.id), place))
             if verified.statement.opening is None and verified.id not in erased:
                 missing.append((place,))
             index.add(place, reading)
+    marks: list[Row] = []
+    if late is not None:
+        late[0].extend(ids)
+        late[1].extend(index.signals)
+        ids, index.signals = [], []
+        marks = [(stem, move.before.size) for stem, move in moves]
     return [
         (ADVANCE_BRANCH, [_branch_row(stem, move) for stem, move in moves]),
+        (INSERT_LATE, marks),
         (INSERT_STATEMENT, statements),
         (INSERT_ID, sorted(ids)),
         (INSERT_MISSING, missing),

@@ -16,10 +16,10 @@ from typing import Final
 from federation.protocol.headers import StatementId
 from federation.protocol.origins import LogId
 from federation.protocol.signals import identity_of
-from federation.provenance.reading import body_of
 from federation.provenance.verifier import Receipt, VerifiedStatement
 from federation.store.appending import INSERT_CHECKPOINT, IndexRows, receipt_steps
 from federation.store.database import Database, Row, Rows
+from federation.store.late_rows import LateRows
 from federation.store.places import (
     STATEMENT_COLUMNS,
     StoredStatement,
@@ -29,7 +29,7 @@ from federation.store.places import (
     split_place,
     statement_of,
 )
-from federation.store.readings import reading_of
+from federation.store.readings import reading_of_opening
 from federation.store.stems import Stems
 
 ERASES_PER_LOG_MAX: Final = 256
@@ -75,11 +75,12 @@ class ErasureStore:
     Args:
         database: where they are.
         stems: which branch has which stem.
+        late: index rows that are written later.
     """
 
-    def __init__(self, database: Database, stems: Stems) -> None:
+    def __init__(self, database: Database, stems: Stems, late: LateRows) -> None:
         self._database = database
-        self._stems = stems
+        self._stems, self._late = stems, late
 
     async def erases_of(self, ids: Iterable[StatementId]) -> list[StoredStatement]:
         """The erases that refer to any of some statements; whether they are valid is not judged.
@@ -104,6 +105,7 @@ class ErasureStore:
         Returns:
             The statements, and where the page ended; None after the last one.
         """
+        await self._late.flush()  # whatever an erase refers to is found by its id
         rows = await self._database.read(_READ_ASKED_FOR, (after_place, first, last, PAGE_ROWS))
         ended = rows[-1][0] if len(rows) == PAGE_ROWS else None
         return [await self._stored(row) for row in rows], ended
@@ -117,12 +119,13 @@ class ErasureStore:
         Raises:
             StoreFull, StoreCorrupt, StoreUnavailable: the disk; nothing was changed.
         """
+        await self._late.flush()  # or a row of what is gone would be written afterwards
         blanks: list[Row] = []
         signals: set[Row] = set()
         for stored, verified in statements:
             place = place_of(await self._stems.find(stored.log, stored.branch), stored.index)
             blanks.append((verified.statement.commitment, place))
-            reading = reading_of(verified.header, body_of(verified))
+            reading = reading_of_opening(verified.header, verified.statement.opening)
             signals |= {
                 (signal_hkey(kind, identity_of(kind, value)), place)
                 for kind, value in reading.signals
@@ -220,7 +223,7 @@ def _reopen_steps(statements: Mapping[int, VerifiedStatement]) -> list[tuple[str
         opening = verified.statement.opening
         if opening is None:
             raise ValueError("only an opened statement can be put back")
-        reading = reading_of(verified.header, body_of(verified))
+        reading = reading_of_opening(verified.header, verified.statement.opening)
         said = (opening.salt, opening.body, verified.statement.commitment)
         rows.append((*said, not reading.is_whole, place))
         index.add(place, reading)

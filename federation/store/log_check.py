@@ -13,7 +13,6 @@ from typing import Final
 
 from federation.errors import CheckpointMalformed, HeaderMalformed, NoteMalformed, TooLarge
 from federation.local_errors import StoreCorrupt
-from federation.protocol.bodies import read_body
 from federation.protocol.checkpoints import parse_checkpoint
 from federation.protocol.headers import decode_header
 from federation.protocol.limits import TILE_WIDTH
@@ -25,7 +24,7 @@ from federation.protocol.statements import Statement
 from federation.store.appending import IndexRows
 from federation.store.database import Database, Row
 from federation.store.places import STATEMENT_COLUMNS, id_hkey, place_of, split_place, statement_of
-from federation.store.readings import reading_of
+from federation.store.readings import reading_of_opening
 from federation.store.stems import Stems
 
 PAGE_STATEMENTS: Final = 4 * TILE_WIDTH
@@ -132,7 +131,7 @@ class _Check:
                 header = decode_header(statement.header_bytes)
             except HeaderMalformed:
                 raise StoreCorrupt(f"{self._where(row)} is not what was written") from None
-            reading = reading_of(header, read_body(header, statement.opening.body))
+            reading = reading_of_opening(header, statement.opening)
             if not reading.is_whole:
                 raise StoreCorrupt(f"{self._where(row)} is not what was written")
             index.add(row[0], reading)

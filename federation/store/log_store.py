@@ -20,7 +20,8 @@ from federation.protocol.statements import Statement
 from federation.provenance.log_view import Advance
 from federation.provenance.verifier import Receipt
 from federation.store.appending import append_steps
-from federation.store.database import Database
+from federation.store.database import Database, Row
+from federation.store.late_rows import IDS, LATE_STATEMENTS_MIN, LateRows
 from federation.store.places import (
     STATEMENT_COLUMNS,
     StoredStatement,
@@ -45,8 +46,9 @@ _READ_RANGE: Final = f"""
     ) ORDER BY place"""  # noqa: S608 - constants
 
 _READ_BY_ID: Final = (
-    f"SELECT {STATEMENT_COLUMNS} FROM statement_ids JOIN statements USING (place)"  # noqa: S608
-    " WHERE hkey = ? ORDER BY place"
+    f"SELECT {STATEMENT_COLUMNS} FROM statements WHERE place IN ("  # noqa: S608 - constants
+    "SELECT place FROM statement_ids WHERE hkey = ?"
+    " UNION SELECT json_extract(value, '$[1]') FROM json_each(?)) ORDER BY place"
 )
 
 
@@ -73,11 +75,12 @@ class LogStore:
     Args:
         database: where they are.
         stems: which branch has which stem.
+        late: index rows that are written later.
     """
 
-    def __init__(self, database: Database, stems: Stems) -> None:
+    def __init__(self, database: Database, stems: Stems, late: LateRows) -> None:
         self._database = database
-        self._stems = stems
+        self._stems, self._late = stems, late
 
     async def load_logs(self) -> list[StoredLog]:
         """Every branch that holds a statement, in the order of first mention.
@@ -141,13 +144,20 @@ class LogStore:
         complete = {move.view.head for move in moves if move.view.is_complete}
         if any(receipt.head not in complete for receipt in receipts):
             raise ValueError("a receipt comes with the statements that it is for")
-        steps = append_steps(
-            list(zip(stems, moves, strict=True)),
-            [(stem_of[receipt.head.log], receipt) for receipt in receipts],
-            erased,
-        )
-        async with self._database.write() as unit:
-            await unit.run_all(steps, swapped=len(moves))
+        signed = [(stem_of[receipt.head.log], receipt) for receipt in receipts]
+        pairs = list(zip(stems, moves, strict=True))
+        if sum(len(move.statements) for move in moves) < LATE_STATEMENTS_MIN:
+            async with self._database.write() as unit:
+                await unit.run_all(append_steps(pairs, signed, erased), swapped=len(moves))
+            return
+        ids: list[Row] = []
+        signals: list[Row] = []
+        steps = append_steps(pairs, signed, erased, (ids, signals))
+        starts = {stem: move.before.size for stem, move in reversed(pairs)}
+        with self._late.claim(starts):
+            async with self._database.write() as unit:
+                await unit.run_all(steps, swapped=len(moves))
+        await self._late.add(starts, ids, signals)
 
     async def statement(self, statement_id: StatementId) -> StoredStatement | None:
         """The statement of that id, at the first place where it stands; None where there is none.
@@ -166,7 +176,8 @@ class LogStore:
         """
         hkey = id_hkey(statement_id)
         found = []
-        for row in await self._database.read(_READ_BY_ID, (hkey,)):
+        late = self._late.also(IDS, (hkey,))
+        for row in await self._database.read(_READ_BY_ID, (hkey, late)):
             statement = statement_of(row)
             if id_hkey(statement.id) != hkey:
                 raise StoreCorrupt("a statement is not the one that was written")

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from federation.protocol.bodies import Body, Confirm, Inert, Kind
+from federation.protocol.bodies import Body, Confirm, Inert, Kind, read_body
 from federation.protocol.headers import Header, StatementId
 from federation.protocol.signals import SignalType
+from federation.protocol.statements import Opening
+from federation.provenance.reading import plain_signals
 
 READER_VERSION: Final = 3
 """One more with every kind, signal type or format version that the readers of ``protocol/`` learn;
@@ -39,8 +41,18 @@ class Reading:
         return f"Reading({len(self.signals)} signals, {len(self.references)} references)"
 
 
+def reading_of_opening(header: Header, opening: Opening | None) -> Reading:
+    """The reading of a header and its opening; None where it is erased or missing."""
+    if opening is None:
+        return reading_of(header, None)
+    marks = plain_signals(header, opening.body)
+    if marks is not None:
+        return Reading(is_whole=True, signals=marks)
+    return reading_of(header, read_body(header, opening.body))
+
+
 def reading_of(header: Header, body: Body | None) -> Reading:
-    """The reading of a header and its body; None where it is erased or missing."""
+    """The reading of a header and of what its body says; None where it is erased or missing."""
     if isinstance(body, Inert):
         # Not even its references: what they mean depends on a kind that cannot be read.
         return Reading(is_whole=False)

@@ -13,12 +13,12 @@ from typing import Final, TypeAlias
 
 from federation.errors import HeaderMalformed
 from federation.local_errors import StoreCorrupt
-from federation.protocol.bodies import read_body
 from federation.protocol.headers import StatementId, decode_header
 from federation.protocol.signals import VALUE_BYTES, SignalType, identity_of
 from federation.protocol.statements import Statement
 from federation.store.appending import IndexRows
 from federation.store.database import Database, Row
+from federation.store.late_rows import SIGNALS, LateRows
 from federation.store.places import (
     STATEMENT_COLUMNS,
     StoredStatement,
@@ -27,7 +27,7 @@ from federation.store.places import (
     split_place,
     statement_of,
 )
-from federation.store.readings import READER_VERSION, Reading, reading_of
+from federation.store.readings import READER_VERSION, Reading, reading_of_opening
 from federation.store.stems import Stems
 
 SignalKey: TypeAlias = tuple[SignalType, bytes]
@@ -49,7 +49,11 @@ _READ_KEYED: Final = """
         SELECT hkey, place, row_number() OVER (
             PARTITION BY hkey, place >> 40 ORDER BY place {order}
         ) AS nth
-        FROM {table} WHERE hkey IN (SELECT value FROM json_each(?))
+        FROM (
+            SELECT hkey, place FROM {table} WHERE hkey IN (SELECT value FROM json_each(?))
+            UNION SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]')
+            FROM json_each(?)
+        )
     ) JOIN statements USING (place) WHERE nth <= ? ORDER BY place"""
 _READ_CARRIERS: Final = _READ_KEYED.format(
     columns=STATEMENT_COLUMNS, table="signal_places", order="DESC"
@@ -73,11 +77,12 @@ class SignalStore:
     Args:
         database: where they are.
         stems: which branch has which stem.
+        late: index rows that are written later.
     """
 
-    def __init__(self, database: Database, stems: Stems) -> None:
+    def __init__(self, database: Database, stems: Stems, late: LateRows) -> None:
         self._database = database
-        self._stems = stems
+        self._stems, self._late = stems, late
 
     async def carriers(self, signal_type: SignalType, identity: bytes) -> list[StoredStatement]:
         """The statements that carry a signal; see :meth:`carriers_many`.
@@ -107,7 +112,8 @@ class SignalStore:
         for key in found:
             asked.setdefault(signal_hkey(*key), []).append(key)
         rows = await self._database.read(
-            _READ_CARRIERS, (json.dumps(list(asked)), CARRIERS_PER_LOG_MAX)
+            _READ_CARRIERS,
+            (json.dumps(list(asked)), self._late.also(SIGNALS, asked), CARRIERS_PER_LOG_MAX),
         )
         for hkey, *columns in rows:
             statement = statement_of(tuple(columns))
@@ -130,7 +136,7 @@ class SignalStore:
         for statement_id in set(ids):
             asked.setdefault(id_hkey(statement_id), []).append(statement_id)
         rows = await self._database.read(
-            _READ_REFERRING, (json.dumps(list(asked)), REFERENCES_PER_LOG_MAX)
+            _READ_REFERRING, (json.dumps(list(asked)), "[]", REFERENCES_PER_LOG_MAX)
         )
         found: dict[int, StoredStatement] = {}
         for hkey, *columns in rows:
@@ -223,5 +229,4 @@ def _read(statement: Statement) -> Reading:
         header = decode_header(statement.header_bytes)
     except HeaderMalformed:
         raise StoreCorrupt("a stored statement has no readable header") from None
-    opening = statement.opening
-    return reading_of(header, None if opening is None else read_body(header, opening.body))
+    return reading_of_opening(header, statement.opening)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from federation.local_errors import StoreError
 from federation.protocol.origins import LogId
 from federation.store.change_store import ChangeStore
 from federation.store.database import Database
 from federation.store.erasure_store import ErasureStore
 from federation.store.evidence_store import EvidenceStore
+from federation.store.late_rows import LateRows, open_late_rows
 from federation.store.log_check import check_log
 from federation.store.log_store import LogStore
 from federation.store.public_store import PublicStore
@@ -30,6 +33,7 @@ class Stores:
     Attributes:
         database: the file.
         stems: which branch of which log has which stem.
+        late: index rows that are written later.
         logs: statements, appended to by judged steps.
         trees: tiles and proofs.
         receipts: checkpoints and who cosigned them.
@@ -44,6 +48,7 @@ class Stores:
 
     database: Database
     stems: Stems
+    late: LateRows
     logs: LogStore
     trees: TreeStore
     receipts: ReceiptStore
@@ -62,10 +67,13 @@ class Stores:
             LogNotFound: nothing of it is held.
             StoreCorrupt: something is not what was written.
         """
+        await self.late.flush()
         return await check_log(self.database, self.stems, log, branch)
 
     async def close(self) -> None:
-        """Wait for the transaction under way, and close."""
+        """Write what waits, wait for the transaction under way, and close."""
+        with suppress(StoreError):  # else the next start makes those rows again
+            await self.late.flush()
         await self.database.close()
 
     async def __aenter__(self) -> Self:
@@ -92,14 +100,20 @@ async def open_stores(path: Path, *, member: str, federation_id: str) -> Stores:
     database = await Database.open(path, member=member, federation_id=federation_id)
     stems = Stems(database)
     trees = TreeStore(database, stems)
+    try:
+        late = await open_late_rows(database)
+    except BaseException:
+        await database.close()
+        raise
     return Stores(
         database,
         stems,
-        LogStore(database, stems),
+        late,
+        LogStore(database, stems, late),
         trees,
         ReceiptStore(database, stems, trees),
-        SignalStore(database, stems),
-        ErasureStore(database, stems),
+        SignalStore(database, stems, late),
+        ErasureStore(database, stems, late),
         RosterStore(database),
         EvidenceStore(database),
         PublicStore(database, stems),

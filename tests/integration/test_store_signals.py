@@ -13,8 +13,7 @@ from federation.protocol.encoding_writing import Value, encode
 from federation.protocol.signals import Signal, SignalType
 from federation.protocol.statements import Statement, opened_statement
 from federation.protocol.statements_writing import encode_header
-from federation.provenance import reading
-from federation.store import signal_store
+from federation.store import readings, signal_store
 from federation.store.database import Row
 from federation.store.readings import READER_VERSION
 from federation.store.stores import Stores, open_stores
@@ -239,10 +238,9 @@ async def test_later_release_reads_again_what_an_earlier_one_did_not_understand(
     said = [_carrying(number, signal) for number, signal in enumerate(signals)]
     withdraw = make_withdraw(50, said[0].id, federation_id=FID)
     with monkeypatch.context() as earlier:
-        earlier.setattr(reading, "read_body", lambda _header, _body: Inert("too new"))
-        reading.forget_readings()
+        earlier.setattr(readings, "plain_signals", lambda _header, _body: None)
+        earlier.setattr(readings, "read_body", lambda _header, _body: Inert("too new"))
         made = await _said(stores, *said, withdraw, _unknown_kind(60))
-    reading.forget_readings()
     assert [] == await _carriers(stores, signals[0])
     # The same release does not try again: it knows no more than before.
     assert 0 == await stores.signals.read_again(page_rows=3)
@@ -262,10 +260,9 @@ async def test_reading_again_goes_on_after_it_broke_off(
 ) -> None:
     said = [_carrying(number, make_signal(number)) for number in range(10)]
     with monkeypatch.context() as earlier:
-        earlier.setattr(reading, "read_body", lambda _header, _body: Inert("too new"))
-        reading.forget_readings()
+        earlier.setattr(readings, "plain_signals", lambda _header, _body: None)
+        earlier.setattr(readings, "read_body", lambda _header, _body: Inert("too new"))
         made = await _said(stores, *said)
-    reading.forget_readings()
     monkeypatch.setattr(signal_store, "READER_VERSION", READER_VERSION + 1)
     pages = 0
     index_again = stores.signals._index_again

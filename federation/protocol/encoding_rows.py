@@ -1,0 +1,49 @@
+"""Decoding long, shallow messages, whose readers look at every part themselves.
+
+A range holds a thousand statements of three parts each. To walk over its bytes first, and over what
+was decoded afterwards, as ``encoding.decode`` does for everybody, would cost more than judging it.
+
+Source: docs/spec/encoding.md.
+"""
+
+from __future__ import annotations
+
+import msgpack
+
+from federation.errors import EncodingMalformed, TooLarge
+
+
+def decode_rows(encoded: bytes, *, bytes_max: int, rows_max: int) -> object:
+    """Decode bytes in their only form, apart from what only a look at each part can tell.
+
+    The caller shows that every part is of a kind and range that the encoding has, that map keys are
+    in order, and that nothing is nested deeper than it should be: where it asks for the exact type
+    of each, that is shown. What an untrue claim of length can make the library reserve is
+    ``rows_max`` pointers for each of at most 1,024 levels: 8 MiB for 1,024 rows.
+
+    Args:
+        encoded: the bytes.
+        bytes_max: how many there may be.
+        rows_max: how many parts any list or map in it may have.
+
+    Raises:
+        TooLarge: more than ``bytes_max`` bytes; nothing was read.
+        EncodingMalformed: not MessagePack, a long form, a key given twice, or a longer list.
+    """
+    if len(encoded) > bytes_max:
+        raise TooLarge(f"{len(encoded)} bytes where at most {bytes_max} are allowed")
+    try:
+        value: object = msgpack.unpackb(
+            encoded,
+            raw=False,
+            strict_map_key=True,
+            use_list=True,
+            max_array_len=rows_max,
+            max_map_len=rows_max,
+            max_ext_len=0,
+        )
+    except (ValueError, TypeError, RecursionError, OverflowError, msgpack.UnpackException) as error:
+        raise EncodingMalformed(f"not MessagePack: {type(error).__name__}") from None
+    if msgpack.packb(value, use_bin_type=True) != encoded:
+        raise EncodingMalformed("not in its only form (duplicate key or long form)")
+    return value

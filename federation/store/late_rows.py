@@ -1,0 +1,256 @@
+"""Index rows that are written later, many at once.
+
+A random key costs a page of its tree in every transaction, and a thousand statements have two
+thousand: written with each step, that is 8 kB to the disk for 250 bytes of statement. So the rows
+of long steps wait here, where lookups find them (``also``), until there are ``LATE_ROWS_MAX``; then
+they go to their trees in the order of their keys, in short transactions, each of which touches its
+own stretch of pages once. What waits is lost in a crash and made again from the statements, which
+are not: ``late_rows`` says since where.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from federation.errors import HeaderMalformed
+from federation.local_errors import StoreCorrupt, StoreError
+from federation.protocol.headers import decode_header
+from federation.protocol.signals import identity_of
+from federation.store.database import Database, Row, Rows
+from federation.store.places import (
+    STATEMENT_COLUMNS,
+    id_hkey,
+    place_of,
+    signal_hkey,
+    split_place,
+    statement_of,
+)
+from federation.store.readings import reading_of_opening
+
+LATE_STATEMENTS_MIN: Final = 256
+"""Steps of at least so many statements have their index rows written later: a whole bundle."""
+
+LATE_ROWS_MAX: Final = 65_536
+"""Statements whose rows wait: about 25 MB of memory, and a second of reading after a crash."""
+
+ROWS_PER_TRANSACTION: Final = 2_048
+"""About 10 ms of writing, so that an urgent commit waits no longer."""
+
+PAGE_ROWS: Final = 2_048
+"""Statements read at a time after a crash."""
+
+IDS: Final = "statement_ids"
+SIGNALS: Final = "signal_places"
+
+INSERT_LATE: Final = "INSERT INTO late_rows (stem, start) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_INSERT: Final = {
+    table: f"INSERT INTO {table} (hkey, place) VALUES (?, ?) ON CONFLICT DO NOTHING"  # noqa: S608
+    for table in (IDS, SIGNALS)
+}
+_READ_PAGE: Final = (
+    f"SELECT {STATEMENT_COLUMNS} FROM statements"  # noqa: S608 - constants
+    " WHERE place BETWEEN ? AND ? ORDER BY place LIMIT ?"
+)
+
+
+class _Waiting:
+    """Rows of both trees, by hkey, and since which index of each stem there are any."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, dict[int, list[int]]] = {IDS: {}, SIGNALS: {}}
+        self.since: dict[int, int] = {}
+        self.count = 0
+
+    def add(self, table: str, rows: Iterable[Row]) -> None:
+        places = self.tables[table]
+        for hkey, place in rows:
+            places.setdefault(hkey, []).append(place)
+
+    def note(self, stem: int, start: int, count: int) -> None:
+        self.since[stem] = min(start, self.since.get(stem, start))
+        self.count += count
+
+    def rows(self, table: str) -> list[Row]:
+        """All rows of a tree, in its order."""
+        return sorted(
+            (hkey, place) for hkey, places in self.tables[table].items() for place in places
+        )
+
+    def take_in(self, other: _Waiting) -> None:
+        for table in self.tables:
+            self.add(table, other.rows(table))
+        for stem, start in other.since.items():
+            self.note(stem, start, 0)
+        self.count += other.count
+
+
+class LateRows:
+    """Rows of ``statement_ids`` and ``signal_places`` that are not there yet.
+
+    Args:
+        database: where they go.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting, self._going = _Waiting(), _Waiting()
+        self._claims: dict[int, int] = {}
+        self._flushing = asyncio.Lock()
+        self._is_unsure = True
+
+    def also(self, table: str, hkeys: Iterable[int]) -> str:
+        """The rows under some keys that wait here, as JSON ``[[hkey, place], …]`` for a query."""
+        if not self._waiting.count and not self._going.count:
+            return "[]"
+        found = {
+            (hkey, place)
+            for part in (self._waiting, self._going)
+            for hkey in hkeys
+            for place in part.tables[table].get(hkey, ())
+        }
+        return json.dumps(sorted(found))
+
+    @contextmanager
+    def claim(self, starts: Mapping[int, int]) -> Iterator[None]:
+        """Around a transaction that has rows for here: its mark stays, whatever ends meanwhile.
+
+        Args:
+            starts: stem -> index of its first statement.
+        """
+        self._claims.update(starts)
+        try:
+            yield
+        except asyncio.CancelledError:
+            self._is_unsure = True  # cancelled while it commits, a task cannot know what is there
+            raise
+        finally:
+            for stem in starts:
+                self._claims.pop(stem, None)
+
+    async def add(
+        self, starts: Mapping[int, int], ids: Sequence[Row], signals: Sequence[Row]
+    ) -> None:
+        """Keep the rows of statements that are durable; writes them all when they are many.
+
+        Args:
+            starts: stem -> index of its first statement.
+            ids: hkey and place of each statement.
+            signals: hkey and place of each signal.
+        """
+        self._waiting.add(IDS, ids)
+        self._waiting.add(SIGNALS, signals)
+        for stem, start in starts.items():
+            self._waiting.note(stem, start, 0)
+        self._waiting.count += len(ids)
+        if self._waiting.count >= LATE_ROWS_MAX:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what waits, in short transactions; others may come between.
+
+        Raises:
+            StoreError: the disk; what was not written waits on.
+        """
+        async with self._flushing:
+            if self._is_unsure:
+                await self._make_again()
+            await self._write_waiting()
+
+    async def _write_waiting(self) -> None:
+        if not self._waiting.count:
+            return
+        self._going, self._waiting = self._waiting, _Waiting()
+        try:
+            for table, insert in _INSERT.items():
+                rows = self._going.rows(table)
+                for at in range(0, len(rows), ROWS_PER_TRANSACTION):
+                    await self._write([(insert, rows[at : at + ROWS_PER_TRANSACTION])])
+            await self._move_marks(self._going.since)
+        except BaseException:
+            self._going.take_in(self._waiting)
+            self._waiting = self._going
+            raise
+        finally:
+            self._going = _Waiting()
+
+    async def _write(self, steps: Sequence[tuple[str, Rows]]) -> None:
+        async with self._database.write() as unit:
+            await unit.run_all(steps)
+
+    async def _move_marks(self, stems: Iterable[int]) -> None:
+        """Say since where rows are still missing; asked while nobody else can be writing."""
+        async with self._database.write() as unit:
+            since = {
+                stem: min(
+                    (part[stem] for part in (self._waiting.since, self._claims) if stem in part),
+                    default=None,
+                )
+                for stem in stems
+            }
+            await unit.run_all(
+                [
+                    (
+                        "UPDATE late_rows SET start = ? WHERE stem = ?",
+                        [(start, stem) for stem, start in since.items() if start is not None],
+                    ),
+                    (
+                        "DELETE FROM late_rows WHERE stem = ?",
+                        [(stem,) for stem, start in since.items() if start is None],
+                    ),
+                ]
+            )
+
+    async def _make_again(self) -> None:
+        """Read the statements whose rows a crash, or a cancelled task, may have taken away."""
+        self._is_unsure = False
+        try:
+            for stem, start in await self._database.read("SELECT stem, start FROM late_rows"):
+                await self._read_stem(stem, start)
+        except BaseException:
+            self._is_unsure = True
+            raise
+
+    async def _read_stem(self, stem: int, start: int) -> None:
+        first, last = place_of(stem, start), place_of(stem + 1, 0) - 1
+        while rows := await self._database.read(_READ_PAGE, (first, last, PAGE_ROWS)):
+            ids: list[Row] = []
+            signals: list[Row] = []
+            for row in rows:
+                statement = statement_of(row)
+                try:
+                    header = decode_header(statement.header_bytes)
+                except HeaderMalformed:
+                    raise StoreCorrupt("a stored statement has no readable header") from None
+                ids.append((id_hkey(statement.id), row[0]))
+                reading = reading_of_opening(header, statement.opening)
+                signals += {
+                    (signal_hkey(kind, identity_of(kind, value)), row[0])
+                    for kind, value in reading.signals
+                }
+            self._waiting.add(IDS, ids)
+            self._waiting.add(SIGNALS, signals)
+            self._waiting.note(stem, split_place(rows[0][0])[1], len(rows))
+            first = rows[-1][0] + 1
+            if self._waiting.count >= LATE_ROWS_MAX:
+                await self._write_waiting()
+
+
+async def open_late_rows(database: Database) -> LateRows:
+    """The late rows of a database that was just opened: those of before a crash are written.
+
+    Raises:
+        StoreCorrupt: a statement is not what was written.
+        StoreUnavailable: the database cannot be read.
+    """
+    late = LateRows(database)
+    try:
+        await late.flush()
+    except StoreCorrupt:
+        raise
+    except StoreError:
+        pass  # a full disk: they wait in memory, where lookups find them
+    return late

@@ -1,0 +1,110 @@
+"""Index rows that are written later: found while they wait, and made again after a crash."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from federation.protocol.signals import SignalType
+from federation.store import late_rows
+from federation.store.late_rows import LATE_STATEMENTS_MIN
+from federation.store.stores import Stores, open_stores
+from tests.builders import NOVA, MadeLog, make_log, make_roster, make_signal
+
+FOUNDED = make_roster()
+FID = FOUNDED.roster.federation_id
+MANY = LATE_STATEMENTS_MIN + 10
+
+
+async def _open(folder: Path) -> Stores:
+    return await open_stores(folder / "node.sqlite", member=NOVA, federation_id=FID)
+
+
+async def _counts(stores: Stores) -> tuple[int, int, int]:
+    [row] = await stores.database.read(
+        "SELECT (SELECT count(*) FROM statement_ids), (SELECT count(*) FROM signal_places),"
+        " (SELECT count(*) FROM late_rows)"
+    )
+    return row[0], row[1], row[2]
+
+
+async def _check_all_found(stores: Stores, made: MadeLog) -> None:
+    for number in (0, 7, len(made.said) - 1):
+        found = await stores.logs.statement(made.said[number].id)
+        assert found is not None
+        assert made.said[number] == found.statement
+        [carrier] = await stores.signals.carriers(SignalType.PDQ, make_signal(number).value)
+        assert made.said[number] == carrier.statement
+
+
+async def test_rows_of_a_long_step_wait_and_are_found_all_the_same(tmp_path: Path) -> None:
+    async with await _open(tmp_path) as stores:
+        made = make_log(MANY, founded=FOUNDED)
+        await stores.logs.append(made.moves[0])
+        assert (0, 0, 1) == await _counts(stores)
+        await _check_all_found(stores, made)
+        made.say_numbers([MANY])
+        await stores.logs.append(made.advance())  # a short one is written at once
+        assert (1, 1, 1) == await _counts(stores)
+        await _check_all_found(stores, made)
+        await stores.late.flush()
+        assert (MANY + 1, MANY + 1, 0) == await _counts(stores)
+        await _check_all_found(stores, made)
+        assert MANY + 1 == await stores.check_log(made.log)
+
+
+async def test_rows_are_written_by_themselves_when_they_are_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(late_rows, "LATE_ROWS_MAX", 2 * MANY)
+    monkeypatch.setattr(late_rows, "ROWS_PER_TRANSACTION", 100)
+    async with await _open(tmp_path) as stores:
+        made = make_log(MANY, founded=FOUNDED)
+        await stores.logs.append(made.moves[0])
+        assert (0, 0, 1) == await _counts(stores)
+        made.say_numbers(range(MANY, 2 * MANY))
+        await stores.logs.append(made.advance())
+        assert (2 * MANY, 2 * MANY, 0) == await _counts(stores)
+
+
+async def test_what_a_crash_took_is_made_again_at_the_next_start(tmp_path: Path) -> None:
+    stores = await _open(tmp_path)
+    made = make_log(MANY, founded=FOUNDED)
+    await stores.logs.append(made.moves[0])
+    await stores.database.close()  # what a killed process leaves behind
+    async with await _open(tmp_path) as again:
+        assert (MANY, MANY, 0) == await _counts(again)
+        await _check_all_found(again, made)
+        assert MANY == await again.check_log(made.log)
+
+
+async def test_a_step_that_comes_while_others_are_written_keeps_its_mark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(late_rows, "ROWS_PER_TRANSACTION", 10)
+    stores = await _open(tmp_path)
+    made = make_log(MANY, founded=FOUNDED)
+    await stores.logs.append(made.moves[0])
+    made.say_numbers(range(MANY, 2 * MANY))
+    step = made.advance()
+    await asyncio.gather(stores.late.flush(), stores.logs.append(step))
+    assert (MANY, MANY, 1) == await _counts(stores)
+    await _check_all_found(stores, made)
+    await stores.database.close()
+    async with await _open(tmp_path) as again:
+        assert (2 * MANY, 2 * MANY, 0) == await _counts(again)
+        assert 2 * MANY == await again.check_log(made.log)
+
+
+async def test_an_erased_statement_leaves_no_row_behind(tmp_path: Path) -> None:
+    async with await _open(tmp_path) as stores:
+        made = make_log(MANY, founded=FOUNDED)
+        await stores.logs.append(made.moves[0])
+        stored = await stores.logs.places(made.said[3].id)
+        judged = made.moves[0].statements[3]
+        await stores.erasures.erase([(stored[0], judged)])
+        await stores.late.flush()
+        assert [] == await stores.signals.carriers(SignalType.PDQ, make_signal(3).value)
+        assert MANY == await stores.check_log(made.log)
