@@ -106,7 +106,8 @@ def peer_standings(
     """
     held = {log: sync.view.size for log, sync in engine.logs.items()}
     standings = []
-    for name, peer in sorted(engine.peers.items()):
+    for name in engine.peers.reachable:
+        peer = engine.peers[name]
         logs = sorted({*held, *peer.holds}, key=lambda log: log.origin)
         standings.append(
             PeerStanding(

@@ -1,21 +1,19 @@
 """When head vectors are compared, and with whom.
 
-With every peer when it is first met and when it comes back, and with one at random every so often:
-whatever pushing missed is found then. This is what makes convergence certain.
+With every neighbour when it is first met, with whoever comes back, and with one of all members at
+random every so often: whatever pushing missed is found then. This is what makes convergence
+certain, and it reaches beyond the neighbours, so that no ring of them can be shut in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from federation.gossip.dice import Dice
 from federation.gossip.events import Command, Compare
 from federation.gossip.peers import PeerView
-from federation.gossip.reconciliation import head_vector
 from federation.protocol.messages import Comparison
-from federation.protocol.origins import LogId
-from federation.provenance.log_view import LogView
 
 JITTER: Final = 0.2
 """Rounds vary by 20 % either way, so that nodes started together do not stay in step."""
@@ -36,30 +34,33 @@ class AntiEntropy:
         """Begin the rounds."""
         self.at = now + self._wait(rng)
 
+    def turn(self, names: Sequence[str], now: float, rng: Dice) -> str | None:
+        """Whose turn it is, where a round is due; None otherwise.
+
+        Args:
+            names: everybody who can be reached, in order.
+            now: the engine's clock.
+            rng: chooses.
+        """
+        if now < self.at:
+            return None
+        self.at = now + self._wait(rng)
+        return rng.choice(names) if names else None
+
     def pump(
         self,
-        peers: Mapping[str, PeerView],
-        views: Mapping[LogId, LogView],
+        peers: Iterable[PeerView],
+        vector: Callable[[], bytes],
         roster_version: int,
         now: float,
-        rng: Dice,
     ) -> list[Command]:
-        """Compare with whoever it is time for."""
-        if now >= self.at:
-            self.at = now + self._wait(rng)
-            if peers:
-                chosen = peers[rng.choice(sorted(peers))]
-                chosen.compare_due = now
-                # Whatever its breaker says: after a long partition both sides wait for the other.
-                chosen.note_probed(now)
+        """Compare with those of these peers for whom it is time."""
         commands: list[Command] = []
-        vector = b""
-        for peer in peers.values():
+        for peer in peers:
             due = peer.compare_due is not None and peer.compare_due <= now
             if due and not peer.comparing and peer.is_open(now):
                 peer.comparing, peer.compare_due = True, None
-                vector = vector or head_vector(views)
-                commands.append(Compare(peer.member, Comparison(vector, roster_version)))
+                commands.append(Compare(peer.member, Comparison(vector(), roster_version)))
         return commands
 
     def _wait(self, rng: Dice) -> float:

@@ -2,14 +2,15 @@
 
 A head is all there is to tell: it stands for every statement under it. For each peer and log there
 is one moment when it is due and nothing else: no queue, no list of messages; a newer head takes the
-older one's place. One's own statements go to every peer at once; what was learned is passed on to
-``RELAY_PEERS`` of them after a short wait, in which most turn out to have it already. Small newest
-statements ride inline, so that they need no second round trip.
+older one's place. One's own statements go out at once; what was learned is passed on to the
+neighbours after a short wait, of a length left to chance: of two who would tell each other, one is
+first, and the other one need not. Small newest statements ride inline, so that they need no second
+round trip; others' bulk is never pushed, only pulled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from federation.gossip.dice import Dice
@@ -27,11 +28,22 @@ from federation.protocol.statements import Statement, erased_statement
 from federation.provenance.log_view import LogView
 from federation.provenance.verifier import Receipt
 
-RELAY_PEERS: Final = 8
-"""Peers that what was learned is passed on to: the eight neighbours of the protocol's section 8."""
+RELAY_WAIT_SECONDS: Final = {
+    Lane.CRISIS: (0.0, 0.02),
+    Lane.LIVE: (0.03, 0.25),
+    Lane.BULK: (0.05, 0.25),
+}
+"""Least and most before passing on what its issuer tells everybody itself: in most cases he has."""
 
-RELAY_WAIT_SECONDS: Final = {Lane.CRISIS: 0.0, Lane.LIVE: 0.03, Lane.BULK: 0.05}
-"""Before passing on: the issuer's own announcement usually arrives within it."""
+FLOOD_WAIT_SECONDS: Final = {
+    Lane.CRISIS: (0.0, 0.02),
+    Lane.LIVE: (0.0, 0.05),
+    Lane.BULK: (0.05, 0.25),
+}
+"""The same where passing on is the only way there is."""
+
+RECEIPTS_PER_SECOND: Final = 100
+"""Of a thousand members, as many show an issuer their receipts in a second: he reads them all."""
 
 INLINE_BYTES_MAX: Final = 48 * 1024
 """Of an announcement's 64 KiB; the rest is heads and receipts."""
@@ -47,9 +59,19 @@ HEAD_BYTES_ROUGHLY: Final = 1024
 
 
 class Dissemination:
-    """What each peer is still to be told, and the newest small statements to tell it with."""
+    """What each peer is still to be told, and the newest small statements to tell it with.
 
-    def __init__(self) -> None:
+    Args:
+        member: this node's own name.
+
+    Attributes:
+        is_flooding: whether issuers tell their neighbours only, so that others' statements arrive
+            by being passed on.
+    """
+
+    def __init__(self, member: str) -> None:
+        self.is_flooding = False
+        self._member = member
         self._recent: dict[LogId, tuple[Statement, ...]] = {}
         self._erased: dict[StatementId, None] = {}
 
@@ -89,57 +111,75 @@ class Dissemination:
             return statement
         return erased_statement(statement.header_bytes, statement.commitment)
 
-    def owe(self, view: LogView, issuer: PeerView, now: float) -> None:
-        """A log's own member has yet to be shown this node's receipt on its head."""
+    def owe(self, view: LogView, issuer: PeerView, now: float, rng: Dice, members: int) -> None:
+        """A log's own member has yet to be shown this node's receipt on its head.
+
+        Args:
+            view: the log as it now stands here.
+            issuer: its member.
+            now: the engine's clock.
+            rng: for the wait.
+            members: how many there are, who all owe him the same.
+        """
         issuer.owed[view.log] = view.size
-        self._make_due(view.log, issuer, now + RELAY_WAIT_SECONDS[view.log.lane])
+        longest = members / RECEIPTS_PER_SECOND if self.is_flooding else 0.0
+        wait = RELAY_WAIT_SECONDS[view.log.lane][0] + rng.uniform(0.0, longest)
+        issuer.make_due(view.log, now + wait)
 
     def spread_own(self, log: LogId, peers: Iterable[PeerView], now: float) -> None:
-        """One's own log grew: every peer is due at once."""
+        """One's own log grew: these peers are due at once."""
         for peer in peers:
-            peer.due[log] = now
+            peer.make_due(log, now)
 
     def pass_on(
         self,
         view: LogView,
-        peers: Iterable[PeerView],
+        neighbours: Iterable[PeerView],
         now: float,
         rng: Dice,
     ) -> None:
-        """A learned log grew: some peers that are not known to have it are due soon.
+        """A learned log grew: the neighbours that are not known to have it are due soon.
 
         Args:
             view: the log as it now stands here.
-            peers: everybody.
+            neighbours: whom to pass on to.
             now: the engine's clock.
-            rng: for choosing among many.
+            rng: for the wait.
         """
-        lacking = [peer for peer in peers if peer.holds.get(view.log, 0) < view.size]
-        chosen = lacking if len(lacking) <= RELAY_PEERS else rng.sample(lacking, RELAY_PEERS)
-        for peer in chosen:
-            self._make_due(view.log, peer, now + RELAY_WAIT_SECONDS[view.log.lane])
+        for peer in neighbours:
+            if peer.holds.get(view.log, 0) < view.size:
+                peer.make_due(view.log, now + self._wait(view.log.lane, rng))
 
-    @staticmethod
-    def _make_due(log: LogId, peer: PeerView, at: float) -> None:
-        peer.due[log] = min(peer.due.get(log, at), at)
+    def _wait(self, lane: Lane, rng: Dice) -> float:
+        return rng.uniform(*(FLOOD_WAIT_SECONDS if self.is_flooding else RELAY_WAIT_SECONDS)[lane])
 
     def pump(
         self,
-        peers: Collection[PeerView],
-        views: Mapping[LogId, LogView],
+        peers: Iterable[PeerView],
+        view_of: Callable[[LogId], LogView | None],
         receipts: Mapping[LogId, Receipt],
         roster_version: int,
         now: float,
     ) -> list[Command]:
-        """Announce to every peer what is due and not yet known to be there."""
+        """Announce to each of these peers what is due and not yet known to be there.
+
+        Args:
+            peers: those for whom something may be due; the others are looked at when it is.
+            view_of: what is durable here of a log.
+            receipts: this node's own, by log.
+            roster_version: the one in force here.
+            now: the engine's clock.
+        """
         commands: list[Command] = []
         for peer in peers:
             if not peer.due or not peer.is_open(now):
                 continue
-            for lane in Lane:
+            due = [log for log, at in peer.due.items() if at <= now]
+            for lane in Lane if due else ():
                 if lane in peer.in_flight:
                     continue
-                heads = self._due_heads(peer, lane, views, receipts, now)
+                logs = [log for log in due if log.lane is lane]
+                heads = self._due_heads(peer, lane, logs, view_of, receipts) if logs else []
                 if heads:
                     message = Announcement(tuple(heads), roster_version)
                     commands.append(Announce(peer.member, lane, message))
@@ -149,15 +189,15 @@ class Dissemination:
         self,
         peer: PeerView,
         lane: Lane,
-        views: Mapping[LogId, LogView],
+        due: Iterable[LogId],
+        view_of: Callable[[LogId], LogView | None],
         receipts: Mapping[LogId, Receipt],
-        now: float,
     ) -> list[AnnouncedHead]:
         heads: list[AnnouncedHead] = []
         announced: dict[LogId, int] = {}
         room = ANNOUNCE_BYTES_MAX - HEAD_BYTES_ROUGHLY
-        for log in [log for log, at in peer.due.items() if at <= now and log.lane is lane]:
-            view = views.get(log)
+        for log in due:
+            view = view_of(log)
             lacking = 0 if view is None else view.size - peer.holds.get(log, 0)
             if view is None or view.head is None or not view.is_complete:
                 del peer.due[log]
@@ -180,6 +220,11 @@ class Dissemination:
         return heads
 
     def _inline(self, log: LogId, lacking: int) -> tuple[Statement, ...]:
+        if not self._rides_inline(log):
+            return ()
         recent = self._recent.get(log, ())
         # A peer further behind pulls a range anyway; a partial inline would be of no use to it.
         return recent[-lacking:] if 0 < lacking <= len(recent) else ()
+
+    def _rides_inline(self, log: LogId) -> bool:
+        return log.lane is not Lane.BULK or log.member == self._member

@@ -4,9 +4,12 @@ It decides what to tell whom, what to fetch from whom and what may be written; i
 opens no socket and touches no disk. Effects are gated on durability: a head is announced, a receipt
 is shown and a request is answered only after the ``Persisted`` or ``Published`` that made it so.
 
-The parts: ``peers`` (how each one is doing), ``hearing`` (judging what they say), ``dissemination``
-(telling), ``reconciliation`` (getting), ``anti_entropy`` (making sure), ``answers`` (requests that
-wait for the disk). Source: PROTOCOL section 8; docs/internals/gossip.md.
+The parts: ``peers`` (how each one is doing), ``circle`` (whom to tell and ask), ``hearing``
+(judging what they say), ``dissemination`` (telling), ``waves`` (telling again), ``reconciliation``
+(getting), ``anti_entropy`` (making sure), ``answers`` (requests that wait for the disk).
+
+An event costs what it concerns: the peers it touched and those whose time has come (``agenda``),
+never a look at every peer or every log. Source: PROTOCOL section 8; docs/internals/gossip.md.
 """
 
 from __future__ import annotations
@@ -17,31 +20,30 @@ from typing import Final
 
 from federation.errors import ProtocolError, VerificationError
 from federation.gossip import events
+from federation.gossip.agenda import Agenda
 from federation.gossip.answers import ANSWER_SECONDS_MAX, Answers, Ask
 from federation.gossip.anti_entropy import AntiEntropy
+from federation.gossip.circle import Circle
+from federation.gossip.comparing import Comparing
 from federation.gossip.dice import Dice
 from federation.gossip.dissemination import Dissemination
 from federation.gossip.events import Command, Event
 from federation.gossip.hearing import Hearing
-from federation.gossip.peers import PeerView
 from federation.gossip.reconciliation import (
     RETRY_SECONDS,
     SET_ASIDE_SECONDS,
     LogSync,
     Reconciliation,
-    head_vector,
 )
 from federation.gossip.reopening import Reopening
+from federation.gossip.waves import Waves
 from federation.local_errors import Fork
 from federation.protocol.messages import (
-    AnnouncedHead,
     AnnouncementAnswer,
-    ComparisonAnswer,
     HeldLog,
 )
-from federation.protocol.origins import LogId
+from federation.protocol.origins import Lane, LogId
 from federation.protocol.roster import Roster
-from federation.protocol.roster_roles import reads_bodies
 from federation.provenance.log_view import LogView
 from federation.provenance.verifier import Receipt, Verifier
 
@@ -55,9 +57,12 @@ class GossipSettings:
 
     Attributes:
         anti_entropy_seconds: how often head vectors are compared with one random peer.
+        full_view_members: up to so many members every node tells every other one. At 150 a node
+            holds 300 idle connections, at 80 kB each; beyond, its neighbours tell the rest.
     """
 
     anti_entropy_seconds: float = 30.0
+    full_view_members: int = 150
 
 
 class GossipEngine:
@@ -67,20 +72,28 @@ class GossipEngine:
         member: this node's own name.
         verifier: the judge; its roster says who the peers are.
         settings: what the operator chose.
+
+    Attributes:
+        peers: the other members as this node sees them.
     """
 
     def __init__(self, member: str, verifier: Verifier, settings: GossipSettings) -> None:
         self.member = member
         self.settings = settings
-        self.peers: dict[str, PeerView] = {}
         self._reconciliation = Reconciliation(verifier)
+        self._circle = Circle(member, lambda: self._roster, settings.full_view_members)
+        self.peers = self._circle.peers
         self._hearing = Hearing(member, self._reconciliation, lambda: self.peers)
-        self._dissemination = Dissemination()
+        self._dissemination = Dissemination(member)
+        self._waves = Waves()
+        self._agenda: Agenda[str] = Agenda()
         self._receipts: dict[LogId, Receipt] = {}
         self._reopening = Reopening(lambda: self.peers, self._hearing.blame)
         self._answers = Answers()
         self._anti_entropy = AntiEntropy(settings.anti_entropy_seconds)
-        self._roster_asked: int | None = None
+        self._comparing = Comparing(
+            member, self._circle, self._reconciliation, self._hearing, self._receipt_line
+        )
         self._handlers: dict[type, Callable[..., list[Command]]] = {
             events.Started: self._started,
             events.Woke: lambda _event, _now, _rng: [],
@@ -91,9 +104,9 @@ class GossipEngine:
             events.AnnouncementReceived: self._announcement_received,
             events.AnnouncementAnswered: self._announcement_answered,
             events.AnnouncementFailed: self._announcement_failed,
-            events.ComparisonReceived: self._comparison_received,
-            events.ComparisonAnswered: self._comparison_answered,
-            events.ComparisonFailed: self._comparison_failed,
+            events.ComparisonReceived: self._comparing.received,
+            events.ComparisonAnswered: self._comparing.answered,
+            events.ComparisonFailed: self._comparing.failed,
             events.RangeReceived: self._range_received,
             events.RangeFailed: self._range_failed,
             events.OpeningsReceived: self._reopening.received,
@@ -102,6 +115,11 @@ class GossipEngine:
             events.Erased: self._erased,
             events.RosterFetchEnded: self._roster_fetch_ended,
         }
+
+    @property
+    def is_isolated(self) -> bool:
+        """Whether it seems to be this node that is cut off from all others."""
+        return self._circle.is_isolated
 
     @property
     def logs(self) -> dict[LogId, LogSync]:
@@ -120,30 +138,57 @@ class GossipEngine:
             Commands, to be carried out in this order.
         """
         commands = self._handlers[type(event)](event, now, rng)
+        peer = getattr(event, "peer", None)
+        if peer is not None:
+            self.peers.touched[peer] = None
+        for command in commands:
+            if isinstance(command, events.KeepReceipt):
+                receipt = command.receipt
+                self._waves.note_receipt(receipt.head.log, receipt.member, receipt.head.size)
         commands += [self._answer(ask) for ask in self._answers.overdue(now)]
-        views, version = self._views(), self._roster.version
-        commands += self._anti_entropy.pump(self.peers, views, version, now, rng)
-        peers = self.peers.values()
-        commands += self._dissemination.pump(peers, views, self._receipts, version, now)
-        commands += self._reconciliation.pump(
-            now, rng, lambda peer: peer in self.peers and self.peers[peer].is_open(now)
-        )
+        self._begin_round(now, rng)
+        for log, wave in self._waves.take(now):
+            self._circle.send_wave(log, wave, now, rng)
+        commands += self._talk(now)
+        commands += self._reconciliation.pump(now, rng, self._circle.ask_at)
         commands += self._reopening.pump(now, rng)
-        commands += self._fetch_roster_due(now)
+        commands += self._circle.fetch_roster_due(now)
         commands.append(events.WakeAt(self._next_wake(now)))
         return commands
+
+    def _talk(self, now: float) -> list[Command]:
+        """Say what is due to those who were touched and those whose time has come."""
+        names = dict.fromkeys(self._agenda.take(now)) | self.peers.touched
+        self.peers.touched.clear()
+        awake = [peer for name in names if (peer := self.peers.get(name)) is not None]
+        version, vector = self._roster.version, self._reconciliation.vector
+        commands = self._anti_entropy.pump(awake, vector, version, now)
+        view_of = self._reconciliation.view_of
+        commands += self._dissemination.pump(awake, view_of, self._receipts, version, now)
+        for peer in awake:
+            self._agenda.put(peer.member, peer.next_wake())
+        return commands
+
+    def _begin_round(self, now: float, rng: Dice) -> None:
+        name = self._anti_entropy.turn(self.peers.reachable, now, rng)
+        if name is not None:
+            peer = self.peers[name]
+            peer.compare_soon(now)
+            # Whatever its breaker says: after a long partition both sides wait for the other.
+            peer.note_probed(now)
 
     # --- own state ------------------------------------------------------------------------------
 
     def _started(self, event: events.Started, now: float, rng: Dice) -> list[Command]:
         for view in event.views:
-            self._reconciliation.sync_of(view.log).view = view
+            self._reconciliation.hold(view)
         for receipt in event.receipts:
             self._receipts[receipt.head.log] = receipt
-        self._meet_peers(now)
+        self._meet(now)
         for view in event.views:
             if view.log in self._receipts:
-                self._show_receipt(view, now)  # whether it was shown before the crash, who knows
+                # Whether it was shown before the crash, who knows.
+                self._show_receipt(view, now, rng)
         for gaps in event.gaps:
             self._reopening.note(gaps, now)
         self._anti_entropy.start(now, rng)
@@ -152,27 +197,24 @@ class GossipEngine:
     def _roster_changed(self, event: events.RosterChanged, now: float, _rng: Dice) -> list[Command]:
         self._reconciliation.verifier = event.verifier
         self._hearing.note_roster()
-        self._meet_peers(now)
-        for peer in self.peers.values():
-            peer.compare_due = now  # a comparison says which version is in force here
+        self._meet(now)
+        for peer in self._circle.audience():
+            peer.compare_soon(now)  # a comparison says which version is in force here
         return []
 
-    def _meet_peers(self, now: float) -> None:
-        """Peers are the other reachable members that may read; new ones are compared with."""
-        reachable = {
-            member.name
-            for member in self._roster.members.values()
-            if member.name != self.member and member.urls and reads_bodies(member)
-        }
-        self.peers = {name: view for name, view in self.peers.items() if name in reachable}
-        for name in sorted(reachable - self.peers.keys()):
-            self.peers[name] = PeerView(name, compare_due=now)
+    def _meet(self, now: float) -> None:
+        self._circle.meet(now)
+        self._dissemination.is_flooding = not self._circle.tells_everybody
 
-    def _published(self, event: events.Published, now: float, _rng: Dice) -> list[Command]:
-        log = event.step.view.log
-        self._reconciliation.note_persisted(event.step.view)
+    def _published(self, event: events.Published, now: float, rng: Dice) -> list[Command]:
+        view = event.step.view
+        log = view.log
+        self._reconciliation.note_persisted(view)
         self._dissemination.remember(log, (each.statement for each in event.step.statements))
-        self._dissemination.spread_own(log, self.peers.values(), now)
+        self._dissemination.spread_own(log, self._circle.audience(), now)
+        if log.lane is Lane.CRISIS:
+            self._circle.tell_crisis(log, now, rng)
+            self._waves.begin(log, view.size, now)
         return []
 
     def _persisted(self, event: events.Persisted, now: float, rng: Dice) -> list[Command]:
@@ -182,16 +224,16 @@ class GossipEngine:
             self._receipts[view.log] = event.receipt
         self._dissemination.remember(view.log, (each.statement for each in event.step.statements))
         if view.is_complete:
-            self._dissemination.pass_on(view, self.peers.values(), now, rng)
+            self._dissemination.pass_on(view, self._circle.neighbours(), now, rng)
             answered = self._answers.askers_of(view.log)
             if event.receipt is not None and view.log.member not in answered:
-                self._show_receipt(view, now)
+                self._show_receipt(view, now, rng)
         return [self._answer(ask) for ask in self._answers.settle(view.log)]
 
-    def _show_receipt(self, view: LogView, now: float) -> None:
+    def _show_receipt(self, view: LogView, now: float, rng: Dice) -> None:
         issuer = self.peers.get(view.log.member)
         if issuer is not None:
-            self._dissemination.owe(view, issuer, now)
+            self._dissemination.owe(view, issuer, now, rng, len(self.peers.reachable))
 
     def _persist_failed(self, event: events.PersistFailed, now: float, _rng: Dice) -> list[Command]:
         self._reconciliation.note_not_persisted(event.log, now)
@@ -205,7 +247,7 @@ class GossipEngine:
         peer = self.peers.get(event.peer)
         if peer is not None:
             peer.note_heard(now)
-            peer.roster_version = event.message.roster_version
+            self._circle.note_version(peer, event.message.roster_version)
         commands: list[Command] = []
         logs: list[LogId] = []
         waiting: set[LogId] = set()
@@ -228,9 +270,8 @@ class GossipEngine:
         if peer is None:
             return []
         announced = peer.in_flight.pop(event.lane, {})
-        if peer.note_answered(now):
-            peer.compare_due = now
-        peer.roster_version = event.message.roster_version
+        self._circle.note_answered(peer, now)
+        self._circle.note_version(peer, event.message.roster_version)
         by_sha256 = {log.sha256: log for log in announced}
         commands: list[Command] = []
         for held in event.message.held:
@@ -252,7 +293,7 @@ class GossipEngine:
         if peer is not None:
             for log in peer.in_flight.pop(event.lane, {}):
                 peer.due.setdefault(log, now)
-            peer.note_failed(now, rng, event.reason, event.retry_after_seconds)
+            return self._circle.note_failed(peer, now, rng, event.reason, event.retry_after_seconds)
         return []
 
     def _answer(self, ask: Ask) -> Command:
@@ -267,83 +308,18 @@ class GossipEngine:
         receipt = self._receipts.get(view.log)
         return receipt.line if receipt is not None and receipt.head == view.head else None
 
-    # --- comparisons ----------------------------------------------------------------------------
-
-    def _comparison_received(
-        self, event: events.ComparisonReceived, now: float, _rng: Dice
-    ) -> list[Command]:
-        peer = self.peers.get(event.peer)
-        if peer is not None:
-            peer.note_heard(now)
-            peer.roster_version = event.message.roster_version
-        views = self._views()
-        heads: tuple[AnnouncedHead, ...] | None = None
-        if event.message.vector != head_vector(views):
-            heads = tuple(
-                AnnouncedHead(view.head.note, (), self._receipt_line(view))
-                for view in views.values()
-                if view.head is not None and view.is_complete
-            )
-        answer = ComparisonAnswer(heads, self._roster.version)
-        return [events.AnswerComparison(event.ask, answer)]
-
-    def _comparison_answered(
-        self, event: events.ComparisonAnswered, now: float, _rng: Dice
-    ) -> list[Command]:
-        peer = self.peers.get(event.peer)
-        if peer is None:
-            return []
-        peer.comparing = False
-        peer.note_answered(now)
-        peer.roster_version = event.message.roster_version
-        if event.message.heads is None:
-            self._ask_receipts(peer, now)
-            return []
-        commands: list[Command] = []
-        heard: set[LogId] = set()
-        for announced in event.message.heads:
-            more, log = self._hearing.head(event.peer, announced)
-            commands += more
-            if log is not None:
-                heard.add(log)
-        for view in self._views().values():
-            if view.log not in heard:
-                peer.holds[view.log] = 0
-            if view.is_complete and peer.holds.get(view.log, 0) < view.size:
-                peer.due.setdefault(view.log, now)
-        return commands
-
-    def _ask_receipts(self, peer: PeerView, now: float) -> None:
-        """In step with a peer: announce again what its receipt was lost for, to get it."""
-        if not self._roster.member(peer.member).mirror_keys:
-            return
-        for view in self._views().values():
-            if view.log.member == self.member and peer.receipted.get(view.log, 0) < view.size:
-                peer.holds.pop(view.log, None)
-                peer.due.setdefault(view.log, now)
-
-    def _comparison_failed(
-        self, event: events.ComparisonFailed, now: float, rng: Dice
-    ) -> list[Command]:
-        peer = self.peers.get(event.peer)
-        if peer is not None:
-            peer.comparing = False
-            peer.compare_due = now
-            peer.note_failed(now, rng, event.reason, event.retry_after_seconds)
-        return []
-
     # --- erased and missing ---------------------------------------------------------------------
 
     def missing_count(self) -> int:
         """How many statements are here without a body and without an erase that says why."""
         return self._reopening.missing_count()
 
-    def _gaps_known(self, event: events.GapsKnown, now: float, _rng: Dice) -> list[Command]:
+    def _gaps_known(self, event: events.GapsKnown, now: float, rng: Dice) -> list[Command]:
         self._reopening.note(event, now)
         view = self._reconciliation.sync_of(event.log).view
         if event.receipt is not None and event.receipt.head == view.head:
             self._receipts[event.log] = event.receipt
-            self._show_receipt(view, now)
+            self._show_receipt(view, now, rng)
         return []
 
     def _erased(self, event: events.Erased, _now: float, _rng: Dice) -> list[Command]:
@@ -355,7 +331,7 @@ class GossipEngine:
     def _range_received(self, event: events.RangeReceived, now: float, _rng: Dice) -> list[Command]:
         peer = self.peers.get(event.peer)
         if peer is not None:
-            peer.note_answered(now)
+            peer.note_served(now)
         try:
             persist = self._reconciliation.receive(event.peer, event.log, event.message)
         except Fork as fork:
@@ -370,27 +346,13 @@ class GossipEngine:
         self._reconciliation.note_failed(event.peer, event.log, now + RETRY_SECONDS)
         peer = self.peers.get(event.peer)
         if peer is not None:
-            peer.note_failed(now, rng, event.reason, event.retry_after_seconds)
-        return []
-
-    def _fetch_roster_due(self, now: float) -> list[Command]:
-        version = self._roster.version
-        if self._roster_asked is not None:
-            return []
-        for peer in self.peers.values():
-            if peer.roster_version > version and peer.is_open(now):
-                self._roster_asked = version + 1
-                return [events.FetchRoster(peer.member, version + 1)]
+            peer.note_not_served(now, rng, event.reason, event.retry_after_seconds)
         return []
 
     def _roster_fetch_ended(
         self, event: events.RosterFetchEnded, _now: float, _rng: Dice
     ) -> list[Command]:
-        asked, self._roster_asked = self._roster_asked, None
-        peer = self.peers.get(event.peer)
-        if peer is not None and asked is not None and self._roster.version < asked:
-            # It promised more than it gave: believe it again when it says so again.
-            peer.roster_version = self._roster.version
+        self._circle.note_roster_fetch_ended(event.peer)
         return []
 
     # --- shared ---------------------------------------------------------------------------------
@@ -399,12 +361,13 @@ class GossipEngine:
     def _roster(self) -> Roster:
         return self._reconciliation.verifier.roster
 
-    def _views(self) -> dict[LogId, LogView]:
-        return {log: sync.view for log, sync in self._reconciliation.logs.items()}
-
     def _next_wake(self, now: float) -> float:
-        times = [peer.next_wake() for peer in self.peers.values()]
-        times += [self._answers.next_wake(), self._reconciliation.next_wake(now)]
-        times.append(self._reopening.next_wake(now))
-        soonest = min((at for at in times if at is not None), default=self._anti_entropy.at)
-        return max(min(soonest, self._anti_entropy.at), now + WAKE_SECONDS_MIN)
+        times = (
+            self._agenda.next_wake(),
+            self._answers.next_wake(),
+            self._reconciliation.next_wake(now, self._circle.ask_at),
+            self._reopening.next_wake(now),
+            self._waves.next_wake(),
+            self._anti_entropy.at,
+        )
+        return max(min(at for at in times if at is not None), now + WAKE_SECONDS_MIN)

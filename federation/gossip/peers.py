@@ -1,13 +1,18 @@
 """How each peer is doing, as seen from here and only here: nobody can declare another one dead.
 
-One :class:`PeerView` per member that can be reached. A breaker per direction: after a failure the
-peer is left alone for a growing, jittered time, at most ``BACKOFF_SECONDS_MAX``; anything heard
-*from* it ends the wait at once, because a peer that speaks can probably be spoken to, and so does
-its turn in the rounds of anti-entropy, because otherwise nobody would be first to speak.
+One :class:`PeerView` per member that can be reached, made when it is first needed. A breaker per
+direction: after a failure the peer is left alone for a growing, jittered time, at most
+``BACKOFF_SECONDS_MAX``; anything heard *from* it ends the wait at once, because a peer that speaks
+can probably be spoken to, and so does its turn in the rounds of anti-entropy, because otherwise
+nobody would be first to speak. Neither forgets how often it failed: only an answer does. How long a
+peer itself asked to be left alone is honoured whatever it says meanwhile.
+
+Ranges of statements have a breaker of their own: a peer too busy to serve is still told.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,6 +27,18 @@ BACKOFF_SECONDS_MAX: Final = 300.0
 
 JITTER: Final = 0.4
 """Waits vary by 40 % either way, so that peers of one dead node do not return in step."""
+
+SILENT_FAILURES: Final = 3
+"""So many requests in a row without an answer, and another neighbour takes its place."""
+
+ISOLATED_PEERS_MIN: Final = 3
+"""Of fewer, all may well be down."""
+
+ISOLATED_SILENCE_SECONDS: Final = 5.0
+"""Nobody answered for as long: while some do, those who do not are to blame themselves."""
+
+ISOLATED_WAIT_SECONDS_MAX: Final = 10.0
+"""While this node seems to be the one that is cut off: it is back within so many seconds."""
 
 FAULTS_KEPT_MAX: Final = 1_000_000_000
 """Counters stop here instead of growing without end."""
@@ -42,10 +59,16 @@ class PeerView:
         compare_due: when to compare head vectors next, or None.
         failures: requests in a row that came to nothing.
         retry_at: when it may be asked again.
+        left_alone_until: until when it asked to be left alone.
+        range_failures, range_retry_at: the same for ranges of statements.
         faults: how often it sent something malformed or unproven.
+        repeats: announcements that told nothing new.
+        unserved: ranges that it offered and did not serve.
         last_heard_at: when it last said anything, or None.
         last_error: in words, for the operator; None after a success.
+        last_answered_at: when it last answered, or None.
         roster_version: the newest roster it said to have.
+        touched: shared by all: who must be looked at again after this event.
     """
 
     member: str
@@ -58,21 +81,49 @@ class PeerView:
     compare_due: float | None = None
     failures: int = 0
     retry_at: float = 0.0
+    left_alone_until: float = 0.0
+    range_failures: int = 0
+    range_retry_at: float = 0.0
     faults: int = 0
+    repeats: int = 0
+    unserved: int = 0
     last_heard_at: float | None = None
     last_error: str | None = None
+    last_answered_at: float | None = None
     roster_version: int = 0
+    touched: dict[str, None] = field(default_factory=dict, repr=False)
 
     def is_open(self, now: float) -> bool:
         """Whether it may be asked something now."""
-        return now >= self.retry_at
+        return now >= self.retry_at and now >= self.left_alone_until
+
+    def may_serve(self, now: float) -> bool:
+        """Whether it may be asked for statements now."""
+        return now >= self.range_retry_at
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether somebody else should be told in its place."""
+        return self.failures >= SILENT_FAILURES
+
+    def make_due(self, log: LogId, at: float) -> None:
+        """It is to be told of that log then, unless sooner anyway."""
+        known = self.due.get(log)
+        if known is None or at < known:
+            self.due[log] = at
+            self.touched[self.member] = None
+
+    def compare_soon(self, now: float) -> None:
+        """Head vectors are to be compared with it."""
+        self.compare_due = now
+        self.touched[self.member] = None
 
     def next_wake(self) -> float | None:
         """When something is due that is not already under way, if anything is."""
         times = [at for log, at in self.due.items() if log.lane not in self.in_flight]
         if self.compare_due is not None and not self.comparing:
             times.append(self.compare_due)
-        return max(min(times), self.retry_at) if times else None
+        return max(min(times), self.retry_at, self.left_alone_until) if times else None
 
     def note_heard(self, now: float) -> None:
         """It spoke to us: whatever we were waiting out is over."""
@@ -87,11 +138,18 @@ class PeerView:
         """It answered us; returns whether it had been failing before."""
         recovered = self.failures > 0
         self.failures, self.last_error = 0, None
+        self.last_answered_at = now
         self.note_heard(now)
         return recovered
 
     def note_failed(
-        self, now: float, rng: Dice, reason: str, retry_after_seconds: float | None = None
+        self,
+        now: float,
+        rng: Dice,
+        reason: str,
+        retry_after_seconds: float | None = None,
+        *,
+        wait_seconds_max: float = BACKOFF_SECONDS_MAX,
     ) -> None:
         """A request came to nothing: wait longer each time.
 
@@ -100,17 +158,108 @@ class PeerView:
             rng: for the jitter.
             reason: in words, for the operator.
             retry_after_seconds: how long the peer itself asked to be left alone, if it did.
+            wait_seconds_max: the longest wait that may come of the failure.
         """
         self.last_error = reason
-        wait = retry_after_seconds or 0.0
+        if retry_after_seconds:
+            # Never less than was asked for: the jitter only adds.
+            asked = min(retry_after_seconds, BACKOFF_SECONDS_MAX) * rng.uniform(1, 1 + JITTER)
+            self.left_alone_until = max(self.left_alone_until, now + asked)
         # What was under way beside the request that failed first: one outage is waited for once.
-        if self.is_open(now):
+        if now >= self.retry_at:
             self.failures = min(self.failures + 1, FAULTS_KEPT_MAX)
-            wait = max(wait, BACKOFF_SECONDS_FIRST * 2 ** min(self.failures - 1, 16))
-        wait = min(wait, BACKOFF_SECONDS_MAX) * rng.uniform(1 - JITTER, 1 + JITTER)
-        self.retry_at = max(self.retry_at, now + wait)
+            wait = min(_wait_after(self.failures), wait_seconds_max)
+            self.retry_at = now + wait * rng.uniform(1 - JITTER, 1 + JITTER)
+
+    def note_served(self, now: float) -> None:
+        """It served statements that were asked for."""
+        self.range_failures = 0
+        self.range_retry_at = min(self.range_retry_at, now)
+
+    def note_not_served(
+        self, now: float, rng: Dice, reason: str, retry_after_seconds: float | None = None
+    ) -> None:
+        """It did not serve statements that were asked for; see :meth:`note_failed`."""
+        self.last_error = reason
+        self.unserved = min(self.unserved + 1, FAULTS_KEPT_MAX)
+        if now >= self.range_retry_at:
+            self.range_failures = min(self.range_failures + 1, FAULTS_KEPT_MAX)
+            wait = _wait_after(self.range_failures) * rng.uniform(1 - JITTER, 1 + JITTER)
+            self.range_retry_at = now + wait
+        if retry_after_seconds:
+            asked = min(retry_after_seconds, BACKOFF_SECONDS_MAX) * rng.uniform(1, 1 + JITTER)
+            self.range_retry_at = max(self.range_retry_at, now + asked)
+
+    def note_repeat(self) -> None:
+        """It announced what was known already; honest neighbours do, a few times a statement."""
+        self.repeats = min(self.repeats + 1, FAULTS_KEPT_MAX)
 
     def note_fault(self, reason: str) -> None:
         """It sent something malformed or unproven."""
         self.faults = min(self.faults + 1, FAULTS_KEPT_MAX)
         self.last_error = reason
+
+
+def _wait_after(failures: int) -> float:
+    return min(BACKOFF_SECONDS_FIRST * 2.0 ** min(failures - 1, 16), BACKOFF_SECONDS_MAX)
+
+
+class Peers(Mapping[str, PeerView]):
+    """The other members that can be reached, each with its view from the first time it is needed.
+
+    As a mapping it holds those that were met: asked for by name, or heard.
+
+    Attributes:
+        reachable: all their names, in order.
+        touched: who was changed during this event and must be looked at again.
+    """
+
+    def __init__(self) -> None:
+        self.reachable: tuple[str, ...] = ()
+        self.touched: dict[str, None] = {}
+        self._names: frozenset[str] = frozenset()
+        self._met: dict[str, PeerView] = {}
+
+    def replace(self, names: Iterable[str]) -> list[str]:
+        """Take a roster's names in place of the former ones; returns those that are new."""
+        before, self._names = self._names, frozenset(names)
+        self.reachable = tuple(sorted(self._names))
+        self._met = {name: view for name, view in self._met.items() if name in self._names}
+        return [name for name in self.reachable if name not in before]
+
+    def __getitem__(self, name: str) -> PeerView:
+        """The view of a peer; KeyError where the roster knows no such peer."""
+        view = self._met.get(name)
+        if view is None:
+            if name not in self._names:
+                raise KeyError(name)
+            view = self._met[name] = PeerView(name, touched=self.touched)
+        return view
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of those that were met."""
+        return iter(self._met)
+
+    def __len__(self) -> int:
+        """How many were met."""
+        return len(self._met)
+
+    def met(self, name: str) -> PeerView | None:
+        """The view of a peer, where it was needed before."""
+        return self._met.get(name)
+
+    def is_silent(self, name: str) -> bool:
+        """Whether a peer was asked in vain several times."""
+        view = self._met.get(name)
+        return view is not None and view.is_silent
+
+    def seem_cut_off(self, now: float) -> bool:
+        """Whether it is this node that is cut off: most peers are silent, and nobody answers."""
+        tried = [each for each in self._met.values() if each.failures or each.last_answered_at]
+        failing = sum(each.failures > 0 for each in tried)
+        answered = max((each.last_answered_at or 0.0 for each in tried), default=0.0)
+        return (
+            len(tried) >= ISOLATED_PEERS_MIN
+            and 2 * failing > len(tried)
+            and now - answered > ISOLATED_SILENCE_SECONDS
+        )

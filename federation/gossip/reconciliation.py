@@ -37,6 +37,8 @@ RETRY_SECONDS: Final = 1.0
 WRITE_RETRY_SECONDS: Final = 5.0
 """After a failed write (a full disk): until the range is fetched again."""
 
+_URGENCY: Final = {lane: place for place, lane in enumerate(Lane)}
+
 
 @dataclass(slots=True)
 class LogSync:
@@ -69,6 +71,11 @@ class LogSync:
         """Whether something is on its way here, or a peer that is not set aside offers more."""
         waits = any(now >= self.set_aside.get(peer, now) for peer in self.offers)
         return waits or not self.is_idle
+
+    @property
+    def is_wanting(self) -> bool:
+        """Whether there is more to get, or something under way."""
+        return bool(self.offers) or self.asked is not None
 
     def may_follow(self, head: Head) -> bool:
         """Whether a step may be proven to that head: never to one older than the last."""
@@ -104,6 +111,24 @@ class Reconciliation:
     def __init__(self, verifier: Verifier) -> None:
         self.verifier = verifier
         self.logs: dict[LogId, LogSync] = {}
+        self._wanting: dict[LogId, None] = {}
+        self._vector: bytes | None = None
+
+    def hold(self, view: LogView) -> None:
+        """What is durable here of a log, as it was read from the store."""
+        self.sync_of(view.log).view = view
+        self._vector = None
+
+    def vector(self) -> bytes:
+        """32 bytes over every complete log held; see :func:`head_vector`."""
+        if self._vector is None:
+            self._vector = head_vector({log: sync.view for log, sync in self.logs.items()})
+        return self._vector
+
+    def view_of(self, log: LogId) -> LogView | None:
+        """What is durable here of a log; None where nothing was ever heard of it."""
+        sync = self.logs.get(log)
+        return sync.view if sync is not None else None
 
     def sync_of(self, log: LogId) -> LogSync:
         """The state of a log; a new one holds nothing."""
@@ -135,6 +160,7 @@ class Reconciliation:
         known = sync.offers.get(peer)
         if known is None or known.size <= head.size:
             sync.offers[peer] = head
+            self._wanting[head.log] = None
         lacking = head.size - sync.view.size
         if sync.writing or len(inline) < lacking or not sync.may_follow(head):
             return None
@@ -142,32 +168,42 @@ class Reconciliation:
         sync.writing = True
         return Persist(step)
 
-    def pump(self, now: float, rng: Dice, may_ask: Callable[[str], bool]) -> list[Command]:
-        """Fetch for every idle log that somebody offers more of, urgent lanes first."""
+    def pump(self, now: float, rng: Dice, ask_at: Callable[[str], float]) -> list[Command]:
+        """Fetch for every idle log that somebody offers more of, urgent lanes first.
+
+        Args:
+            now: the engine's clock.
+            rng: chooses among sources.
+            ask_at: when a peer may be asked for statements.
+        """
         commands: list[Command] = []
+        if not self._wanting:
+            return commands
+        for log in [log for log in self._wanting if not self.logs[log].is_wanting]:
+            del self._wanting[log]
         under_way = dict.fromkeys(Lane, 0)
-        for sync in self.logs.values():
-            under_way[sync.view.log.lane] += sync.asked is not None
-        for lane in Lane:
-            for log, sync in self.logs.items():
-                if log.lane is not lane or not sync.offers or not sync.is_idle:
-                    continue
-                if under_way[lane] >= FETCHES_MAX[lane] or now < sync.paused_until:
-                    continue
-                fetch = self._fetch(sync, now, rng, may_ask)
-                if fetch is not None:
-                    under_way[lane] += 1
-                    commands.append(fetch)
+        for log in self._wanting:
+            under_way[log.lane] += self.logs[log].asked is not None
+        for log in sorted(self._wanting, key=lambda log: _URGENCY[log.lane]):
+            sync, lane = self.logs[log], log.lane
+            if not sync.offers or not sync.is_idle or now < sync.paused_until:
+                continue
+            if under_way[lane] >= FETCHES_MAX[lane]:
+                continue
+            fetch = self._fetch(sync, now, rng, ask_at)
+            if fetch is not None:
+                under_way[lane] += 1
+                commands.append(fetch)
         return commands
 
     def _fetch(
-        self, sync: LogSync, now: float, rng: Dice, may_ask: Callable[[str], bool]
+        self, sync: LogSync, now: float, rng: Dice, ask_at: Callable[[str], float]
     ) -> FetchRange | None:
         sync.set_aside = {peer: until for peer, until in sync.set_aside.items() if until > now}
         sources = sorted(
             peer
             for peer, head in sync.offers.items()
-            if peer not in sync.set_aside and sync.may_follow(head) and may_ask(peer)
+            if peer not in sync.set_aside and sync.may_follow(head) and ask_at(peer) <= now
         )
         if not sources:
             return None
@@ -218,7 +254,7 @@ class Reconciliation:
         """A step is durable."""
         sync = self.sync_of(view.log)
         sync.writing = False
-        sync.view = view
+        self.hold(view)
         sync.offers = {peer: head for peer, head in sync.offers.items() if head.size > view.size}
 
     def note_not_persisted(self, log: LogId, now: float) -> None:
@@ -227,14 +263,14 @@ class Reconciliation:
         sync.writing = False
         sync.paused_until = now + WRITE_RETRY_SECONDS
 
-    def next_wake(self, now: float) -> float | None:
-        """When a pause or a setting-aside ends that something waits for."""
+    def next_wake(self, now: float, ask_at: Callable[[str], float]) -> float | None:
+        """When a pause, a setting-aside or a peer's breaker ends that something waits for."""
         times = [
             time
-            for sync in self.logs.values()
-            if sync.offers and sync.is_idle
-            for time in (sync.paused_until, *sync.set_aside.values())
-            if time > now
+            for log in self._wanting
+            if (sync := self.logs[log]).is_idle
+            for peer in sync.offers
+            if (time := max(sync.paused_until, sync.set_aside.get(peer, 0.0), ask_at(peer))) > now
         ]
         return min(times, default=None)
 

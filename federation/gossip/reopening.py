@@ -119,7 +119,7 @@ class Reopening:
             untried = sorted(
                 name
                 for name, peer in self._peers().items()
-                if name not in gaps.tried and peer.holds.get(log, 0) >= end and peer.is_open(now)
+                if name not in gaps.tried and peer.holds.get(log, 0) >= end and peer.may_serve(now)
             )
             if not untried:
                 gaps.next_run(end, now)
@@ -133,7 +133,7 @@ class Reopening:
         """Statements that were asked for have arrived: write those that are opened."""
         peer = self._peers().get(event.peer)
         if peer is not None:
-            peer.note_answered(now)
+            peer.note_served(now)
         gaps = self._asked(event.peer, event.log)
         if gaps is None or gaps.asked is None:
             return []
@@ -159,7 +159,7 @@ class Reopening:
             gaps.asked = None
         peer = self._peers().get(event.peer)
         if peer is not None:
-            peer.note_failed(now, rng, event.reason, event.retry_after_seconds)
+            peer.note_not_served(now, rng, event.reason, event.retry_after_seconds)
         return []
 
     def _asked(self, peer: str, log: LogId) -> Gaps | None:

@@ -8,9 +8,10 @@ from random import Random
 import pytest
 
 from federation.gossip.dissemination import (
+    FLOOD_WAIT_SECONDS,
     INLINE_BYTES_MAX,
+    RECEIPTS_PER_SECOND,
     RECENT_LOGS_MAX,
-    RELAY_PEERS,
     RELAY_WAIT_SECONDS,
     Dissemination,
 )
@@ -21,7 +22,7 @@ from federation.protocol.messages import AnnouncedHead, encode_announcement
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.statements import Statement, opened_statement
 from federation.provenance.log_view import LogView
-from tests.builders import FEDERATION_ID, NOVA, MadeLog, make_log, make_roster, make_salt
+from tests.builders import ACME, FEDERATION_ID, NOVA, MadeLog, make_log, make_roster, make_salt
 
 FOUNDED = make_roster()
 
@@ -30,7 +31,7 @@ class Bench:
     """A dissemination with one peer and some made logs."""
 
     def __init__(self, *logs: MadeLog) -> None:
-        self.dissemination = Dissemination()
+        self.dissemination = Dissemination(ACME)
         self.peer = PeerView(NOVA)
         self.views: dict[LogId, LogView] = {}
         for log in logs:
@@ -42,7 +43,7 @@ class Bench:
         self.dissemination.spread_own(made.log, [self.peer], 0.0)
 
     def told(self, now: float = 0.0) -> list[Announce]:
-        commands = self.dissemination.pump([self.peer], self.views, {}, 1, now)
+        commands = self.dissemination.pump([self.peer], self.views.get, {}, 1, now)
         return [command for command in commands if isinstance(command, Announce)]
 
     def told_heads(self) -> tuple[AnnouncedHead, ...]:
@@ -98,7 +99,7 @@ def test_a_peer_that_has_it_is_told_when_it_is_owed_a_receipt() -> None:
     made = made_log(3)
     bench = Bench(made)
     bench.peer.holds[made.log] = 3
-    bench.dissemination.owe(made.view, bench.peer, 0.0)
+    bench.dissemination.owe(made.view, bench.peer, 0.0, Random(1), 3)
     bench.peer.due[made.log] = 0.0
     (head,) = bench.told_heads()
     assert () == head.inline
@@ -125,7 +126,7 @@ def test_a_log_that_is_not_held_up_to_its_head_is_not_told() -> None:
 
 
 def test_what_is_kept_for_inlining_never_has_a_gap_and_never_is_too_much() -> None:
-    dissemination = Dissemination()
+    dissemination = Dissemination(ACME)
     log = LogId("acme.example", FEDERATION_ID, Lane.LIVE)
     rng, said = Random(3), list[Statement]()
     for _ in range(60):
@@ -140,7 +141,7 @@ def test_what_is_kept_for_inlining_never_has_a_gap_and_never_is_too_much() -> No
 
 
 def test_only_so_many_logs_are_remembered() -> None:
-    dissemination = Dissemination()
+    dissemination = Dissemination(ACME)
     logs = [LogId(f"m{number}", FEDERATION_ID, Lane.LIVE) for number in range(2 * RECENT_LOGS_MAX)]
     for log in logs:
         dissemination.remember(log, [opened_statement(b"h", make_salt(), b"b")])
@@ -169,18 +170,43 @@ def test_announcements_stay_within_their_limit_and_the_rest_rides_in_the_next() 
     assert len(members) == told
 
 
+@pytest.mark.parametrize("is_flooding", [False, True])
 @pytest.mark.parametrize("lane", list(Lane))
-def test_what_was_learned_is_passed_on_to_some_who_lack_it(lane: Lane) -> None:
+def test_what_was_learned_is_passed_on_to_neighbours_who_lack_it(
+    lane: Lane, *, is_flooding: bool
+) -> None:
     made = made_log(3, lane)
-    dissemination = Dissemination()
-    peers = [PeerView(f"m{number}") for number in range(30)]
-    for peer in peers[20:]:
+    dissemination = Dissemination(NOVA)
+    dissemination.is_flooding = is_flooding
+    peers = [PeerView(f"m{number}") for number in range(8)]
+    for peer in peers[5:]:
         peer.holds[made.log] = 3
     dissemination.pass_on(made.view, peers, 10.0, Random(1))
-    due = [peer for peer in peers if peer.due]
-    assert RELAY_PEERS == len(due)
-    assert all(peer in peers[:20] for peer in due)
-    assert {10.0 + RELAY_WAIT_SECONDS[lane]} == {peer.due[made.log] for peer in due}
+    assert peers[:5] == [peer for peer in peers if peer.due]
+    least, most = (FLOOD_WAIT_SECONDS if is_flooding else RELAY_WAIT_SECONDS)[lane]
+    assert all(10.0 + least <= peer.due[made.log] <= 10.0 + most for peer in peers[:5])
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_what_was_learned_rides_inline_but_in_bulk(lane: Lane) -> None:
+    made = made_log(3, lane)
+    bench = Bench(made)
+    bench.dissemination = Dissemination(NOVA)
+    bench.grow(made, made.said)
+    expected = () if lane is Lane.BULK else tuple(made.said)
+    assert expected == bench.told_heads()[0].inline
+
+
+def test_a_thousand_receipts_do_not_come_at_once() -> None:
+    made, dissemination = made_log(1), Dissemination(NOVA)
+    dissemination.is_flooding = True
+    times = []
+    for seed in range(200):
+        issuer = PeerView(ACME)
+        dissemination.owe(made.view, issuer, 0.0, Random(seed), 1_000)
+        times.append(issuer.due[made.log])
+    assert max(times) > 0.9 * 1_000 / RECEIPTS_PER_SECOND
+    assert min(times) < 0.1 * 1_000 / RECEIPTS_PER_SECOND
 
 
 def test_nothing_is_told_to_a_peer_that_is_being_left_alone() -> None:

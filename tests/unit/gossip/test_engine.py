@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from federation.gossip import events
 from federation.gossip.answers import ANSWER_SECONDS_MAX
+from federation.gossip.dissemination import RELAY_WAIT_SECONDS
 from federation.gossip.engine import WAKE_SECONDS_MIN, GossipEngine, GossipSettings
 from federation.gossip.reconciliation import head_vector
 from federation.protocol.messages import (
@@ -141,7 +142,7 @@ def test_statements_are_written_before_anything_is_said_of_them() -> None:
     commands = bench.feed(events.Persisted(step, receipt))
     answer = only(events.AnswerAnnouncement, commands)
     assert (7, (HeldLog(MADE.log.sha256, 3, receipt.line),)) == (answer.ask, answer.message.held)
-    told = only(events.Announce, bench.feed(events.Woke(), 0.1))
+    told = only(events.Announce, bench.feed(events.Woke(), RELAY_WAIT_SECONDS[Lane.LIVE][1]))
     assert (UMBRA, receipt.line) == (told.peer, told.message.heads[0].receipt)
 
 
@@ -250,7 +251,7 @@ def test_a_peer_that_holds_nothing_is_told_everything() -> None:
 
 
 def compare(bench: Bench, peer: str) -> None:
-    bench.engine.peers[peer].compare_due = bench.now
+    bench.engine.peers[peer].compare_soon(bench.now)
     assert peer == only(events.Compare, bench.feed(events.Woke())).peer
 
 

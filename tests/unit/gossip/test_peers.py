@@ -11,6 +11,7 @@ from federation.gossip.peers import (
     BACKOFF_SECONDS_MAX,
     FAULTS_KEPT_MAX,
     JITTER,
+    Peers,
     PeerView,
 )
 from federation.protocol.origins import Lane, LogId
@@ -50,10 +51,51 @@ def test_a_peer_is_left_alone_as_long_as_it_asked_but_not_for_ever(asked: float)
     peer = PeerView(NOVA)
     peer.note_failed(0.0, Random(1), "busy", asked)
     wait = min(asked, BACKOFF_SECONDS_MAX)
-    assert wait * (1 - JITTER) <= peer.retry_at <= wait * (1 + JITTER)
+    assert not peer.is_open(wait)
+    # Whatever it says meanwhile: it did not ask to be told, it asked not to be.
+    peer.note_heard(1.0)
+    assert not peer.is_open(wait)
+    assert peer.is_open(wait * (1 + JITTER))
     # A second request of the same moment was told a longer time.
     peer.note_failed(0.0, Random(1), "busy", BACKOFF_SECONDS_MAX)
-    assert peer.retry_at >= BACKOFF_SECONDS_MAX * (1 - JITTER)
+    assert not peer.is_open(BACKOFF_SECONDS_MAX)
+
+
+def test_a_peer_that_cannot_serve_is_still_told() -> None:
+    peer = PeerView(NOVA)
+    peer.note_not_served(0.0, Random(1), "busy", 30.0)
+    assert peer.is_open(0.0)
+    assert (False, True) == (peer.may_serve(30.0), peer.may_serve(30.0 * (1 + JITTER)))
+    peer.note_served(1.0)
+    assert (True, 1) == (peer.may_serve(1.0), peer.unserved)
+
+
+@pytest.mark.parametrize(
+    ("answering", "seconds", "expected"), [(0, 6, True), (1, 6, False), (0, 4, False)]
+)
+def test_where_most_fail_and_nobody_answers_the_fault_is_here(
+    answering: int, seconds: float, *, expected: bool
+) -> None:
+    peers = Peers()
+    peers.replace(f"m{number}" for number in range(20))
+    for number in range(8):
+        peers[f"m{number}"].note_answered(1.0)
+    for number in range(8 - answering):
+        peers[f"m{number}"].note_failed(1.0 + seconds, Random(1), "no answer")
+    if answering:
+        peers["m7"].note_answered(1.0 + seconds)
+    assert expected == peers.seem_cut_off(1.0 + seconds)
+
+
+def test_a_peer_is_met_when_it_is_first_asked_for_and_forgotten_when_it_leaves() -> None:
+    peers = Peers()
+    assert ["m1", NOVA] == peers.replace([NOVA, "m1"])
+    assert (0, None) == (len(peers), peers.met(NOVA))
+    peers[NOVA].make_due(LOG, 1.0)
+    assert [NOVA] == list(peers) == list(peers.touched)
+    assert peers.get("stranger.example") is None
+    assert [] == peers.replace(["m1"])
+    assert [] == list(peers)
 
 
 def test_whoever_speaks_can_be_spoken_to_at_once() -> None:

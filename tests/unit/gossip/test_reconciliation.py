@@ -49,7 +49,7 @@ def follower(*logs: MadeLog, peers: Sequence[str] = (NOVA,)) -> Reconciliation:
 
 
 def fetches(reconciliation: Reconciliation, now: float = 0.0) -> list[FetchRange]:
-    commands = reconciliation.pump(now, Random(1), lambda _peer: True)
+    commands = reconciliation.pump(now, Random(1), lambda _peer: 0.0)
     return [command for command in commands if isinstance(command, FetchRange)]
 
 
@@ -119,7 +119,7 @@ def test_whoever_offers_most_is_asked() -> None:
 
 def test_a_peer_that_may_not_be_asked_is_not() -> None:
     reconciliation = follower(made_log(3), peers=(NOVA, UMBRA))
-    (fetch,) = reconciliation.pump(0.0, Random(1), lambda peer: peer == UMBRA)
+    (fetch,) = reconciliation.pump(0.0, Random(1), lambda peer: 0.0 if peer == UMBRA else 1.0)
     assert isinstance(fetch, FetchRange)
     assert UMBRA == fetch.peer
 
@@ -207,7 +207,7 @@ def test_a_failed_write_is_tried_again_after_a_pause() -> None:
     reconciliation.receive(NOVA, made.log, served(made, fetch))
     reconciliation.note_not_persisted(made.log, 10.0)
     assert [] == fetches(reconciliation, now=10.0)
-    assert 10.0 + WRITE_RETRY_SECONDS == reconciliation.next_wake(10.0)
+    assert 10.0 + WRITE_RETRY_SECONDS == reconciliation.next_wake(10.0, lambda _peer: 0.0)
     assert 1 == len(fetches(reconciliation, now=10.0 + WRITE_RETRY_SECONDS))
 
 

@@ -1,0 +1,160 @@
+"""Whom this node tells and asks: the roster's members as it sees them now, and itself among them.
+
+Everybody while members are few, neighbours beyond (``neighbours``); and the suspicion that it is
+this node that is cut off, where most peers fall silent together and nobody answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from federation.gossip.dice import Dice
+from federation.gossip.events import Command, FetchRoster, RaiseAlarm
+from federation.gossip.neighbours import neighbours_of
+from federation.gossip.peers import BACKOFF_SECONDS_MAX, ISOLATED_WAIT_SECONDS_MAX, Peers, PeerView
+from federation.gossip.waves import WAVE_PEERS, Wave
+from federation.protocol.origins import LogId
+from federation.protocol.roster import Roster
+from federation.protocol.roster_roles import reads_bodies
+
+
+class Circle:
+    """The peers of one engine.
+
+    Args:
+        member: this node's own name.
+        roster: the one in force.
+        full_view_members: up to so many members every node tells every other one.
+
+    Attributes:
+        peers: every other member that can be reached and may read.
+        is_isolated: whether it seems to be this node that is cut off from all others.
+    """
+
+    def __init__(self, member: str, roster: Callable[[], Roster], full_view_members: int) -> None:
+        self.peers = Peers()
+        self.is_isolated = False
+        self._member, self._roster = member, roster
+        self._full_view_members = full_view_members
+        self._roster_asked: int | None = None
+        self._ahead: dict[str, None] = {}
+
+    def meet(self, now: float) -> None:
+        """Take the roster's members in; new ones that will be told are compared with."""
+        new = self.peers.replace(
+            member.name
+            for member in self._roster().members.values()
+            if member.name != self._member and member.urls and reads_bodies(member)
+        )
+        met = new if self.tells_everybody else [peer.member for peer in self.neighbours()]
+        for name in met:
+            self.peers[name].compare_soon(now)
+
+    @property
+    def tells_everybody(self) -> bool:
+        """Whether an issuer tells all the others himself."""
+        return len(self.peers.reachable) < self._full_view_members
+
+    def neighbours(self) -> list[PeerView]:
+        """Whom to pass on to."""
+        names = neighbours_of(
+            self._member, self.peers.reachable, self._roster().federation_id, self.peers.is_silent
+        )
+        return [self.peers[name] for name in names]
+
+    def audience(self) -> list[PeerView]:
+        """Whom this node tells of what it publishes itself."""
+        if self.tells_everybody:
+            return [self.peers[name] for name in self.peers.reachable]
+        return self.neighbours()
+
+    def ask_at(self, name: str) -> float:
+        """When a peer may be asked for statements; never, one that is no peer."""
+        peer = self.peers.get(name)
+        return float("inf") if peer is None else max(peer.retry_at, peer.range_retry_at)
+
+    # --- a crisis -------------------------------------------------------------------------------
+
+    def tell_crisis(self, log: LogId, now: float, rng: Dice) -> None:
+        """Beyond the neighbours, some others are told at once."""
+        if not self.tells_everybody:
+            names = self.peers.reachable
+            self._tell_now(log, rng.sample(names, min(WAVE_PEERS, len(names))), now)
+
+    def send_wave(self, log: LogId, wave: Wave, now: float, rng: Dice) -> None:
+        """Too few gave a receipt: as many others are told as well."""
+        lacking = [
+            name
+            for name in self.peers.reachable
+            if name not in wave.told and self._holds(name, log) < wave.size
+        ]
+        if len(lacking) < WAVE_PEERS:
+            wave.told.clear()  # everybody had a turn: begin again with those who lack it still
+        chosen = lacking if len(lacking) <= WAVE_PEERS else rng.sample(lacking, WAVE_PEERS)
+        self._tell_now(log, chosen, now)
+        wave.told.update(chosen)
+
+    def _tell_now(self, log: LogId, names: Iterable[str], now: float) -> None:
+        for name in names:
+            peer = self.peers[name]
+            peer.note_probed(now)  # a crisis does not wait for a breaker
+            peer.make_due(log, now)
+
+    def _holds(self, name: str, log: LogId) -> int:
+        peer = self.peers.met(name)
+        return 0 if peer is None else peer.holds.get(log, 0)
+
+    # --- how they are doing ---------------------------------------------------------------------
+
+    def note_failed(
+        self, peer: PeerView, now: float, rng: Dice, reason: str, retry_after: float | None
+    ) -> list[Command]:
+        """A request came to nothing: the peer's fault, unless nobody at all answers."""
+        longest = ISOLATED_WAIT_SECONDS_MAX if self.is_isolated else BACKOFF_SECONDS_MAX
+        peer.note_failed(now, rng, reason, retry_after, wait_seconds_max=longest)
+        if self.is_isolated or not self.peers.seem_cut_off(now):
+            return []
+        self.is_isolated = True
+        text = "most peers stopped answering together: this node's own network may be down"
+        return [RaiseAlarm("isolated", text)]
+
+    def note_answered(self, peer: PeerView, now: float, *, compares: bool = False) -> None:
+        """A peer answered; one that had been failing is compared with, unless it just was."""
+        if peer.note_answered(now) and not compares:
+            peer.compare_soon(now)
+        if self.is_isolated:
+            # Back: whoever was given up meanwhile is tried at once, with what he missed.
+            self.is_isolated = False
+            for each in self.peers.values():
+                if each.failures:
+                    each.note_probed(now)
+                    self.peers.touched[each.member] = None
+
+    # --- rosters --------------------------------------------------------------------------------
+
+    def note_version(self, peer: PeerView, version: int) -> None:
+        """A peer said which roster it acts under."""
+        peer.roster_version = version
+        if version > self._roster().version:
+            self._ahead[peer.member] = None
+
+    def fetch_roster_due(self, now: float) -> list[Command]:
+        """Ask for the next version, where somebody has a newer one and nobody was asked yet."""
+        version = self._roster().version
+        if self._roster_asked is not None:
+            return []
+        for name in list(self._ahead):
+            peer = self.peers.get(name)
+            if peer is None or peer.roster_version <= version:
+                del self._ahead[name]
+            elif peer.is_open(now):
+                self._roster_asked = version + 1
+                return [FetchRoster(peer.member, version + 1)]
+        return []
+
+    def note_roster_fetch_ended(self, name: str) -> None:
+        """Whatever came of it; who promised more than he gave is believed again next time."""
+        asked, self._roster_asked = self._roster_asked, None
+        peer = self.peers.get(name)
+        if peer is not None and asked is not None and self._roster().version < asked:
+            peer.roster_version = self._roster().version

@@ -1,0 +1,85 @@
+"""Crisis statements of one's own: said again each second until three members hold them.
+
+A flood over neighbours is as fast as it gets, and has one hole: where the issuer's own links are
+cut, nobody begins it. So the issuer tells others, too, a wave at a time, until receipts of three
+different members show that it is out of his hands. A bounded number of waves; anti-entropy has
+the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from federation.protocol.origins import LogId
+
+WAVE_SECONDS: Final = 1.0
+"""Between two waves: several round trips, so that the receipts of one can stop the next."""
+
+WAVE_PEERS: Final = 32
+"""Peers in a wave. With nine links of ten cut, all of a wave are cut off once in thirty; of two
+waves once in a thousand (docs/internals/gossip.md)."""
+
+WAVES_MAX: Final = 10
+"""Then whatever is wrong lasts longer than waves are good for."""
+
+RECEIPTS_ENOUGH: Final = 3
+"""Members who durably hold it: each of them floods it by himself."""
+
+
+@dataclass(slots=True)
+class Wave:
+    """The newest head of one crisis log of this node's own, while it is being repeated.
+
+    Attributes:
+        size: of the head.
+        at: when the next wave goes out.
+        count: waves sent.
+        receipts: who has shown a receipt on this head or a later one.
+        told: who was in a wave.
+    """
+
+    size: int
+    at: float
+    count: int = 0
+    receipts: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
+
+
+class Waves:
+    """All crisis logs of this node's own that are being repeated."""
+
+    def __init__(self) -> None:
+        self._waves: dict[LogId, Wave] = {}
+
+    def begin(self, log: LogId, size: int, now: float) -> None:
+        """A new head is durable and was told once."""
+        self._waves[log] = Wave(size, now + WAVE_SECONDS)
+
+    def told(self, log: LogId, peers: list[str]) -> None:
+        """These peers were told just now."""
+        wave = self._waves.get(log)
+        if wave is not None:
+            wave.told.update(peers)
+
+    def note_receipt(self, log: LogId, member: str, size: int) -> None:
+        """A member holds everything up to that size."""
+        wave = self._waves.get(log)
+        if wave is not None and size >= wave.size:
+            wave.receipts.add(member)
+            if len(wave.receipts) >= RECEIPTS_ENOUGH:
+                del self._waves[log]
+
+    def take(self, now: float) -> list[tuple[LogId, Wave]]:
+        """The logs whose next wave goes out now."""
+        due = [(log, wave) for log, wave in self._waves.items() if wave.at <= now]
+        for log, wave in due:
+            wave.at = now + WAVE_SECONDS
+            wave.count += 1
+            if wave.count == WAVES_MAX:
+                del self._waves[log]
+        return due
+
+    def next_wake(self) -> float | None:
+        """When the next wave goes out."""
+        return min((wave.at for wave in self._waves.values()), default=None)
