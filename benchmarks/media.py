@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from PIL import Image, ImageDraw
 
-from federation.matching.videos import VideoFound, VideoIndex, VideoThresholds
+from federation.matching.video_search import VideoFound, VideoThresholds
+from federation.matching.videos import VideoIndex
 from federation.media.documents import tlsh_of_text
 from federation.media.drawing import draw_picture
 from federation.media.filming import FRAME_RATE, Pixels, encode_film, film

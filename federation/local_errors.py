@@ -330,6 +330,13 @@ class StoreConflict(StoreError):
     code = "store-conflict"
 
 
+class IndexFileInvalid(StoreError):
+    """A file of the index is damaged, another node's or another release's: it is made again."""
+
+    code = "index-file-invalid"
+    default_hint = "nothing to do: the node reads its store again, which takes longer"
+
+
 class NodeStarting(StoreError):
     """The node has not read its store yet and cannot answer for it."""
 

@@ -48,6 +48,7 @@ class Eraser:
         membership: the roster in force and its judge.
         reconsider: has the index drop signals that nothing supports any more.
         index: counts statements that have their bodies back.
+        before_erase: takes the index's files away, which hold what is about to be erased.
         receipt: this node's receipt on the newest head of a log; None where it gives none.
         tell: gives the engine an event.
 
@@ -63,6 +64,7 @@ class Eraser:
         *,
         reconsider: Callable[[Values], Awaitable[None]],
         index: Callable[[Sequence[VerifiedStatement]], Awaitable[None]],
+        before_erase: Callable[[], None],
         receipt: Callable[[LogId], Receipt | None],
         tell: Callable[[Event], None],
     ) -> None:
@@ -70,6 +72,7 @@ class Eraser:
         self.scrub_due = True  # a crash may have come between an erase and the scrub behind it
         self._stores, self._membership = stores, membership
         self._reconsider, self._index = reconsider, index
+        self._before_erase = before_erase
         self._receipt, self._tell = receipt, tell
 
     async def start(self) -> tuple[GapsKnown, ...]:
@@ -192,14 +195,16 @@ class Eraser:
         going = [(stored, each) for stored, each in judged if self._must_go(each, erases)]
         if not going:
             return
-        await self._stores.erasures.erase(going)
-        self.scrub_due = True
         values = {
             (signal.type, signal.value)
             for _, each in going
             if isinstance(body := body_of(each), Confirm)
             for signal in body.signals
         }
+        if values:
+            self._before_erase()
+        await self._stores.erasures.erase(going)
+        self.scrub_due = True
         forget_readings()
         self._tell(Erased(frozenset(each.id for _, each in going)))
         log_lines.info("erased %d statements", len(going))

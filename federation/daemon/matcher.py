@@ -17,7 +17,7 @@ from federation.daemon.changes import Mark
 from federation.daemon.view_reader import ViewReader, group_by_mark
 from federation.matching.found import Found, Matches
 from federation.matching.index import VIDEO_DEFAULTS, SignalIndex
-from federation.matching.videos import VideoThresholds
+from federation.matching.video_search import VideoThresholds
 from federation.protocol.bodies import Confirm, Withdraw
 from federation.protocol.headers import StatementId
 from federation.protocol.limits_content import PDQ_DISTANCE_MAX, TLSH_DISTANCE_DEFAULT
@@ -27,10 +27,15 @@ from federation.provenance.reading import body_of, plain_signals
 from federation.provenance.verifier import VerifiedStatement
 from federation.provenance.view import Opinion, opinions_on
 from federation.store.log_store import LogStore
+from federation.store.places import StoredStatement
 from federation.store.signal_store import SignalStore
 
 MATCHES_MAX: Final = 64
 """Nearest matching signals in one answer: more would not change what the platform does."""
+
+BESIDE_FROM: Final = 64
+"""PDQ signals of one request that are searched in a thread: some 3 ms at ten million, thirty times
+what the hop there and back costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +141,10 @@ class Matcher:
         if doubtful:
             await self.reconsider(sorted(doubtful))
 
+    async def absorb_stored(self, stored: Sequence[StoredStatement]) -> None:
+        """Count statements of the store that the index does not know yet; see :meth:`absorb`."""
+        await self.absorb_statements(self._reader.judge_all(stored))
+
     async def reconsider(self, marks: Sequence[tuple[SignalType, bytes]]) -> None:
         """Drop from the index what nothing supports any more.
 
@@ -176,7 +185,7 @@ class Matcher:
         self, signals: Sequence[Signal], wanted: Thresholds, matches_max: int | None = None
     ) -> list[tuple[Match, ...] | None]:
         """The matches in force; None where there are none among the nearest and more beyond."""
-        found = self._search(signals, wanted, matches_max)
+        found = await self._search(signals, wanted, matches_max)
         marks = sorted(
             {
                 (signal.type, near.value)
@@ -213,26 +222,40 @@ class Matcher:
         on_it = next((each for each in opinions if each.id == statement_id), None)
         return self._reader.judge(stored), on_it
 
-    def _search(
+    async def _search(
         self, signals: Sequence[Signal], wanted: Thresholds, matches_max: int | None
     ) -> list[Matches]:
         """One call of the index for each type, whatever their number: batches are its fast path."""
+        places: dict[SignalType, list[int]] = {}
+        for at, signal in enumerate(signals):
+            places.setdefault(signal.type, []).append(at)
         found: dict[int, Matches] = {}
-        for signal_type in SignalType:
-            places = [at for at, signal in enumerate(signals) if signal.type is signal_type]
-            values = [signals[at].value for at in places]
-            nears = self._index.search_many(
-                signal_type,
-                values,
-                wanted.distance_max,
-                matches_max=matches_max,
-                videos=wanted.videos,
-                tlsh_distance_max=wanted.tlsh_distance_max,
-            )
-            found.update(zip(places, nears, strict=True))
+        for signal_type, asked in places.items():
+            values = [signals[at].value for at in asked]
+            nears = await self._search_type(signal_type, values, wanted, matches_max)
+            found.update(zip(asked, nears, strict=True))
         return [found[at] for at in range(len(signals))]
 
-    async def rebuild_if_due(self) -> None:
-        """Fold what was added lately into the index's fast part, off the event loop."""
-        while (rebuild := self._index.prepare_rebuild()) is not None:
-            self._index.adopt(await asyncio.to_thread(rebuild.run))
+    async def _search_type(
+        self,
+        signal_type: SignalType,
+        values: Sequence[bytes],
+        wanted: Thresholds,
+        matches_max: int | None,
+    ) -> list[Matches]:
+        """Here where that takes microseconds, and beside the event loop where it may not."""
+        if signal_type is SignalType.VPDQ:
+            search = self._index.prepare_videos(values, wanted.videos, matches_max=matches_max)
+            return await asyncio.to_thread(search.run)
+        if signal_type is SignalType.PDQ and (len(values) >= BESIDE_FROM or matches_max is None):
+            view = self._index.view_of_pictures()
+            return await asyncio.to_thread(
+                view.search_many, values, wanted.distance_max, matches_max=matches_max
+            )
+        return self._index.search_many(
+            signal_type,
+            values,
+            wanted.distance_max,
+            matches_max=matches_max,
+            tlsh_distance_max=wanted.tlsh_distance_max,
+        )

@@ -7,18 +7,16 @@ speaks; :meth:`Node.close` stops in the reverse order, and loses nothing that wa
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from random import SystemRandom
 from typing import IO, Any, Final
 
 from federation.config import NodeConfig, split_listen
+from federation.daemon.data_directory import lock_directory
 from federation.daemon.desk import Desk
 from federation.daemon.eraser import Eraser
 from federation.daemon.keyring import Keyring, load_identity, load_keyring
@@ -34,7 +32,7 @@ from federation.errors import FederationError
 from federation.gossip import events
 from federation.gossip.catching_up import is_caught_up
 from federation.gossip.engine import GossipEngine, GossipSettings
-from federation.local_errors import DataDirectoryBusy, KeyFileInvalid, PeerError, RosterMissing
+from federation.local_errors import KeyFileInvalid, PeerError, RosterMissing
 from federation.matching.index import warm_up
 from federation.net.identities import identity_der
 from federation.net.link import PeerLink
@@ -50,7 +48,6 @@ from federation.store.stores import Stores, open_stores
 log_lines = logging.getLogger(__name__)
 
 DATABASE_FILE: Final = "federation.sqlite3"
-LOCK_FILE: Final = "lock"
 UPKEEP_SECONDS: Final = 60.0
 """How often leaves are looked at for renewal and indexes for a rebuild."""
 
@@ -113,7 +110,7 @@ class Node:
             leaf_valid_hours=config.peers.leaf_hours,
         )
         self._take_identities()
-        self.platform = Platform(stores, membership, _unix_ms)
+        self.platform = Platform(config, stores, membership, _unix_ms)
         self.matcher = self.platform.matcher
         settings = GossipSettings(config.peers.anti_entropy_seconds)
         engine = GossipEngine(config.member, membership.verifier, settings)
@@ -122,6 +119,7 @@ class Node:
             membership,
             reconsider=self.platform.erased,
             index=self.matcher.absorb_statements,
+            before_erase=self.platform.index_keeper.discard,
             receipt=self._receipt_on,
             tell=self._tell,
         )
@@ -168,7 +166,7 @@ class Node:
         keyring = load_keyring(config)
         first = read_root_of_trust(config.path(config.root_file))
         folder = config.path(config.data_directory)
-        lock = _lock(folder)
+        lock = lock_directory(folder)
         try:
             stores = await open_stores(
                 folder / DATABASE_FILE, member=config.member, federation_id=first.federation_id
@@ -395,21 +393,3 @@ def _check_keys(member: str, keyring: Keyring, membership: Membership) -> None:
             f"not the keys that the roster holds for {member}: {', '.join(wrong)}",
             hint="put back this member's key files, or have governance rotate the keys",
         )
-
-
-def _lock(folder: Path) -> IO[bytes]:
-    """Take the data directory for this process alone: two nodes on one log would fork it.
-
-    Raises:
-        DataDirectoryBusy: another process has it.
-    """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file = (folder / LOCK_FILE).open("ab")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise DataDirectoryBusy(
-            f"another process has {folder} open (this is {os.getpid()})"
-        ) from None
-    return file

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from federation.matching.found import NO_MATCHES, Found, Matches
 from federation.matching.row_kernels import Words
 from federation.matching.rows import pack_values
+from federation.matching.sections import Sections
+from federation.matching.sorted_rows import SortedRows, restore_sorted
 from federation.matching.value_set import PROCESS_SEED, ValueSet
 
 
@@ -20,6 +22,10 @@ class NoTables:
     """Membership needs no tables but the set's own."""
 
     nbytes: int = 0
+
+    def sections(self) -> Sections:
+        """None."""
+        return {}
 
 
 def _no_tables(_rows: Words) -> NoTables:
@@ -36,6 +42,14 @@ class ExactIndex(ValueSet[NoTables]):
 
     def __init__(self, value_bytes: int, *, seed: int = PROCESS_SEED) -> None:
         super().__init__(value_bytes, _no_tables, seed=seed)
+
+    def restore_sorted(self, sections: Sections) -> SortedRows[NoTables]:
+        """See :func:`federation.matching.sorted_rows.restore_sorted`.
+
+        Raises:
+            IndexFileInvalid: see there.
+        """
+        return restore_sorted(sections, self._words, lambda _sections, _count: NoTables())
 
     def search(self, value: bytes) -> Matches:
         """The value itself at distance 0, if the set holds it.

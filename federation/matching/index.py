@@ -6,17 +6,21 @@ signals are kept, and a node fills the index from it at start (``add_joined``, t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self, TypeAlias
 
-from federation.local_errors import SignalMalformed
+from federation.local_errors import IndexFileInvalid, SignalMalformed
 from federation.matching.exact_index import ExactIndex, NoTables
 from federation.matching.found import MATCHES_MAX, Matches
-from federation.matching.pdq_index import PdqIndex, RingTables
+from federation.matching.pdq_index import PdqIndex
+from federation.matching.pdq_view import PdqView, RingTables
+from federation.matching.sections import Sections, below, under
+from federation.matching.sorted_rows import SortedRows
 from federation.matching.tlsh_index import TlshIndex
 from federation.matching.value_set import RebuildJob, Rebuilt
-from federation.matching.videos import VideoIndex, VideoThresholds
+from federation.matching.video_search import VideoSearch, VideoThresholds
+from federation.matching.videos import VideoIndex
 from federation.protocol.limits_content import PDQ_DISTANCE_MAX, TLSH_DISTANCE_DEFAULT
 from federation.protocol.signals import IDENTITY_BYTES, VALUE_BYTES, SignalType, identity_of
 
@@ -33,6 +37,15 @@ class RebuiltSignals:
 
     signal_type: SignalType
     rebuilt: Rebuilt[RingTables] | Rebuilt[NoTables]
+
+    @property
+    def settled(self) -> SortedRows[Any]:
+        """The new immutable part."""
+        return self.rebuilt.sorted_rows
+
+    def moved_to(self, settled: SortedRows[Any]) -> Self:
+        """The same result in other memory: in a file that several processes map."""
+        return replace(self, rebuilt=self.rebuilt.moved_to(settled))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,10 @@ class SignalIndex:
     """
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Be empty, as at first."""
         self._pdq = PdqIndex()
         self._videos = VideoIndex()
         self._documents = TlshIndex()
@@ -181,6 +198,11 @@ class SignalIndex:
         """Whether some type has gathered so many changes that it should be rebuilt."""
         return any(index.needs_rebuild() for index in self._rebuilding().values())
 
+    def prepare_rebuild_of(self, signal_type: SignalType) -> SignalRebuild | None:
+        """As :meth:`prepare_rebuild`, of one type whether it needs it or not; None of documents."""
+        index = self._rebuilding().get(signal_type)
+        return None if index is None else SignalRebuild(signal_type, index.prepare_rebuild())
+
     def prepare_rebuild(self) -> SignalRebuild | None:
         """Instantly hand out the rebuild of one type that needs it; None when none does.
 
@@ -207,6 +229,65 @@ class SignalIndex:
         while (work := self.prepare_rebuild()) is not None:
             self.adopt(work.run())
 
+    # --- a copy elsewhere: on disk, in another process ------------------------------------------
+
+    def settled(self) -> dict[SignalType, SortedRows[Any]]:
+        """The immutable part of each type that has one: nearly all of what the index takes."""
+        return {kind: _rows_of(index).settled for kind, index in self._rebuilding().items()}
+
+    def changes(self) -> Sections:
+        """What distinguishes the index from :meth:`settled`, all types together; all copies."""
+        found: dict[str, Any] = {}
+        for signal_type in SignalType:
+            index = self._set(signal_type)
+            found |= under(signal_type.value, index.changes())
+        return found
+
+    def restore_sorted(self, signal_type: SignalType, sections: Sections) -> SortedRows[Any]:
+        """The immutable part of one type from its arrays; changes nothing, for any thread.
+
+        Raises:
+            IndexFileInvalid: they are not such arrays.
+        """
+        index = self._rebuilding().get(signal_type)
+        if index is None:
+            raise IndexFileInvalid(f"{signal_type} signals have no sorted rows")
+        return _rows_of(index).restore_sorted(sections)
+
+    def install(self, settled: Mapping[SignalType, SortedRows[Any]], changes: Sections) -> None:
+        """Become the index that ``settled`` and ``changes`` describe.
+
+        Args:
+            settled: of each type that has one, or of some types: the others stay as they are.
+            changes: of the same types, and of tlsh where all are given.
+
+        Raises:
+            IndexFileInvalid: they do not fit each other; the index is of no use then.
+        """
+        for signal_type, rows in settled.items():
+            self._rebuilding()[signal_type].install(rows, below(changes, signal_type.value))
+        if documents := below(changes, SignalType.TLSH.value):
+            self._documents.install(documents)
+
+    def prepare_videos(
+        self,
+        values: Iterable[bytes],
+        thresholds: VideoThresholds,
+        *,
+        matches_max: int | None = MATCHES_MAX,
+    ) -> VideoSearch:
+        """A search among videos that may run in another thread: a flood of copies takes a second.
+
+        Raises:
+            SignalMalformed: a value is no list of frames.
+            RequestMalformed: a threshold out of its range.
+        """
+        return self._videos.prepare_search(values, thresholds, matches_max=matches_max)
+
+    def view_of_pictures(self) -> PdqView:
+        """The PDQ values as they are now, for searching in another thread."""
+        return self._pdq.view()
+
     def _rebuilding(self) -> dict[SignalType, _Rebuilding]:
         """The sets that have something to rebuild; a list of documents has not."""
         return {SignalType.PDQ: self._pdq, SignalType.VPDQ: self._videos, **self._exact}
@@ -218,6 +299,11 @@ class SignalIndex:
         if known is SignalType.VPDQ:
             return self._videos
         return self._documents if known is SignalType.TLSH else self._exact[known]
+
+
+def _rows_of(index: _Rebuilding) -> PdqIndex | ExactIndex:
+    """The set of rows behind one type."""
+    return index.frames if isinstance(index, VideoIndex) else index
 
 
 def _known_type(signal_type: str) -> SignalType:

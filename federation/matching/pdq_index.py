@@ -22,68 +22,22 @@ Xiao, "Pigeonring: A Principle for Faster Thresholded Similarity Search" (VLDB 2
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
-from federation.errors import RequestMalformed
-from federation.matching.found import MATCHES_MAX, NO_MATCHES, Found, Matches
-from federation.matching.pdq_diagonals import turn_to_diagonals, turn_to_rows
-from federation.matching.pdq_kernels import (
-    CHUNKS,
-    TABLE_SIZE,
-    Numbers,
-    Offsets,
-    Tags,
-    fill_table,
-    search_rows,
-)
+from federation.local_errors import IndexFileInvalid
+from federation.matching.found import MATCHES_MAX, Matches
+from federation.matching.pdq_diagonals import turn_to_diagonals
+from federation.matching.pdq_kernels import CHUNKS, TABLE_SIZE, fill_table
+from federation.matching.pdq_view import PDQ_WORDS, PdqView, RingTables
 from federation.matching.row_kernels import Words
-from federation.matching.rows import WORD_BYTES, join_rows, pack_values
+from federation.matching.sections import Sections, take_section
+from federation.matching.sorted_rows import SortedRows, check_offsets, restore_sorted
 from federation.matching.value_set import ValueSet
 from federation.protocol.limits_content import PDQ_BYTES, PDQ_DISTANCE_MAX
 
-PDQ_WORDS = PDQ_BYTES // WORD_BYTES
-
 # Up to so many values a plain scan is as fast as the tables, which take 4 MiB however few.
 SCAN_ROWS_MAX = 2_048
-
-# Room for matches in one call of the kernel, 33 bytes each. Where it ends, the next call goes on; a
-# query that does not fit is searched again with the room it needs. A miss, the rule, needs none.
-ROOM_MIN = 256
-ROOM_PER_QUERY = 4
-ROOM_MAX = 65_536
-
-
-@dataclass(frozen=True, slots=True)
-class RingTables:
-    """The 16 chunk tables, one after the other in flat arrays; all empty for a plain scan.
-
-    Attributes:
-        offsets: 16 times 65,537 entries: where each bucket begins within its chunk's table.
-        ids: row numbers, chunks 1 to 15 (chunk 0's are the row numbers in order).
-        tags: beside each entry, its value's bits in the next chunk, chunks 0 to 15.
-    """
-
-    offsets: Offsets
-    ids: Offsets
-    tags: Tags
-
-    @property
-    def nbytes(self) -> int:
-        """Their size in memory: 92 bytes a value, and 4 MiB."""
-        return self.offsets.nbytes + self.ids.nbytes + self.tags.nbytes
-
-
-def radii_for(distance_max: int) -> tuple[int, ...]:
-    """Spread distance_max + 1 over the 16 chunks; each gets one less than its share as radius."""
-    each, more = divmod(distance_max + 1, CHUNKS)
-    return tuple(each - 1 + (chunk < more) for chunk in range(CHUNKS))
-
-
-_RADII: tuple[Numbers, ...] = tuple(
-    np.array(radii_for(distance), dtype=np.int64) for distance in range(PDQ_DISTANCE_MAX + 1)
-)
 
 
 def build_ring(rows: Words, *, scan_rows_max: int = SCAN_ROWS_MAX) -> RingTables:
@@ -109,6 +63,24 @@ def build_ring(rows: Words, *, scan_rows_max: int = SCAN_ROWS_MAX) -> RingTables
     return RingTables(offsets, ids, tags)
 
 
+def restore_ring(sections: Sections, count: int) -> RingTables:
+    """The tables of ``count`` rows from their sections.
+
+    Raises:
+        IndexFileInvalid: they are not such tables; see ``sorted_rows.restore_sorted``.
+    """
+    tabulated = "offsets" in sections and len(sections["offsets"]) > 0
+    chunks, entries = (CHUNKS, count) if tabulated else (0, 0)
+    offsets = take_section(sections, "offsets", np.uint32, (chunks * TABLE_SIZE,))
+    ids = take_section(sections, "ids", np.uint32, (max(chunks - 1, 0) * entries,))
+    tags = take_section(sections, "tags", np.uint16, (chunks * entries,))
+    for chunk in range(chunks):
+        check_offsets(offsets[chunk * TABLE_SIZE : (chunk + 1) * TABLE_SIZE], count)
+    if ids.size and int(ids.max()) >= count:
+        raise IndexFileInvalid("a table of the index leads out of its bounds")
+    return RingTables(offsets, ids, tags)
+
+
 class PdqIndex(ValueSet[RingTables]):
     """A set of 32-byte PDQ values that answers which of them are near a given one.
 
@@ -127,6 +99,14 @@ class PdqIndex(ValueSet[RingTables]):
     def _arrange(self, rows: Words) -> Words:
         turn_to_diagonals(rows)
         return rows
+
+    def restore_sorted(self, sections: Sections) -> SortedRows[RingTables]:
+        """See :func:`federation.matching.sorted_rows.restore_sorted`.
+
+        Raises:
+            IndexFileInvalid: see there.
+        """
+        return restore_sorted(sections, PDQ_WORDS, restore_ring)
 
     def search(
         self,
@@ -150,102 +130,23 @@ class PdqIndex(ValueSet[RingTables]):
         *,
         matches_max: int | None = MATCHES_MAX,
     ) -> list[Matches]:
-        """Find, for each of ``values``, all that differ in at most ``distance_max`` bits.
-
-        Many in one call cost about half of as many calls. The interpreter lock is released while
-        the kernel runs: 10 to 50 microseconds a query.
-
-        Args:
-            values: 32 bytes each.
-            distance_max: 0 (the same value) to 31.
-            matches_max: how many of the nearest to answer each query with; None for all, which
-                in a flood of near-identical signals may be as many as the set holds.
-
-        Returns:
-            One answer per value, in their order. Which matches ``matches_max`` keeps is
-            determined: the first in ascending order of (distance, value).
+        """See :meth:`federation.matching.pdq_view.PdqView.search_many`.
 
         Raises:
             SignalMalformed: a value is not 32 bytes.
             RequestMalformed: a distance outside 0 to 31, or a negative number of matches.
         """
-        if not 0 <= distance_max <= PDQ_DISTANCE_MAX:
-            raise RequestMalformed(f"a PDQ distance is 0 to {PDQ_DISTANCE_MAX}")
-        if matches_max is not None and matches_max < 0:
-            raise RequestMalformed("a number of matches is not negative")
-        queries = self._arrange(pack_values(values, PDQ_BYTES))
-        answers: list[Matches] = []
-        while len(answers) < len(queries):
-            room = min(ROOM_MIN + ROOM_PER_QUERY * len(queries), ROOM_MAX)
-            batch = self._run(queries, len(answers), distance_max, room)
-            answers.extend(batch.read(len(answers), matches_max))
-            if batch.done < len(queries):
-                crowded = queries[batch.done : batch.done + 1]
-                answers.append(self._search_crowd(crowded, batch.counts, matches_max))
-        return answers
+        return self.view().search_many(values, distance_max, matches_max=matches_max)
 
-    def _run(self, queries: Words, first: int, distance_max: int, room: int) -> _Batch:
-        settled, frozen, active = self._sorted, self._frozen, self._active
-        tables = settled.tables
-        ends = np.zeros(len(queries), dtype=np.int64)
-        matched = np.empty((room, PDQ_WORDS), dtype=np.uint64)
-        distances = np.empty(room, dtype=np.uint8)
-        counts = np.zeros(PDQ_DISTANCE_MAX + 1, dtype=np.int64)
-        done = search_rows(
-            queries, first, distance_max, _RADII[distance_max],
-            settled.rows, self._dead, tables.offsets, tables.ids, tables.tags,
-            frozen.columns, frozen.count, frozen.dead,
-            active.columns, active.count, active.dead,
-            ends, matched, distances, counts,
-        )  # fmt: skip
-        return _Batch(int(done), ends, matched, distances, counts)
-
-    def _search_crowd(self, query: Words, counts: Numbers, matches_max: int | None) -> Matches:
-        """Answer a query whose matches did not fit, knowing how many there are at each distance."""
-        total = int(counts.sum())
-        wanted = total if matches_max is None else min(matches_max, total)
-        if wanted == 0:
-            return Matches((), total)
-        reach = np.cumsum(counts)
-        distance_max = int(np.searchsorted(reach, wanted))
-        batch = self._run(query, 0, distance_max, int(reach[distance_max]))
-        turn_to_rows(batch.values)
-        order = np.lexsort((*batch.values.T[::-1], batch.distances))[:wanted]
-        joined = join_rows(batch.values[order])
-        nearest = zip(_split(joined), batch.distances[order].tolist(), strict=True)
-        return Matches(tuple(Found(value, distance) for value, distance in nearest), total)
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """What one call of the kernel wrote; ``done`` is the first query it did not finish."""
-
-    done: int
-    ends: Numbers
-    values: Words
-    distances: np.typing.NDArray[np.uint8]
-    counts: Numbers
-
-    def read(self, first: int, matches_max: int | None) -> list[Matches]:
-        """The answers to the queries from ``first`` on that are done."""
-        ends = self.ends[first : self.done].tolist()
-        if not ends or ends[-1] == 0:
-            return [NO_MATCHES] * len(ends)
-        matched = self.values[: ends[-1]]
-        turn_to_rows(matched)
-        values = _split(join_rows(matched))
-        distances = self.distances[: ends[-1]].tolist()
-        answers, begin = [], 0
-        for end in ends:
-            if begin == end:
-                answers.append(NO_MATCHES)
-                continue
-            ordered = sorted(zip(distances[begin:end], values[begin:end], strict=True))
-            nearest = tuple(Found(value, distance) for distance, value in ordered[:matches_max])
-            answers.append(Matches(nearest, end - begin))
-            begin = end
-        return answers
-
-
-def _split(joined: bytes) -> list[bytes]:
-    return [joined[at : at + PDQ_BYTES] for at in range(0, len(joined), PDQ_BYTES)]
+    def view(self) -> PdqView:
+        """The set as it is now, for searching in another thread while this one changes it."""
+        return PdqView(
+            self._sorted,
+            self._dead,
+            self._frozen.columns,
+            self._frozen.count,
+            self._frozen.dead,
+            self._active.columns,
+            self._active.count,
+            self._active.dead,
+        )

@@ -19,6 +19,7 @@ from federation.errors import RequestMalformed
 from federation.local_errors import SignalMalformed
 from federation.matching.found import MATCHES_MAX, NO_MATCHES, Found, Matches
 from federation.matching.jit import kernel, popcount
+from federation.matching.sections import Sections, take_section
 from federation.protocol.limits_content import TLSH_DISTANCE_DEFAULT, TLSH_DISTANCE_MAX
 from federation.protocol.signals import VALUE_BYTES, SignalType
 
@@ -140,6 +141,22 @@ class TlshIndex:
                 self._rows[place] = self._rows[len(self._values)]
             removed += 1
         return removed
+
+    def changes(self) -> Sections:
+        """All values, for :meth:`install`."""
+        joined = np.frombuffer(b"".join(self._values), np.uint8)
+        return {"values": joined.reshape(-1, TLSH_BYTES)}
+
+    def install(self, changes: Sections) -> None:
+        """Become the set of those values.
+
+        Raises:
+            IndexFileInvalid: they are none.
+        """
+        values = take_section(changes, "values", np.uint8, (None, TLSH_BYTES))
+        self._rows = np.zeros((_ROOM_MIN, _ROW_WORDS), dtype=np.uint64)
+        self._places, self._values = {}, []
+        self.add(value.tobytes() for value in values)
 
     def search_many(
         self,

@@ -21,13 +21,13 @@ adding, removing and searching. All else belongs to one thread; only searches ma
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Generic, Self
 
 import numpy as np
 
 from federation.matching import row_kernels
-from federation.matching.row_kernels import Bitmap, Flags, Offsets, Slots, Words
+from federation.matching.row_kernels import Bitmap, Flags, Slots, Words
 from federation.matching.rows import (
     WORD_BYTES,
     empty_rows,
@@ -36,17 +36,8 @@ from federation.matching.rows import (
     sort_rows,
     unjoin_rows,
 )
-
-
-class Sized(Protocol):
-    """What a subclass builds over the rows: anything that knows its size in memory."""
-
-    @property
-    def nbytes(self) -> int:
-        """Its size."""
-
-
-Tables = TypeVar("Tables", bound=Sized)
+from federation.matching.sections import Sections, take_section
+from federation.matching.sorted_rows import SortedRows, Tables, build_sorted
 
 # A delta is scanned in full by every PDQ search, about 0.2 ns a value: let it grow to what costs
 # a fraction of a search in the tables, but not so little that rebuilds follow each other.
@@ -55,26 +46,12 @@ DELTA_SHARE = 128
 # The dead cost memory only.
 DEAD_SHARE = 8
 
-# Binary search takes over where the prefix table has narrowed the rows to about this many.
-ROWS_PER_PREFIX = 16
-PREFIX_BITS_MAX = 24
-
 DELTA_CAPACITY_MIN = 64
 # Slots per column: a third to two thirds of the slots are taken, so chains stay short.
 SLOTS_PER_COLUMN = 2
 
 # Python draws the seed of its string hashing anew in each process, from the system.
 PROCESS_SEED = hash("federation.matching.value_set") & (2**64 - 1)
-
-
-@dataclass(frozen=True, slots=True)
-class SortedRows(Generic[Tables]):
-    """Sorted rows, the prefix table that finds one of them, and the tables built over them."""
-
-    rows: Words
-    prefix_bits: int
-    prefix_offsets: Offsets
-    tables: Tables
 
 
 @dataclass(slots=True)
@@ -114,6 +91,10 @@ class Rebuilt(Generic[Tables]):
     generation: int
     sorted_rows: SortedRows[Tables]
     retired: SortedRows[Tables]
+
+    def moved_to(self, sorted_rows: SortedRows[Tables]) -> Self:
+        """The same result in other memory: in a file that several processes map."""
+        return replace(self, sorted_rows=sorted_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +142,7 @@ class ValueSet(Generic[Tables]):
             raise ValueError("values are of whole 8-byte words")
         self._words = words
         self._tabulate = tabulate
-        self._multipliers = _multipliers(seed, 1 + 2 * words)
+        self._multipliers = multipliers_of(seed, 1 + 2 * words)
         self._sorted = build_sorted(empty_rows(0, words), tabulate)
         self._dead = _bitmap(0)
         self._dead_count = 0
@@ -278,6 +259,40 @@ class ValueSet(Generic[Tables]):
         """Rebuild here and now, for a caller who may wait: at start, after a bulk load."""
         self.adopt(self.prepare_rebuild().run())
 
+    # --- a copy elsewhere: on disk, in another process ------------------------------------------
+
+    @property
+    def settled(self) -> SortedRows[Tables]:
+        """The sorted rows as they are now: immutable, and nearly all of what the set takes."""
+        return self._sorted
+
+    def changes(self) -> Sections:
+        """What distinguishes the set from its sorted rows, for :meth:`install`.
+
+        Returns:
+            ``dead``: the bitmap of the sorted rows that were removed; ``fresh``: the values that
+            stand in no sorted row, in the order of bits the set keeps. Both are copies.
+        """
+        fresh = np.concatenate([self._frozen.living_rows(), self._active.living_rows()])
+        return {"dead": self._dead.copy(), "fresh": fresh}
+
+    def install(self, settled: SortedRows[Tables], changes: Sections) -> None:
+        """Become the set that some sorted rows and ``changes`` describe; a rebuild is superseded.
+
+        Raises:
+            IndexFileInvalid: the changes are not of these rows.
+        """
+        dead = take_section(changes, "dead", np.uint8, ((len(settled.rows) >> 3) + 1,))
+        fresh = take_section(changes, "fresh", np.uint64, (None, self._words))
+        self._sorted = settled
+        self._dead = dead.copy()
+        self._dead_count = int(_unpack(dead, len(settled.rows)).sum())
+        self._living_count = len(settled.rows) - self._dead_count
+        self._frozen, self._active = self._make_delta(0), self._make_delta(len(fresh))
+        self._generation += 1
+        self._changed_since = None
+        self._add_rows(fresh)
+
     # --- rows -----------------------------------------------------------------------------------
 
     def _arrange(self, rows: Words) -> Words:
@@ -359,15 +374,6 @@ class ValueSet(Generic[Tables]):
         self._active = new
 
 
-def build_sorted(rows: Words, tabulate: Callable[[Words], Tables]) -> SortedRows[Tables]:
-    """Build all tables over rows that are ascending and all different."""
-    narrowed = (len(rows) // ROWS_PER_PREFIX).bit_length()
-    prefix_bits = min(narrowed, PREFIX_BITS_MAX)
-    prefix_offsets = np.empty((1 << prefix_bits) + 1, dtype=np.uint32)
-    row_kernels.fill_prefix_offsets(rows, prefix_bits, prefix_offsets)
-    return SortedRows(rows, prefix_bits, prefix_offsets, tabulate(rows))
-
-
 def _bitmap(count: int) -> Bitmap:
     return np.zeros((count >> 3) + 1, dtype=np.uint8)
 
@@ -376,7 +382,7 @@ def _unpack(bitmap: Bitmap, count: int) -> Flags:
     return np.unpackbits(bitmap, count=count, bitorder="little").astype(np.bool_)
 
 
-def _multipliers(seed: int, count: int) -> Words:
+def multipliers_of(seed: int, count: int) -> Words:
     """Draw ``count`` 64-bit numbers from a seed (splitmix64)."""
     mask = 2**64 - 1
     drawn = []

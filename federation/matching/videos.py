@@ -17,84 +17,24 @@ distance 31, quality 50, query 80 %, index 0 %).
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable
 
-from federation.errors import RequestMalformed
-from federation.matching.found import MATCHES_MAX, NO_MATCHES, Found, Matches
+import numpy as np
+
+from federation.matching.found import MATCHES_MAX, Matches
 from federation.matching.frame_postings import FramePostings
-from federation.matching.pdq_index import PdqIndex, RingTables
+from federation.matching.pdq_index import PdqIndex
+from federation.matching.pdq_view import RingTables
+from federation.matching.sections import Sections, below, take_section, under
+from federation.matching.sorted_rows import SortedRows
 from federation.matching.value_set import RebuildJob, Rebuilt
-from federation.protocol.limits_content import PDQ_DISTANCE_MAX, PDQ_QUALITY_MIN
-from federation.protocol.signals import SignalType, identity_of
-from federation.protocol.signals_frames import QUALITY_MAX, decode_frames
-
-PERCENT: Final = 100
-
-FRAMES_PER_SEARCH: Final = 64
-"""Frames searched in one call: in a flood of near-identical videos each has thousands of matches,
-and only so many frames' matches are in memory at one time."""
-
-
-@dataclass(frozen=True, slots=True)
-class VideoThresholds:
-    """When two videos are alike.
-
-    Attributes:
-        distance_max: bits in which two frames may differ, 0 to 31.
-        quality_min: frames below it count on neither side, 0 to 100.
-        query_percent_min: share of the asked video's frames, 0 to 100.
-        index_percent_min: share of the known video's frames, 0 to 100.
-    """
-
-    distance_max: int = PDQ_DISTANCE_MAX
-    quality_min: int = PDQ_QUALITY_MIN
-    query_percent_min: int = 80
-    index_percent_min: int = 0
-
-    def check(self) -> None:
-        """Refuse thresholds out of their ranges.
-
-        Raises:
-            RequestMalformed: which one.
-        """
-        if not 0 <= self.distance_max <= PDQ_DISTANCE_MAX:
-            raise RequestMalformed(f"a frame's distance is 0 to {PDQ_DISTANCE_MAX}")
-        if not 0 <= self.quality_min <= QUALITY_MAX:
-            raise RequestMalformed(f"a frame's quality is 0 to {QUALITY_MAX}")
-        if not (0 <= self.query_percent_min <= PERCENT and 0 <= self.index_percent_min <= PERCENT):
-            raise RequestMalformed(f"a share of frames is 0 to {PERCENT} percent")
-
-
-@dataclass(frozen=True, slots=True)
-class VideoFound(Found):
-    """One video that matches; ``value`` is its identity, ``distance`` 100 less query_percent.
-
-    Attributes:
-        query_percent: how much of the asked video is in it, rounded down.
-        index_percent: how much of it is in the asked video, rounded down.
-    """
-
-    query_percent: int
-    index_percent: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Video:
-    """A known video, without its frames.
-
-    Attributes:
-        identity: 32 bytes.
-        qualities: of its distinct frames, ascending, one byte each.
-    """
-
-    identity: bytes
-    qualities: bytes
-
-    def frames_from(self, quality_min: int) -> int:
-        return len(self.qualities) - bisect_left(self.qualities, quality_min)
+from federation.matching.video_search import (
+    Video,
+    VideoSearch,
+    VideoThresholds,
+    distinct_frames,
+)
+from federation.protocol.signals import IDENTITY_BYTES, SignalType, identity_of
 
 
 class VideoIndex:
@@ -103,7 +43,7 @@ class VideoIndex:
     def __init__(self) -> None:
         self._frames = PdqIndex()
         self._postings = FramePostings()
-        self._videos: dict[int, _Video] = {}
+        self._videos: dict[int, Video] = {}
         self._numbers: dict[bytes, int] = {}
         self._next = 0
 
@@ -148,8 +88,32 @@ class VideoIndex:
             SignalMalformed: a value is no list of frames.
             RequestMalformed: a threshold out of its range.
         """
+        return self.prepare_search(values, thresholds, matches_max=matches_max).run()
+
+    def prepare_search(
+        self,
+        values: Iterable[bytes],
+        thresholds: VideoThresholds,
+        *,
+        matches_max: int | None = MATCHES_MAX,
+    ) -> VideoSearch:
+        """Capture what a search reads; its ``run`` may be called in any thread.
+
+        Raises:
+            SignalMalformed: a value is no list of frames.
+            RequestMalformed: a threshold out of its range.
+        """
         thresholds.check()
-        return [self._search(value, thresholds, matches_max) for value in values]
+        asked = [distinct_frames(value) for value in values]
+        return VideoSearch(
+            self._frames.view(),
+            self._postings.view(),
+            self._videos,
+            self._next,
+            asked,
+            thresholds,
+            matches_max,
+        )
 
     # --- the frame index's rebuild, which is its own ---------------------------------------------
 
@@ -165,81 +129,78 @@ class VideoIndex:
         """See :meth:`federation.matching.value_set.ValueSet.adopt`."""
         return self._frames.adopt(rebuilt)
 
+    @property
+    def frames(self) -> PdqIndex:
+        """The frames' own index, for copying its sorted rows elsewhere."""
+        return self._frames
+
+    # --- a copy elsewhere -----------------------------------------------------------------------
+
+    def changes(self) -> Sections:
+        """All but the sorted rows of the frames, for :meth:`install`."""
+        numbers = np.fromiter(self._videos, dtype=np.uint64, count=len(self._videos))
+        videos = list(self._videos.values())
+        joined = b"".join(video.identity for video in videos)
+        qualities = b"".join(video.qualities for video in videos)
+        counts = np.array([len(video.qualities) for video in videos], dtype=np.uint64)
+        return {
+            "numbers": numbers,
+            "identities": np.frombuffer(joined, np.uint8).reshape(-1, IDENTITY_BYTES),
+            "counts": counts,
+            "qualities": np.frombuffer(qualities, np.uint8),
+            **under("postings", self._postings.sections()),
+            **under("frames", self._frames.changes()),
+        }
+
+    def install(self, settled: SortedRows[RingTables], changes: Sections) -> None:
+        """Become the set that the sorted rows of its frames and ``changes`` describe.
+
+        Raises:
+            IndexFileInvalid: they do not fit each other.
+        """
+        numbers = take_section(changes, "numbers", np.uint64, (None,))
+        count = len(numbers)
+        identities = take_section(changes, "identities", np.uint8, (count, IDENTITY_BYTES))
+        counts = take_section(changes, "counts", np.uint64, (count,))
+        qualities = take_section(changes, "qualities", np.uint8, (int(counts.sum()),)).tobytes()
+        videos: dict[int, Video] = {}
+        begin = 0
+        for number, identity, frames in zip(
+            numbers.tolist(), identities, counts.tolist(), strict=True
+        ):
+            videos[number] = Video(identity.tobytes(), qualities[begin : begin + frames])
+            begin += frames
+        following = max(videos, default=-1) + 1
+        postings = FramePostings.restore(below(changes, "postings"), numbers)
+        self._frames.install(settled, below(changes, "frames"))
+        self._postings, self._videos, self._next = postings, videos, following
+        self._numbers = {video.identity: number for number, video in videos.items()}
+
     # --- one video ------------------------------------------------------------------------------
 
     def _add(self, value: bytes) -> bool:
-        frames = _distinct_frames(value)
+        frames = distinct_frames(value)
         identity = _identity(value)
         if identity in self._numbers:
             return False
         number, self._next = self._next, self._next + 1
         self._numbers[identity] = number
-        self._videos[number] = _Video(identity, bytes(sorted(frames.values())))
-        for pdq, quality in frames.items():
-            self._postings.add(pdq, number, quality)
+        self._videos[number] = Video(identity, bytes(sorted(frames.values())))
+        self._postings.add(frames.items(), number)
         self._frames.add(frames)
         return True
 
     def _remove(self, value: bytes) -> bool:
-        frames = _distinct_frames(value)
+        frames = list(distinct_frames(value))
         number = self._numbers.pop(_identity(value), None)
         if number is None:
             return False
         del self._videos[number]
         self._postings.drop(number)
-        left = zip(frames, self._postings.of_many(list(frames)), strict=True)
-        self._frames.remove([pdq for pdq, postings in left if not postings])
+        left = zip(frames, self._postings.is_empty_of(frames), strict=True)
+        self._frames.remove([pdq for pdq, is_empty in left if is_empty])
         return True
-
-    def _search(
-        self, value: bytes, thresholds: VideoThresholds, matches_max: int | None
-    ) -> Matches:
-        quality_min = thresholds.quality_min
-        asked = [pdq for pdq, quality in _distinct_frames(value).items() if quality >= quality_min]
-        if not asked:
-            return NO_MATCHES
-        # Of each known video: how many asked frames it has, and which of its own they are like.
-        query_counts: dict[int, int] = {}
-        index_frames: dict[int, set[bytes]] = {}
-        for at in range(0, len(asked), FRAMES_PER_SEARCH):
-            batch = asked[at : at + FRAMES_PER_SEARCH]
-            for nears in self._frames.search_many(batch, thresholds.distance_max, matches_max=None):
-                for number, like in self._videos_with(nears, quality_min).items():
-                    query_counts[number] = query_counts.get(number, 0) + 1
-                    index_frames.setdefault(number, set()).update(like)
-        found = []
-        for number, count in query_counts.items():
-            video = self._videos[number]
-            query_share = PERCENT * count // len(asked)
-            index_share = PERCENT * len(index_frames[number]) // video.frames_from(quality_min)
-            if (
-                query_share >= thresholds.query_percent_min
-                and index_share >= thresholds.index_percent_min
-            ):
-                found.append(
-                    VideoFound(video.identity, PERCENT - query_share, query_share, index_share)
-                )
-        found.sort(key=lambda each: (each.distance, -each.index_percent, each.value))
-        return Matches(tuple(found[:matches_max]), len(found))
-
-    def _videos_with(self, nears: Matches, quality_min: int) -> dict[int, Sequence[bytes]]:
-        """The videos that have some of these frames in the quality asked for, and which."""
-        having: dict[int, list[bytes]] = {}
-        values = [near.value for near in nears]
-        for value, postings in zip(values, self._postings.of_many(values), strict=True):
-            for number, quality in postings:
-                if quality >= quality_min:
-                    having.setdefault(number, []).append(value)
-        return dict(having)
 
 
 def _identity(value: bytes) -> bytes:
     return identity_of(SignalType.VPDQ, value)
-
-
-def _distinct_frames(value: bytes) -> dict[bytes, int]:
-    """Each PDQ once, with the best quality it comes in."""
-    frames: dict[bytes, int] = {}
-    for frame in decode_frames(value):
-        frames[frame.pdq] = max(frame.quality, frames.get(frame.pdq, 0))
-    return frames

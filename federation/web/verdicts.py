@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from federation.daemon.matcher import Match, Thresholds
-from federation.matching.videos import VideoFound, VideoThresholds
+from federation.matching.video_search import VideoFound, VideoThresholds
 from federation.media.links import signal_of_url
 from federation.protocol.signals import Signal, SignalType
 from federation.protocol.signals_local import parse_signal

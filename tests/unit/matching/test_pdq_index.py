@@ -12,7 +12,8 @@ from federation.errors import RequestMalformed
 from federation.local_errors import SignalMalformed
 from federation.matching.found import MATCHES_MAX, NO_MATCHES, Found, Matches
 from federation.matching.pdq_diagonals import turn_to_diagonals, turn_to_rows
-from federation.matching.pdq_index import PdqIndex, radii_for
+from federation.matching.pdq_index import PdqIndex
+from federation.matching.pdq_view import radii_for
 from federation.matching.rows import join_rows, pack_values, unjoin_rows
 
 CHUNKS = 16

@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from benchmarks.pdq_sets import make_uniform, to_values
 from federation.matching.exact_index import ExactIndex
 from federation.matching.found import Matches
-from federation.matching.pdq_index import PdqIndex, RingTables
+from federation.matching.pdq_index import PdqIndex
+from federation.matching.pdq_view import RingTables
 from federation.matching.value_set import DELTA_MIN, RebuildJob, Rebuilt
 
 # Few values, near each other, so that they come back, die twice, and find one another.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,9 @@ from federation.errors import RequestMalformed
 from federation.local_errors import SignalMalformed
 from federation.matching import frame_postings
 from federation.matching.frame_postings import FramePostings
-from federation.matching.videos import VideoFound, VideoIndex, VideoThresholds
+from federation.matching.rows import unjoin_rows
+from federation.matching.video_search import VideoFound, VideoThresholds
+from federation.matching.videos import VideoIndex
 from federation.protocol.signals import SignalType, identity_of
 from federation.protocol.signals_frames import Frame, decode_frames, encode_frames
 from tests.builders import make_signal, make_video
@@ -182,12 +185,20 @@ def test_postings_are_found_through_all_merges(monkeypatch: pytest.MonkeyPatch) 
     for number in range(200):
         for _ in range(rng.randrange(1, 6)):
             pdq = bytes([rng.randrange(40)]) * 32
-            postings.add(pdq, number, number % 100)
+            postings.add([(pdq, number % 100)], number)
             expected.setdefault(pdq, []).append((number, number % 100))
         if number % 7 == 3:
             postings.drop(number - 2)
             for kept in expected.values():
                 kept[:] = [each for each in kept if each[0] != number - 2]
-    for pdq, kept in expected.items():
-        assert sorted(kept) == sorted(postings.of(pdq))
-    assert [] == postings.of(b"\xff" * 32)
+    numbers = np.unique([number for kept in expected.values() for number, _ in kept])
+    restored = FramePostings.restore(postings.sections(), numbers.astype(np.uint64))
+    for each in (postings, restored):
+        for pdq, kept in expected.items():
+            assert sorted(kept) == sorted(of(each, pdq))
+        assert [] == of(each, b"\xff" * 32)
+
+
+def of(postings: FramePostings, pdq: bytes) -> list[tuple[int, int]]:
+    _, found = postings.view().of_rows(unjoin_rows(pdq, 32))
+    return list(zip(found.videos.tolist(), found.qualities.tolist(), strict=True))

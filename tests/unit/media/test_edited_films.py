@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from federation.matching.videos import VideoFound, VideoIndex, VideoThresholds
+from federation.matching.video_search import VideoFound, VideoThresholds
+from federation.matching.videos import VideoIndex
 from federation.media.filming import Pixels, encode_film, film
 from federation.media.hasher import choose_frames
 from federation.media.videos import frames_of_video
