@@ -19,6 +19,7 @@ from federation.errors import FederationError, RequestMalformed
 from federation.local_errors import ConfigInvalid, KeyFileInvalid, PortInUse
 from federation.web.file_api import FileApi
 from federation.web.local_api import LocalApi
+from federation.web.match_api import MatchApi
 from federation.web.openapi import describe
 from federation.web.problems import problem
 from federation.web.routes import BODY_BYTES_MAX, register
@@ -62,7 +63,7 @@ class LocalServer:
         self.api = LocalApi(node)
         token = read_token(read_key_file(node.config.path(node.config.api.token_file)))
         self.file_api = FileApi(node)
-        calls = [*self.api.calls(), *self.file_api.calls()]
+        calls = [*MatchApi(node).calls(), *self.api.calls(), *self.file_api.calls()]
         document = json.dumps(describe(calls)).encode("utf-8")
         application = web.Application(
             client_max_size=BODY_BYTES_MAX, middlewares=[_problems_for_everything]

@@ -1,7 +1,7 @@
 """The local API's answers: from a validated request to the node and back.
 
-``POST /v1/match`` is the call an upload pipeline makes; the rest is for the company's moderation
-system and its operators. Nothing about a query is kept or logged.
+For the company's moderation system and its operators; what its upload pipeline asks is answered in
+``match_api`` and ``file_api``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from federation.provenance.view import Opinion
 from federation.web import schemas
 from federation.web.naming import name_content
 from federation.web.routes import Call
-from federation.web.verdicts import read_signal, result_of, thresholds_of
+from federation.web.verdicts import read_signal
 
 
 class LocalApi:
@@ -46,8 +46,6 @@ class LocalApi:
         one = "/v1/statements/{id}"
         s = schemas
         return [
-            Call("POST", "/v1/match", "what is known about uploaded content", s.MatchAnswer,
-                 self.match, body=s.MatchRequest),
             Call("POST", "/v1/statements", "confirm; withdraw, endorse, dispute, erase",
                  s.PublishAnswer, self.publish, body=s.PublishRequest),
             Call("GET", one, "one statement as stored here", s.StatementAnswer, self.statement),
@@ -64,20 +62,6 @@ class LocalApi:
             Call("GET", "/readyz", "whether it serves (503 until it does)", s.HealthAnswer,
                  self.readyz, is_open=True),
         ]  # fmt: skip
-
-    # --- matching -------------------------------------------------------------------------------
-
-    async def match(self, _request: web.Request, body: schemas.MatchRequest) -> schemas.MatchAnswer:
-        """Answer what is in force near each signal."""
-        signals = [read_signal(signal.type, signal.value) for signal in body.signals]
-        wanted = thresholds_of(
-            body.distance_max,
-            body.video,
-            body.tlsh_distance_max,
-            default=self._node.config.matching.distance_max,
-        )
-        found = await self._node.matcher.match(signals, wanted)
-        return schemas.MatchAnswer(results=[result_of(matches) for matches in found])
 
     # --- statements -----------------------------------------------------------------------------
 

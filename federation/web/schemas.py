@@ -93,6 +93,7 @@ class MatchedStatement(_Model):
     """A confirm in force behind a match."""
 
     id: StatementIdText
+    bundle: Annotated[str, Field(description="path of its provenance bundle on this API")]
     member: str
     labels: list[str]
     endorsed_by: list[str] = []

@@ -67,6 +67,7 @@ def _matched(match: Match) -> schemas.MatchedSignal:
         statements=[
             schemas.MatchedStatement(
                 id=str(opinion.id),
+                bundle=f"/v1/statements/{opinion.id}/bundle",
                 member=opinion.member,
                 labels=list(opinion.confirm.labels) if opinion.confirm else [],
                 endorsed_by=list(opinion.endorsed_by),

@@ -1,0 +1,70 @@
+"""``POST /v1/match``: what an upload pipeline asks, thousands of times a second.
+
+The answerer knows nothing of publishing, peers or disks but for reading: the node answers with it,
+and so does each process that answers beside it over the same index.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from aiohttp import web
+
+from federation.config import NodeConfig
+from federation.daemon.matcher import Matcher
+from federation.web import schemas
+from federation.web.routes import Call
+from federation.web.verdicts import read_signal, result_of, thresholds_of
+
+
+class MatchRooms(Protocol):
+    """What matching needs: of the node itself, or of a process beside it.
+
+    Attributes:
+        config: the node's settings.
+        matcher: what the federation says.
+    """
+
+    @property
+    def config(self) -> NodeConfig:
+        """The node's settings."""
+
+    @property
+    def matcher(self) -> Matcher:
+        """What the federation says."""
+
+
+class MatchApi:
+    """Answers matches.
+
+    Args:
+        rooms: what they are answered from.
+    """
+
+    def __init__(self, rooms: MatchRooms) -> None:
+        self._rooms = rooms
+
+    def calls(self) -> list[Call]:
+        """The call, as routed, validated and described."""
+        return [
+            Call(
+                "POST",
+                "/v1/match",
+                "what is known about uploaded content",
+                schemas.MatchAnswer,
+                self.match,
+                body=schemas.MatchRequest,
+            )
+        ]
+
+    async def match(self, _request: web.Request, body: schemas.MatchRequest) -> schemas.MatchAnswer:
+        """Answer what is in force near each signal."""
+        signals = [read_signal(signal.type, signal.value) for signal in body.signals]
+        wanted = thresholds_of(
+            body.distance_max,
+            body.video,
+            body.tlsh_distance_max,
+            default=self._rooms.config.matching.distance_max,
+        )
+        found = await self._rooms.matcher.match(signals, wanted)
+        return schemas.MatchAnswer(results=[result_of(matches) for matches in found])
