@@ -25,6 +25,13 @@ class ConfigInvalid(ConfigError):
     code = "config-invalid"
 
 
+class PolicyInvalid(ConfigError):
+    """A policy with an unknown word or a contradiction; the one in force stays in force."""
+
+    code = "policy-invalid"
+    default_hint = "see docs/guides/writing_a_policy.md; `federation policy check FILE` tells all"
+
+
 class ConfigMissing(ConfigError):
     """The config file, or a file it names, does not exist."""
 

@@ -71,8 +71,11 @@ def check_labels(labels: list[str]) -> tuple[str, ...]:
 
 
 def _is_known(label: str) -> bool:
-    if label in VOCABULARY:
-        return True
+    return label in VOCABULARY or is_own_label(label)
+
+
+def is_own_label(label: str) -> bool:
+    """Whether a label has the form of a member's own, ``<member name>:<word>``."""
     prefix, colon, _ = label.partition(":")
     if not colon or not is_label(label) or prefix in _RESERVED_PREFIXES:
         return False

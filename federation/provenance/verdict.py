@@ -30,7 +30,7 @@ from enum import StrEnum
 from federation.protocol.origins import LogId
 from federation.protocol.roster import Roster
 from federation.protocol.roster_members import MemberStatus
-from federation.provenance.view import Opinion, Review, Standing
+from federation.provenance.view import Opinion, Standing
 
 
 class SignalState(StrEnum):
@@ -100,10 +100,14 @@ class Voice:
     Attributes:
         opinion: the confirm and what became of it.
         word: what it is worth.
+        endorsed_by: the members in good standing whose endorse stands, sorted.
+        disputed_by: the members in good standing whose dispute stands, sorted.
     """
 
     opinion: Opinion
     word: Word
+    endorsed_by: tuple[str, ...] = ()
+    disputed_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +158,6 @@ def issuers_of(roster: Roster, accused: Iterable[LogId] = ()) -> Issuers:
     return Issuers(frozenset(suspended), frozenset(log.member for log in accused))
 
 
-def disputes_of(opinion: Opinion, issuers: Issuers = ALL_SOUND) -> tuple[Review, ...]:
-    """The disputes of a confirm that stand, by members in good standing."""
-    return tuple(
-        review
-        for review in opinion.reviews
-        if not review.agrees and issuers.is_sound(review.member)
-    )
-
-
 def word_of(opinion: Opinion, now_ms: int, issuers: Issuers = ALL_SOUND) -> Word:
     """What one member's statement is worth.
 
@@ -180,9 +175,24 @@ def word_of(opinion: Opinion, now_ms: int, issuers: Issuers = ALL_SOUND) -> Word
         return Word.SUSPENDED
     if opinion.member in issuers.accused:
         return Word.ACCUSED
-    if opinion.reviews and disputes_of(opinion, issuers):
+    if opinion.reviews and any(
+        not review.agrees and issuers.is_sound(review.member) for review in opinion.reviews
+    ):
         return Word.DISPUTED
     return Word.IN_FORCE
+
+
+def voice_of(opinion: Opinion, now_ms: int, issuers: Issuers = ALL_SOUND) -> Voice:
+    """One member's statement with what it is worth, and who in good standing agrees or not."""
+    word = word_of(opinion, now_ms, issuers)
+    if not opinion.reviews:
+        return Voice(opinion, word)
+    return Voice(
+        opinion,
+        word,
+        tuple(filter(issuers.is_sound, opinion.endorsed_by)),
+        tuple(filter(issuers.is_sound, opinion.disputed_by)),
+    )
 
 
 def verdict_of(opinions: Iterable[Opinion], now_ms: int, issuers: Issuers = ALL_SOUND) -> Verdict:
@@ -195,7 +205,7 @@ def verdict_of(opinions: Iterable[Opinion], now_ms: int, issuers: Issuers = ALL_
         issuers: how members stand.
     """
     voices = tuple(
-        Voice(opinion, word_of(opinion, now_ms, issuers))
+        voice_of(opinion, now_ms, issuers)
         for opinion in sorted(opinions, key=lambda each: each.id.entry)
     )
     words = {voice.word for voice in voices}

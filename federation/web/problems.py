@@ -17,6 +17,7 @@ PROBLEM_TYPE: Final = "application/problem+json"
 
 STATUSES: Final[dict[type[errors.FederationError], int]] = {
     local_errors.ConfigError: 500,
+    local_errors.PolicyInvalid: 422,
     errors.ProtocolError: 400,
     errors.TooLarge: 413,
     local_errors.PictureTooLarge: 413,
