@@ -160,6 +160,12 @@ class SignatureInvalid(VerificationError):
     code = "signature-invalid"
 
 
+class BeyondPin(VerificationError):
+    """The head is beyond the place where the roster ended its log, or off it: evidence only."""
+
+    code = "beyond-pin"
+
+
 class LogUnknown(VerificationError):
     """A log that the roster does not hold."""
 

@@ -423,6 +423,13 @@ class RoleNotEnough(NotAllowed):
     default_hint = "governance decides roles: federation roster propose role"
 
 
+class LogEnded(NotAllowed):
+    """Governance suspended this node's member, or ended or rekeyed the log it would publish to."""
+
+    code = "log-ended"
+    default_hint = "see `federation roster show`; governance lifts a pin or takes new keys"
+
+
 class NotYourStatement(NotAllowed):
     """Only the member who made a statement takes it back, and only others endorse or dispute it."""
 

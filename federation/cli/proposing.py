@@ -18,6 +18,7 @@ from federation.protocol.keys import check_public_key
 from federation.protocol.limits import LOG_SIZE_MAX
 from federation.protocol.limits_messages import JOIN_REQUEST_BYTES_MAX
 from federation.protocol.origins import LogId, parse_origin
+from federation.protocol.roster_amendments import propose_remove
 from federation.protocol.roster_chain import RosterChain
 from federation.protocol.roster_members import EMPTY_PIN, MemberRole, Pin
 from federation.protocol.roster_proposals import (
@@ -26,7 +27,6 @@ from federation.protocol.roster_proposals import (
     propose_founding,
     propose_governors,
     propose_refresh,
-    propose_remove,
 )
 
 _KEY = re.compile(r"[0-9a-f]{64}\Z")

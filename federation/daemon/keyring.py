@@ -7,16 +7,19 @@ and what each key can do: docs/internals/THREAT_MODEL.md.
 from __future__ import annotations
 
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from federation.config import NodeConfig
 from federation.errors import ProtocolError
 from federation.local_errors import ConfigMissing, KeyFileInvalid
-from federation.net.identities import PemPair
+from federation.net.identities import PemPair, identity_der
 from federation.protocol.keys_signing import SigningKey, parse_seed_text
 from federation.protocol.keys_signing_mldsa import MldsaSigningKey, parse_mldsa_seed_text
 from federation.protocol.origins import Cosigner, Lane
+from federation.protocol.roster import Roster
+from federation.protocol.roster_members import Member
 
 KEY_FILE_BYTES_MAX = 64 * 1024
 """A PEM chain fits many times over; a directory entry pointing elsewhere does not matter."""
@@ -70,6 +73,35 @@ def load_identity(config: NodeConfig) -> PemPair:
         read_key_file(config.path(config.keys.identity_certificate), is_secret=False),
         read_key_file(config.path(config.keys.identity)),
     )
+
+
+def check_keys(member: str, keyring: Keyring, roster: Roster) -> None:
+    """Accept key files that hold the keys which the roster holds: nobody would believe others.
+
+    Raises:
+        KeyFileInvalid: some are not.
+    """
+    known = roster.members.get(member)
+    if known is None:
+        return  # not yet: its node asks its peers for the versions since
+    ours: list[tuple[str, bytes, Sequence[bytes]]] = [
+        *((f"log-{lane}", keyring.logs[lane].public, _logs_keys(known, lane)) for lane in Lane),
+        ("witness", keyring.witness.public, known.witness_keys[-1:]),
+        ("mirror", keyring.mirror.public, known.mirror_keys[-1:]),
+        # Any of them: while an identity is being rotated, the former one still counts.
+        ("identity", identity_der(keyring.identity.certificate), known.tls_identities),
+    ]
+    wrong = [name for name, in_file, in_roster in ours if in_roster and in_file not in in_roster]
+    if wrong:
+        raise KeyFileInvalid(
+            f"not the keys that the roster holds for {member}: {', '.join(wrong)}",
+            hint="put back this member's key files, or have governance rotate the keys",
+        )
+
+
+def _logs_keys(known: Member, lane: Lane) -> list[bytes]:
+    """The key in use of a lane; none where the member has no log in it."""
+    return [log.public for log in known.logs if log.lane is lane][-1:]
 
 
 def mldsa44_file(folder: str, purpose: str) -> Path:

@@ -9,9 +9,9 @@ is kept.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from federation.daemon.changes import Mark
 from federation.daemon.view_reader import ViewReader, group_by_mark
@@ -21,6 +21,7 @@ from federation.matching.video_search import VideoThresholds
 from federation.protocol.bodies import Confirm, Withdraw
 from federation.protocol.headers import StatementId
 from federation.protocol.limits_content import PDQ_DISTANCE_MAX, TLSH_DISTANCE_DEFAULT
+from federation.protocol.origins import LogId
 from federation.protocol.signals import Signal, SignalType, identity_of
 from federation.provenance.log_view import Advance
 from federation.provenance.reading import body_of, plain_signals
@@ -36,6 +37,13 @@ MATCHES_MAX: Final = 64
 BESIDE_FROM: Final = 64
 """PDQ signals of one request that are searched in a thread: some 3 ms at ten million, thirty times
 what the hop there and back costs."""
+
+PAGE_STATEMENTS: Final = 1_024
+PAGE_BYTES_MAX: Final = 1 << 20
+"""Read at a time when a pin moved: a few tens of milliseconds, then other tasks have their turn."""
+
+Span: TypeAlias = tuple[LogId, int, int, int]
+"""Log, branch, and the indexes from which and up to which statements stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +153,36 @@ class Matcher:
         """Count statements of the store that the index does not know yet; see :meth:`absorb`."""
         await self.absorb_statements(self._reader.judge_all(stored))
 
+    async def recount(self, spans: Iterable[Span]) -> None:
+        """Have everything in the index that began to count again when a pin moved.
+
+        What ceased to count may stay there: answers come from the statements.
+
+        Args:
+            spans: (log, branch, from, to): the statements that a pin reached or let go.
+        """
+        for log, branch, start, end in spans:
+            at = start
+            while at < end:
+                page = await self._logs.statements(
+                    log, at, min(end, at + PAGE_STATEMENTS), PAGE_BYTES_MAX, branch=branch
+                )
+                for offset, statement in enumerate(page):
+                    stored = StoredStatement(log, branch, at + offset, statement)
+                    await self._count_again(self._reader.judge(stored))
+                at += len(page)
+
+    async def _count_again(self, statement: VerifiedStatement) -> None:
+        """What it confirms, or what counts again if it does not take it back any more."""
+        bodies = [body_of(statement)]
+        if isinstance(bodies[0], Withdraw):
+            found = [await self._logs.statement(each) for each in statement.header.references]
+            bodies = [body_of(self._reader.judge(each)) for each in found if each is not None]
+        for body in bodies:
+            if isinstance(body, Confirm):
+                for signal in body.signals:
+                    self._index.add(signal.type, signal.value)
+
     async def reconsider(self, marks: Sequence[tuple[SignalType, bytes]]) -> None:
         """Drop from the index what nothing supports any more.
 
@@ -156,7 +194,7 @@ class Matcher:
         )
         for signal_type, value in marks:
             on_it = opinions_on(opinions, signal_type, identity_of(signal_type, value))
-            if not any(opinion.standing.counts for opinion in on_it):
+            if not any(opinion.standing.counts or opinion.is_cut_off for opinion in on_it):
                 self._index.remove(signal_type, value)
 
     async def match(

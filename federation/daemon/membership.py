@@ -6,6 +6,7 @@ new version takes effect for all of them at once.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from federation.protocol.keys import check_ed25519
 from federation.protocol.roster import Roster, parse_roster
 from federation.protocol.roster_chain import RosterChain
 from federation.protocol.roster_walk import verify_chain
+from federation.provenance.pins import Cuts
 from federation.provenance.verifier import Verifier
 from federation.store.roster_store import RosterStore
 
@@ -49,12 +51,15 @@ class Membership:
     Attributes:
         chain: every version, verified.
         verifier: judges by the newest one.
+        cuts: which statements held here do not count under it (``daemon.pinning`` finds them).
     """
 
     def __init__(self, chain: RosterChain, store: RosterStore) -> None:
         self.chain = chain
         self.verifier = Verifier(chain.newest, check_ed25519)
+        self.cuts = Cuts()
         self._store = store
+        self._adopting = asyncio.Lock()
         self._listeners: list[Callable[[], Awaitable[None]]] = []
 
     @classmethod
@@ -101,12 +106,13 @@ class Membership:
             RosterMalformed, RosterUnproven: it does not follow from the chain.
         """
         offered = parse_roster(root)
-        if self._holds(offered):
+        async with self._adopting:
+            if self._holds(offered):
+                return self.roster
+            chain = self.chain.extend(root)
+            await self._store.keep(chain.newest)
+            self.chain = chain
+            self.verifier = Verifier(chain.newest, check_ed25519)
+            for listener in self._listeners:
+                await listener()
             return self.roster
-        chain = self.chain.extend(root)
-        await self._store.keep(chain.newest)
-        self.chain = chain
-        self.verifier = Verifier(chain.newest, check_ed25519)
-        for listener in self._listeners:
-            await listener()
-        return self.roster

@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from random import SystemRandom
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from federation.config import NodeConfig, split_listen
 from federation.daemon.data_directory import lock_directory
 from federation.daemon.desk import Desk
 from federation.daemon.eraser import Eraser
-from federation.daemon.keyring import Keyring, load_identity, load_keyring
+from federation.daemon.keyring import Keyring, check_keys, load_identity, load_keyring
 from federation.daemon.membership import Membership, read_root_of_trust
 from federation.daemon.outside import Outside
 from federation.daemon.platform import Platform
@@ -27,19 +27,24 @@ from federation.daemon.prover import Prover
 from federation.daemon.publisher import LanePublisher, Publisher
 from federation.daemon.replicator import Replicator
 from federation.daemon.restore import restore_receipts, restore_views
+from federation.daemon.roster_changes import RosterChanges
 from federation.daemon.standing import PeerStanding, peer_standings
 from federation.errors import FederationError
 from federation.gossip import events
 from federation.gossip.catching_up import is_caught_up
 from federation.gossip.engine import GossipEngine, GossipSettings
-from federation.local_errors import KeyFileInvalid, PeerError, RosterMissing
+from federation.local_errors import PeerError, RosterMissing
 from federation.matching.index import warm_up
 from federation.net.identities import identity_der
 from federation.net.link import PeerLink
 from federation.net.listener import PeerListener
 from federation.net.peering import PeerIdentities
 from federation.protocol.origins import Cosigner, Lane, LogId
-from federation.protocol.roster_directory import former_tls_identities, tls_identities
+from federation.protocol.roster_directory import (
+    former_tls_identities,
+    newest_log,
+    tls_identities,
+)
 from federation.protocol.roster_roles import Call, check_may
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.verifier import Receipt
@@ -146,7 +151,7 @@ class Node:
         self.prover = Prover(stores, membership)
         desk = Desk(self.replicator, stores, membership)
         self.listener = PeerListener(desk, self._identities, self._permit)
-        membership.on_changed(self._roster_changed)
+        membership.on_changed(self._follow_roster(keyring).apply)
 
     @classmethod
     async def open(
@@ -179,8 +184,8 @@ class Node:
             await stores.signals.read_again()
             await stores.evidence.load()
             membership = await Membership.restore(first, stores.rosters)
-            _check_keys(config.member, keyring, membership)
-            views = await restore_views(stores.logs, membership)
+            check_keys(config.member, keyring, membership.roster)
+            views = await restore_views(stores, membership)
             return cls(config, keyring, stores, membership, views, lock, after_step)
         except BaseException:
             await stores.close()
@@ -260,12 +265,26 @@ class Node:
 
     # --- joining the rooms ----------------------------------------------------------------------
 
+    def _follow_roster(self, keyring: Keyring) -> RosterChanges:
+        return RosterChanges(
+            self.config,
+            keyring,
+            membership=self.membership,
+            stores=self.stores,
+            matcher=self.matcher,
+            eraser=self.eraser,
+            replicator=self.replicator,
+            lanes=self._lanes,
+            reconnect=self._reconnect,
+            tell=self.platform.issuers_changed,
+        )
+
     def _make_lanes(
         self, keyring: Keyring, after_step: Callable[[str], None]
     ) -> dict[Lane, LanePublisher]:
         lanes = {}
         for lane in Lane:
-            log = LogId(self.config.member, self.membership.roster.federation_id, lane)
+            log = newest_log(self.membership.roster, self.config.member, lane)
             lanes[lane] = LanePublisher(
                 log,
                 keyring.logs[lane],
@@ -303,19 +322,15 @@ class Node:
         for member, reason in left_out.items():
             log_lines.error("the roster's TLS identity of %s is unusable: %s", member, reason)
 
-    async def _roster_changed(self) -> None:
-        """A newer roster: who may connect changes at once, then whom the engine speaks to."""
+    async def _reconnect(self) -> None:
+        """A newer roster: who may connect changes at once, and whom this node connects to."""
         self._take_identities()
         roster = self.membership.roster
-        log_lines.info("roster version %d is in force", roster.version)
         for name, link in list(self._links.items()):
             member = roster.members.get(name)
             if member is None or not member.is_active or link.urls != member.urls:
                 del self._links[name]
                 await link.close()
-        await self.eraser.apply_roster()
-        self.platform.issuers_changed()
-        self.replicator.feed(events.RosterChanged(self.membership.verifier))
 
     def _permit(self, member: str, call: Call) -> None:
         """Asked for each request of a peer: the roster of this moment decides."""
@@ -372,24 +387,3 @@ class Node:
         except FederationError as error:
             # The present leaf lives on for a third of its life: time for a person to look.
             self.replicator.raise_alarm("leaf-not-renewed", error.message)
-
-
-def _check_keys(member: str, keyring: Keyring, membership: Membership) -> None:
-    """The key files are those the roster holds for this member, or nobody would believe it."""
-    known = membership.roster.members.get(member)
-    if known is None:
-        return  # not yet: see Node._find_own_membership
-    ours: Sequence[tuple[str, Any, Any]] = (
-        *((f"log-{lane}", keyring.logs[lane].public, known.log(lane).public) for lane in Lane),
-        ("witness", keyring.witness.public, known.cosigner_keys(Cosigner.WITNESS)[-1]),
-        ("mirror", keyring.mirror.public, known.cosigner_keys(Cosigner.MIRROR)[-1]),
-    )
-    wrong = [name for name, in_file, in_roster in ours if in_file != in_roster]
-    # Any of them: while an identity is being rotated, the former one still counts.
-    if identity_der(keyring.identity.certificate) not in known.tls_identities:
-        wrong.append("identity")
-    if wrong:
-        raise KeyFileInvalid(
-            f"not the keys that the roster holds for {member}: {', '.join(wrong)}",
-            hint="put back this member's key files, or have governance rotate the keys",
-        )

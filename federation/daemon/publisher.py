@@ -17,6 +17,7 @@ from typing import Final
 from federation.daemon.membership import Membership
 from federation.errors import TooLarge
 from federation.local_errors import (
+    LogEnded,
     NotYourStatement,
     StatementNotFound,
     StatementNotOpen,
@@ -110,6 +111,20 @@ class LanePublisher:
         self._waiting: list[_Order] = []
         self._statements_waiting = 0
         self._wake = asyncio.Event()
+        self._writing = asyncio.Lock()
+
+    async def move(self, log: LogId, key: SigningKey, view: LogView) -> None:
+        """Go on in another log, under another key, or from where a pin leaves it.
+
+        Waits for the batch under way; what waits behind it is written there.
+        """
+        async with self._writing:
+            self._log, self._key, self.view = log, key, view
+
+    @property
+    def log(self) -> LogId:
+        """The log it appends to."""
+        return self._log
 
     async def publish(self, drafts: Sequence[Draft]) -> tuple[VerifiedStatement, ...]:
         """Say something; returns once it is durable, signed and on its way to the peers.
@@ -117,8 +132,10 @@ class LanePublisher:
         Raises:
             HeaderMalformed, BodyMalformed, TooLarge: a draft that no node would take.
             TooBusy: too many statements wait for this lane.
+            LogEnded: governance ended this log.
             StoreError: it could not be made durable; nothing was said.
         """
+        self._check_open()
         if self._statements_waiting + len(drafts) > QUEUE_STATEMENTS_MAX:
             raise TooBusy(
                 f"{self._statements_waiting} statements wait for the {self._log.lane} lane",
@@ -138,9 +155,10 @@ class LanePublisher:
             await self._wake.wait()
             batch = self._take_batch()
             try:
-                verified = await self._commit(
-                    [each for order in batch for each in order.statements]
-                )
+                async with self._writing:
+                    verified = await self._commit(
+                        [each for order in batch for each in order.statements]
+                    )
             except Exception as error:  # noqa: BLE001 - each waiting caller gets the error
                 for order in batch:
                     if not order.done.cancelled():
@@ -163,6 +181,13 @@ class LanePublisher:
         if not self._waiting:
             self._wake.clear()
         return batch
+
+    def _check_open(self) -> None:
+        said = self._membership.roster.logs.get(self._log)
+        if said is None or not said.is_open:
+            raise LogEnded(f"the roster in force has no open log {self._log}")
+        if said.public != self._key.public:
+            raise LogEnded(f"the roster in force holds another key for {self._log} than this node")
 
     async def _commit(self, statements: Sequence[Statement]) -> tuple[VerifiedStatement, ...]:
         self._after_step("made")
@@ -195,6 +220,7 @@ class LanePublisher:
 
     def _sign(self, statements: Sequence[Statement]) -> Advance:
         """Sign the head that the statements lead to, and judge both as a peer's would be."""
+        self._check_open()
         held = self.view.held.extend([leaf_hash(each.id.entry) for each in statements])
         checkpoint = Checkpoint(self._log.origin, held.size, held.root())
         verifier = self._membership.verifier

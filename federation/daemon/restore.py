@@ -7,34 +7,30 @@ edge it kept must hash to the head's root.
 from __future__ import annotations
 
 from federation.daemon.membership import Membership
-from federation.errors import FederationError
-from federation.local_errors import StoreCorrupt
+from federation.daemon.pinning import find_cuts, standing_view
+from federation.errors import SignatureInvalid
 from federation.protocol.origins import Cosigner, LogId
 from federation.provenance.log_view import LogView
 from federation.provenance.verifier import Receipt
-from federation.store.log_store import LogStore
 from federation.store.receipt_store import ReceiptStore
+from federation.store.stores import Stores
 
 
-async def restore_views(store: LogStore, membership: Membership) -> dict[LogId, LogView]:
-    """The view of every log held (branch 0).
+async def restore_views(stores: Stores, membership: Membership) -> dict[LogId, LogView]:
+    """The view of every log held (branch 0), as far as it stands; finds what is cut off, too.
 
     Raises:
         StoreCorrupt: what was kept does not verify any more.
     """
-    views: dict[LogId, LogView] = {}
-    for kept in await store.load_logs():
-        if kept.branch:
-            continue
-        try:
-            head = membership.verifier.open_head(kept.head_note)
-        except FederationError as error:
-            raise StoreCorrupt(f"what was kept of {kept.log}: {error.message}") from None
-        held = kept.held
-        if head.log != kept.log or (head.size == held.size and head.root_hash != held.root()):
-            raise StoreCorrupt(f"the stored edge of {kept.log} does not lead to its head")
-        views[kept.log] = LogView(kept.log, held, head)
-    return views
+    logs = await stores.logs.load_logs()
+    membership.cuts = await find_cuts(stores, membership.roster, logs)
+    return {
+        kept.log: await standing_view(
+            stores, membership.verifier, kept, membership.cuts.ends.get((kept.log, 0))
+        )
+        for kept in logs
+        if not kept.branch
+    }
 
 
 async def restore_receipts(
@@ -46,9 +42,12 @@ async def restore_receipts(
         head = view.head
         if head is None or view.log.member == member:
             continue
-        receipts.extend(
-            membership.verifier.open_receipt(head, member, Cosigner.MIRROR, kept.line)
-            for kept in await store.receipts(view.log, head.size)
-            if kept.member == member and kept.cosigner is Cosigner.MIRROR
-        )
+        for kept in await store.receipts(view.log, head.size):
+            if kept.member == member and kept.cosigner is Cosigner.MIRROR:
+                try:
+                    receipts.append(
+                        membership.verifier.open_receipt(head, member, Cosigner.MIRROR, kept.line)
+                    )
+                except SignatureInvalid:
+                    continue  # by a key that the roster has replaced since: it is made again
     return tuple(receipts)

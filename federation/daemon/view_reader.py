@@ -37,6 +37,18 @@ class MovedVerdict:
     after: Verdict
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A statement, and whether the place where it stands counts (``provenance.pins``)."""
+
+    statement: VerifiedStatement
+    counts: bool
+
+    @property
+    def id(self) -> StatementId:
+        return self.statement.id
+
+
 class ViewReader:
     """Answers from the store.
 
@@ -67,7 +79,7 @@ class ViewReader:
 
     async def opinions_among(self, stored: Iterable[StoredStatement]) -> tuple[Opinion, ...]:
         """The merged view on some statements: with what is about them, and what is about that."""
-        return self._view(await self._with_what_is_about(self.judge_all(stored)))
+        return self._view(await self._with_what_is_about(stored))
 
     async def verdicts(self, marks: Sequence[Mark]) -> dict[Mark, Verdict]:
         """What the federation says of each signal."""
@@ -102,20 +114,35 @@ class ViewReader:
         on_it = group_by_mark(marks, opinions)
         return {mark: verdict_of(on_it[mark], now_ms, issuers) for mark in on_it}
 
-    def _view(self, statements: Iterable[VerifiedStatement]) -> tuple[Opinion, ...]:
-        return opinions_of(facts_of(statements), rulings_of(self._membership.roster))
+    def _view(self, statements: Iterable[_Held]) -> tuple[Opinion, ...]:
+        held = list(statements)
+        counting = [each.statement for each in held if each.counts]
+        cut_off = [each.statement for each in held if not each.counts]
+        rulings = rulings_of(self._membership.roster)
+        return opinions_of(facts_of(counting, cut_off), rulings)
 
-    async def _statements_on(self, marks: Sequence[Mark]) -> list[VerifiedStatement]:
+    async def _statements_on(self, marks: Sequence[Mark]) -> list[_Held]:
         found = await self._signals.carriers_many(marks)
-        carriers = {each.statement.id: each for on_it in found.values() for each in on_it}
-        return await self._with_what_is_about(self.judge_all(carriers.values()))
+        return await self._with_what_is_about(each for on_it in found.values() for each in on_it)
 
-    async def _with_what_is_about(self, judged: list[VerifiedStatement]) -> list[VerifiedStatement]:
-        about = self.judge_all(await self._signals.references_to(each.id for each in judged))
+    async def _with_what_is_about(self, stored: Iterable[StoredStatement]) -> list[_Held]:
+        held = self._held(stored)
+        about = self._held(await self._signals.references_to(each.id for each in held))
         # An endorse and a dispute can be taken back; a withdraw and an erase cannot.
-        reviews = [each.id for each in about if each.header.kind in _REVIEWS]
-        beyond = self.judge_all(await self._signals.references_to(reviews)) if reviews else []
-        return [*judged, *about, *beyond]
+        reviews = [each.id for each in about if each.statement.header.kind in _REVIEWS]
+        beyond = self._held(await self._signals.references_to(reviews)) if reviews else []
+        return [*held, *about, *beyond]
+
+    def _held(self, stored: Iterable[StoredStatement]) -> list[_Held]:
+        """Each statement once: at a place that counts, where it stands at one."""
+        cuts = self._membership.cuts
+        found: dict[StatementId, _Held] = {}
+        for each in stored:
+            statement_id = each.statement.id
+            if statement_id not in found or not found[statement_id].counts:
+                counts = cuts.counts(each.log, each.branch, each.index)
+                found[statement_id] = _Held(self.judge(each), counts)
+        return list(found.values())
 
 
 def group_by_mark(marks: Iterable[Mark], opinions: Iterable[Opinion]) -> dict[Mark, list[Opinion]]:

@@ -96,6 +96,10 @@ class Dissemination:
         while len(self._recent) > RECENT_LOGS_MAX:
             del self._recent[next(iter(self._recent))]  # the log that has been quiet the longest
 
+    def drop(self, log: LogId) -> None:
+        """Keep no statement of a log for inlining: what comes next does not follow them."""
+        self._recent.pop(log, None)
+
     def forget(self, ids: Iterable[StatementId]) -> None:
         """Keep nothing but header and C of statements that were erased, or that follow now."""
         # A step with one of them may have become durable before the erase and be told after it.

@@ -195,8 +195,12 @@ class GossipEngine:
         return []
 
     def _roster_changed(self, event: events.RosterChanged, now: float, _rng: Dice) -> list[Command]:
-        self._reconciliation.verifier = event.verifier
+        self._reconciliation.note_roster(event.verifier, event.views)
         self._hearing.note_roster()
+        for view in event.views:
+            self._dissemination.drop(view.log)
+            if view.log in self._receipts and self._receipts[view.log].head != view.head:
+                del self._receipts[view.log]
         self._meet(now)
         for peer in self._circle.audience():
             peer.compare_soon(now)  # a comparison says which version is in force here

@@ -64,9 +64,16 @@ class Woke:
 
 @dataclass(frozen=True, slots=True)
 class RosterChanged:
-    """A newer roster is in force; its verifier judges from now on."""
+    """A newer roster is in force.
+
+    Attributes:
+        verifier: judges from now on.
+        views: logs that a pin ends earlier or lets go further than before, as they stand here now;
+            and those whose newest head was signed by a key that no longer speaks for it.
+    """
 
     verifier: Verifier
+    views: tuple[LogView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

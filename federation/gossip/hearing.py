@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from federation.errors import FederationError, ProtocolError, VerificationError
+from federation.errors import (
+    BeyondPin,
+    FederationError,
+    LogUnknown,
+    ProtocolError,
+    SignatureInvalid,
+    VerificationError,
+)
 from federation.gossip.events import Command, KeepEvidence, KeepReceipt, RaiseAlarm
 from federation.gossip.peers import PeerView
 from federation.gossip.reconciliation import Reconciliation
@@ -18,6 +25,9 @@ from federation.local_errors import Fork
 from federation.protocol.messages import AnnouncedHead, HeldLog
 from federation.protocol.origins import Cosigner, LogId
 from federation.provenance.verifier import Head
+
+BEYOND_TOLD_MAX: Final = 64
+"""Alarms about heads beyond pins under one roster; a thief can sign any number of them."""
 
 HEADS_OPENED_MAX: Final = 4_096
 """Proven heads remembered, at about 1 kB: the newest of 1,000 members' three lanes, and some. Each
@@ -45,6 +55,7 @@ class Hearing:
         self._opened: dict[bytes, Head] = {}
         self._forked: set[LogId] = set()
         self._alarmed: set[LogId] = set()
+        self._beyond_told: set[str] = set()
 
     def head(self, peer_name: str, announced: AnnouncedHead) -> tuple[list[Command], LogId | None]:
         """Judge one announced head, what rides with it, and the sender's receipt on it.
@@ -52,12 +63,16 @@ class Hearing:
         Returns:
             What follows from it, and its log; None where the head itself is not proven.
         """
+        peer = self._peers().get(peer_name)
         try:
             head = self._open(announced.note)
+        except BeyondPin as error:
+            return self._beyond(peer, error), None
         except (ProtocolError, VerificationError) as error:
-            self.blame(peer_name, error)
+            is_about_keys = isinstance(error, SignatureInvalid | LogUnknown)
+            if not (is_about_keys and self._judges_by_other_roster(peer)):
+                self.blame(peer_name, error)
             return [], None
-        peer = self._peers().get(peer_name)
         if peer is not None:
             peer.holds[head.log] = head.size
         if head.log.member == self._member:
@@ -72,6 +87,23 @@ class Hearing:
     def note_roster(self) -> None:
         """Another roster judges from now on: what was proven under the old one is proven again."""
         self._opened.clear()
+        self._beyond_told.clear()
+
+    def _judges_by_other_roster(self, peer: PeerView | None) -> bool:
+        """Whether what is no proof here may be one there: by a key or up to a pin of its roster."""
+        return peer is not None and peer.roster_version not in {0, self._roster_version}
+
+    def _beyond(self, peer: PeerView | None, error: BeyondPin) -> list[Command]:
+        """Signed beyond a pin: evidence only, applied nowhere, and operators are told once."""
+        is_known = error.message in self._beyond_told or len(self._beyond_told) >= BEYOND_TOLD_MAX
+        if is_known or self._judges_by_other_roster(peer):
+            return []
+        self._beyond_told.add(error.message)
+        return [RaiseAlarm(error.code, f"{error.message}; told by {peer.member if peer else '?'}")]
+
+    @property
+    def _roster_version(self) -> int:
+        return self._reconciliation.verifier.roster.version
 
     def _open(self, note: bytes) -> Head:
         head = self._opened.get(note)

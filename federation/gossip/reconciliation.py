@@ -8,8 +8,8 @@ comparison of head vectors finds: that is the correctness, pushing is only speed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Final
 
@@ -156,6 +156,7 @@ class Reconciliation:
         sync.check_offers(head)
         if head.size <= sync.view.size:
             sync.offers.pop(peer, None)
+            self._crown(sync, head)
             return None
         known = sync.offers.get(peer)
         if known is None or known.size <= head.size:
@@ -250,10 +251,31 @@ class Reconciliation:
         """The log signed two histories: nothing more of it is fetched."""
         self.sync_of(log).offers.clear()
 
+    def _crown(self, sync: LogSync, head: Head) -> None:
+        """Take a head of just what is held, where a pin left none that stands."""
+        view = sync.view
+        is_bare = view.head is None and view.size == head.size and not sync.writing
+        if is_bare and view.held.root() == head.root_hash:
+            self.hold(replace(view, head=head))
+
+    def note_roster(self, verifier: Verifier, views: Iterable[LogView]) -> None:
+        """Another roster judges from now on, and ends some logs elsewhere than before."""
+        self.verifier = verifier
+        for view in views:
+            self.hold(view)
+        for sync in self.logs.values():
+            sync.offers = {
+                peer: head
+                for peer, head in sync.offers.items()
+                if verifier.stands(head) and head.size > sync.view.size
+            }
+
     def note_persisted(self, view: LogView) -> None:
         """A step is durable."""
         sync = self.sync_of(view.log)
         sync.writing = False
+        if view.head is not None and not self.verifier.stands(view.head):
+            return  # written while a pin came into force before its end: stored, and cut off
         self.hold(view)
         sync.offers = {peer: head for peer, head in sync.offers.items() if head.size > view.size}
 

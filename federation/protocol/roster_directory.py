@@ -13,13 +13,20 @@ from functools import lru_cache
 from federation.errors import LogUnknown
 from federation.local_errors import RosterExpired
 from federation.protocol.keys import KeyType, VerifierKey
-from federation.protocol.origins import Cosigner, LogId, cosigner_name
+from federation.protocol.origins import Cosigner, Lane, LogId, cosigner_name
 from federation.protocol.roster import Roster
 
 
 def active_logs(roster: Roster) -> tuple[LogId, ...]:
     """The logs of active members, pinned ones included, by member, lane and epoch."""
     return tuple(log for log in roster.logs if roster.members[log.member].is_active)
+
+
+def newest_log(roster: Roster, member: str, lane: Lane) -> LogId:
+    """The log that a member publishes a lane to: of the newest epoch; of the first for nobody."""
+    found = roster.members.get(member)
+    epochs = [log.epoch for log in found.logs if log.lane is lane] if found else []
+    return LogId(member, roster.federation_id, lane, max(epochs, default=0))
 
 
 def log_by_sha256(roster: Roster, origin_sha256: bytes) -> LogId:

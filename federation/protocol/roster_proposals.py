@@ -10,13 +10,13 @@ Source: docs/spec/roster.md, "Proposals" (PROTOCOL section 6).
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from federation.errors import RequestMalformed, RosterMalformed, RosterUnproven
 from federation.protocol.join_requests import JoinRequest, Possessor
-from federation.protocol.origins import Cosigner, Lane, LogId
+from federation.protocol.origins import Cosigner, Lane
 from federation.protocol.roster import FACTS_FORMAT, Roster, RosterLimits, parse_roster
 from federation.protocol.roster_chain import RosterChain
 from federation.protocol.roster_changes import describe_changes
@@ -150,50 +150,12 @@ def propose_add(
         RosterUnproven: a key was somebody else's in an earlier version.
         RequestMalformed: an expiry out of range.
     """
-    facts = _facts(chain)
+    facts = roster_facts(chain)
     if request.member in chain.newest.members:
         raise RosterMalformed(f"{request.member} is already in the roster")
     facts["members"].append(write_member(_requested_member(request, roles)))
     facts["members"].sort(key=lambda member: member["name"])
-    return _propose_next(chain, facts, now_ms, expires_days)
-
-
-def propose_remove(
-    chain: RosterChain,
-    member: str,
-    pins: Mapping[LogId, Pin],
-    *,
-    now_ms: int,
-    successor: str | None = None,
-    expires_days: int = EXPIRES_DAYS,
-) -> Proposal:
-    """The next version, in which a member has departed; what it said up to the pins stands.
-
-    Args:
-        chain: what is agreed today.
-        member: who leaves.
-        pins: where each of its open logs ends; ``EMPTY_PIN`` for one that never published.
-        now_ms: Unix milliseconds.
-        successor: who may take back its statements from then on.
-        expires_days: how long the version admits and governs.
-
-    Raises:
-        MemberUnknown: there is no such member.
-        RosterMalformed: the successor is no other member.
-        RequestMalformed: an open log has no pin, or an expiry out of range.
-    """
-    departing = chain.newest.member(member)
-    facts = _facts(chain)
-    fields = next(part for part in facts["members"] if part["name"] == member)
-    fields["status"] = MemberStatus.DEPARTED.value
-    fields["successor"] = successor
-    for log, log_fields in zip(departing.logs, fields["logs"], strict=True):
-        log_id = LogId(member, chain.federation_id, log.lane, log.epoch)
-        if log.is_open and log_id not in pins:
-            raise RequestMalformed(f"no pin says where the log {log_id} ends")
-        if log.is_open:
-            log_fields["pin"] = _write_pin(pins[log_id])
-    return _propose_next(chain, facts, now_ms, expires_days)
+    return propose_facts(chain, facts, now_ms=now_ms, expires_days=expires_days)
 
 
 def propose_refresh(
@@ -204,7 +166,7 @@ def propose_refresh(
     Raises:
         RequestMalformed: an expiry out of range.
     """
-    return _propose_next(chain, _facts(chain), now_ms, expires_days)
+    return propose_facts(chain, roster_facts(chain), now_ms=now_ms, expires_days=expires_days)
 
 
 def propose_governors(
@@ -222,18 +184,29 @@ def propose_governors(
         RosterUnproven: one governor alone would decide where several did.
         RequestMalformed: an expiry out of range.
     """
-    return _propose_next(
-        chain, _facts(chain), now_ms, expires_days, governance=(tuple(governors), threshold)
+    return propose_facts(
+        chain,
+        roster_facts(chain),
+        now_ms=now_ms,
+        expires_days=expires_days,
+        governance=(tuple(governors), threshold),
     )
 
 
-def _propose_next(
+def propose_facts(
     chain: RosterChain,
     facts: dict[str, Any],
+    *,
     now_ms: int,
-    expires_days: int,
+    expires_days: int = EXPIRES_DAYS,
     governance: tuple[tuple[bytes, ...], int] | None = None,
 ) -> Proposal:
+    """The next version, with these facts; see :func:`roster_facts`.
+
+    Raises:
+        RosterMalformed, RosterUnproven: they break a rule, or unsay something.
+        RequestMalformed: an expiry out of range.
+    """
     governors, threshold = governance or (chain.newest.governors, chain.newest.threshold)
     check_threshold(threshold, len(governors))
     fields = decode_root(chain.newest.root_bytes).signed.unrecognized_fields
@@ -248,8 +221,8 @@ def _propose_next(
     return parse_proposal(root_bytes, chain)
 
 
-def _facts(chain: RosterChain) -> dict[str, Any]:
-    # The raw facts, so that extension fields go from version to version untouched.
+def roster_facts(chain: RosterChain) -> dict[str, Any]:
+    """A copy of the newest version's raw facts: extension fields go on untouched."""
     facts = decode_root(chain.newest.root_bytes).signed.unrecognized_fields[FACTS_FIELD]
     return copy.deepcopy(dict(facts))
 

@@ -148,10 +148,9 @@ def _open_cosignatures(bundle: Bundle, head: Head, verifier: Verifier) -> _Cosig
         for member in roster.members
         for cosigner in Cosigner
     }
-    log_vkey = roster.log_vkey(head.log)
     receipts: list[Receipt] = []
     for line in parse_note(bundle.proof.checkpoint_note).signatures:
-        if line.signer == (log_vkey.name, log_vkey.key_id):
+        if line.signer == (head.vkey.name, head.vkey.key_id):
             continue
         if line.name not in signers:
             raise SignatureInvalid("a cosignature by somebody whom the roster does not hold")

@@ -7,6 +7,7 @@ about it is that platform's own policy and not decided here.
 Each statement gets one word, the first that applies:
 
     erased, withdrawn     taken back by somebody who may
+    cut-off               beyond a pin of the roster, or off it: without effect (docs/spec/view.md)
     expired               past the time its member set
     suspended             its member is suspended by governance
     accused               a log of its member is under evidence of two histories
@@ -55,6 +56,7 @@ class Word(StrEnum):
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
     ERASED = "erased"
+    CUT_OFF = "cut-off"
 
     @property
     def can_match(self) -> bool:
@@ -166,6 +168,8 @@ def word_of(opinion: Opinion, now_ms: int, issuers: Issuers = ALL_SOUND) -> Word
         now_ms: the time it is asked at, Unix milliseconds.
         issuers: how members stand.
     """
+    if opinion.is_cut_off:
+        return Word.CUT_OFF
     if opinion.standing is not Standing.ACTIVE or opinion.confirm is None:
         return Word.ERASED if opinion.standing is Standing.ERASED else Word.WITHDRAWN
     expires_at_ms = opinion.confirm.expires_at_ms

@@ -11,9 +11,11 @@ Each check carries the step number of docs/spec/verification.md.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from federation.errors import (
+    BeyondPin,
     LogUnknown,
     SignatureInvalid,
     TooLarge,
@@ -27,10 +29,11 @@ from federation.protocol.checkpoints import (
     parse_checkpoint,
 )
 from federation.protocol.headers import Header, StatementId, decode_header
-from federation.protocol.keys import SignatureCheck
+from federation.protocol.keys import KeyType, SignatureCheck, VerifierKey
 from federation.protocol.notes import Note, format_note, parse_note, parse_signature_line
 from federation.protocol.origins import Cosigner, LogId, parse_origin
 from federation.protocol.roster import Roster
+from federation.protocol.roster_members import MemberLog
 from federation.protocol.statements import Statement
 
 _SEAL: Final = object()
@@ -51,12 +54,14 @@ class Head:
         size: statements in the log.
         root_hash: 32 bytes.
         note: the checkpoint and its log's own signature line, verbatim.
+        vkey: the log's key that signed it.
     """
 
     log: LogId
     size: int
     root_hash: bytes
     note: bytes = field(compare=False, repr=False)
+    vkey: VerifierKey = field(compare=False, repr=False)
     seal: object = field(compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -117,6 +122,25 @@ class Receipt:
         _check_seal(self.seal)
 
 
+def speakers(log: MemberLog, size: int, root_hash: bytes) -> tuple[bytes, ...]:
+    """The public keys whose word counts for a head of that size and root; the newest comes last.
+
+    None where the roster pins the log, at that size, to another root, or ended it before. At the
+    size where a key starts, its predecessor's last word and its own first one both count.
+    """
+    pins = [pin for pin in (log.pin, *(key.start for key in log.keys)) if pin is not None]
+    is_off = any(pin.size == size and pin.root_hash != root_hash for pin in pins)
+    if is_off or (log.pin is not None and log.pin.size < size):
+        return ()
+    starts = [0 if key.start is None else key.start.size for key in log.keys]
+    spans = pairwise([*starts, max(size, starts[-1])])
+    return tuple(
+        key.public
+        for key, (start, end) in zip(log.keys, spans, strict=True)
+        if start <= size <= end
+    )
+
+
 class Verifier:
     """Judges heads, statements and receipts against one roster.
 
@@ -135,27 +159,40 @@ class Verifier:
         Raises:
             NoteMalformed, CheckpointMalformed, OriginMalformed: not well-formed (1).
             WrongFederation, LogUnknown: a log that this federation's roster does not hold (2).
-            SignatureInvalid: not signed by the key the roster holds for the log (3).
+            BeyondPin: beyond the place where the roster ended the log, or off a pin (3).
+            SignatureInvalid: not signed by a key that speaks for the log at that size (3).
             TooLarge: a size beyond the roster's largest log (4).
         """
         # (1) A signed note that carries a checkpoint of an origin of this protocol.
         signed = parse_note(note)
-        log = parse_origin(parse_checkpoint(signed.text).origin)
+        claimed = parse_checkpoint(signed.text)
+        log = parse_origin(claimed.origin)
         # (2) The log is one that the roster holds.
         if log.federation_id != self.roster.federation_id:
             raise WrongFederation(f"the log {log} is of another federation")
-        vkey = self.roster.log_vkey(log)
-        # (3) Its own key signed it.
+        held = self.roster.log(log)
+        # (3) A key that the roster lets speak for the log at this size, and with this root, signed.
+        speaking = speakers(held, claimed.size, claimed.root_hash)
+        publics = speaking or tuple(key.public for key in held.keys)
+        vkeys = [VerifierKey(log.origin, KeyType.ED25519, public) for public in publics]
+        signers = {line.signer for line in signed.signatures}
+        vkey = next((each for each in vkeys if (each.name, each.key_id) in signers), vkeys[-1])
         checkpoint = open_checkpoint(note, vkey, self._check_signature)
+        if not speaking:
+            raise BeyondPin(f"the log {log} signed {checkpoint.size}: the roster pins it elsewhere")
         # (4) Its size is one that every node agreed to hold.
         if checkpoint.size > self.roster.limits.log_size:
             raise TooLarge(f"the log {log} claims {checkpoint.size} statements")
         # Lines by anybody else go no further: nobody signed for them, and a head that carried what
         # one relay put under it would be too long to announce for all who took it.
-        signer = (vkey.name, vkey.key_id)
-        own = tuple(line for line in signed.signatures if line.signer == signer)
-        kept = format_note(Note(signed.text, own))
-        return Head(log, checkpoint.size, checkpoint.root_hash, kept, _SEAL)
+        own = (signed.signature_by(vkey.name, vkey.key_id),)
+        kept = format_note(Note(signed.text, tuple(line for line in own if line is not None)))
+        return Head(log, checkpoint.size, checkpoint.root_hash, kept, vkey, _SEAL)
+
+    def stands(self, head: Head) -> bool:
+        """Whether a head that was believed under an earlier roster would be under this one."""
+        held = self.roster.logs.get(head.log)
+        return held is not None and head.vkey.public in speakers(held, head.size, head.root_hash)
 
     def open_statement(self, log: LogId, index: int, statement: Statement) -> VerifiedStatement:
         """Judge one statement of a log (steps 5 to 8); its place is proven by the log view.
@@ -217,4 +254,4 @@ class Verifier:
         """
         if log.federation_id != self.roster.federation_id:
             raise LogUnknown(f"the log {log} is of another federation")
-        self.roster.log_vkey(log)
+        self.roster.log(log)

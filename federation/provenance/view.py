@@ -15,7 +15,7 @@ Source: docs/spec/view.md (PROTOCOL section 3).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -48,6 +48,9 @@ class Standing(StrEnum):
     ACTIVE = "active"
     WITHDRAWN = "withdrawn"
     ERASED = "erased"
+    CUT_OFF = "cut-off"
+    """Beyond a pin or off it: its member is suspended, departed, or was robbed of its key. Shown to
+    who asks about it; without effect, and not part of the merged view."""
 
     @property
     def counts(self) -> bool:
@@ -123,13 +126,18 @@ class TakingBack:
 
 @dataclass(frozen=True)
 class Facts:
-    """What statements say, as sets: a join semilattice under :meth:`join`."""
+    """What statements say, as sets: a join semilattice under :meth:`join`.
+
+    Attributes:
+        cut_off: confirms held where nothing counts; all else that is said there says nothing.
+    """
 
     stated: frozenset[Stated] = frozenset()
     confirmations: frozenset[Confirmation] = frozenset()
     reviews: frozenset[Review] = frozenset()
     withdrawals: frozenset[TakingBack] = frozenset()
     erasures: frozenset[TakingBack] = frozenset()
+    cut_off: frozenset[Confirmation] = frozenset()
 
     def join(self, other: Facts) -> Facts:
         """The union: everything either side knows."""
@@ -139,6 +147,7 @@ class Facts:
             self.reviews | other.reviews,
             self.withdrawals | other.withdrawals,
             self.erasures | other.erasures,
+            self.cut_off | other.cut_off,
         )
 
 
@@ -150,7 +159,7 @@ class Opinion:
         id: the confirm.
         member: who confirmed.
         confirm: what; None where it was erased, also where its body is still at hand.
-        standing: active, withdrawn or erased.
+        standing: active, withdrawn, erased or cut off.
         withdrawn_by: the withdraws that count, sorted; empty where only governance withdrew it.
         erased_by: the erases that count, sorted; empty where only governance erased it.
         reviews: other members' endorses and disputes that stand, in the order of their ids.
@@ -163,6 +172,11 @@ class Opinion:
     withdrawn_by: tuple[StatementId, ...]
     erased_by: tuple[StatementId, ...]
     reviews: tuple[Review, ...]
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the issuer's word does not count here, by a pin of the roster."""
+        return self.standing is Standing.CUT_OFF
 
     @property
     def endorsed_by(self) -> tuple[str, ...]:
@@ -182,8 +196,15 @@ class Opinion:
         return expires_at_ms is None or now_ms < expires_at_ms
 
 
-def facts_of(statements: Iterable[VerifiedStatement]) -> Facts:
-    """What verified statements say; inert ones, and those without a body, only that they are."""
+def facts_of(
+    statements: Iterable[VerifiedStatement], cut_off: Iterable[VerifiedStatement] = ()
+) -> Facts:
+    """What verified statements say; inert ones, and those without a body, only that they are.
+
+    Args:
+        statements: those that count.
+        cut_off: those held beyond a pin or off it.
+    """
     stated: set[Stated] = set()
     confirmations: set[Confirmation] = set()
     reviews: set[Review] = set()
@@ -210,11 +231,18 @@ def facts_of(statements: Iterable[VerifiedStatement]) -> Facts:
         frozenset(reviews),
         frozenset(withdrawals),
         frozenset(erasures),
+        frozenset(
+            Confirmation(each.id, each.header.member, body)
+            for each in cut_off
+            if isinstance(body := body_of(each), Confirm)
+        ),
     )
 
 
 def opinions_of(facts: Facts, rulings: Rulings = NO_RULINGS) -> tuple[Opinion, ...]:
     """Every confirm that can be read or was erased, in the order of statement ids.
+
+    Those that are cut off come last, in the same order; nothing took them back or reviews them.
 
     Args:
         facts: what was said.
@@ -252,7 +280,17 @@ def opinions_of(facts: Facts, rulings: Rulings = NO_RULINGS) -> tuple[Opinion, .
                 tuple(reviews.get(stated.id, ())),
             )
         )
-    return tuple(opinions)
+    return (*opinions, *_cut_off(facts, members.keys() | rulings.erased))
+
+
+def _cut_off(facts: Facts, otherwise: Container[StatementId]) -> list[Opinion]:
+    """The confirms held at no place that counts; the same one may stand in another log too."""
+    held = sorted(facts.cut_off, key=lambda fact: fact.id.entry)
+    return [
+        Opinion(each.id, each.member, each.confirm, Standing.CUT_OFF, (), (), ())
+        for each in held
+        if each.id not in otherwise
+    ]
 
 
 def _counting(
@@ -307,6 +345,7 @@ def encode_view(facts: Facts, rulings: Rulings = NO_RULINGS) -> bytes:
                     "standing": opinion.standing,
                 }
                 for opinion in opinions_of(facts, rulings)
+                if not opinion.is_cut_off
             ],
             "v": VIEW_VERSION,
         }

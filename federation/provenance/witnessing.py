@@ -25,13 +25,14 @@ from federation.errors import (
     TooLarge,
 )
 from federation.local_errors import ConsistencyUnproven, WitnessBehind
-from federation.protocol.keys import SignatureCheck
+from federation.protocol.keys import KeyType, SignatureCheck, VerifierKey
 from federation.protocol.merkle import EMPTY_ROOT
 from federation.protocol.merkle_growth import verify_consistency
 from federation.protocol.notes import Note, format_note
 from federation.protocol.origins import LogId, parse_origin
 from federation.protocol.roster import Roster
 from federation.protocol.witness import AddCheckpoint
+from federation.provenance.verifier import speakers
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +66,23 @@ def open_proposed(request: AddCheckpoint, roster: Roster, check: SignatureCheck)
         log = parse_origin(request.origin)
     except OriginMalformed:
         raise LogUnknown("no log of this federation has such an origin") from None
-    vkey = roster.log_vkey(log)
-    line = request.note.signature_by(vkey.name, vkey.key_id)
-    if line is None or not check(vkey.public, request.note.text.encode(), line.signature):
-        raise SignatureInvalid(f"the key of {log} did not sign the checkpoint")
-    pin = roster.log(log).pin
-    if pin is not None and request.size > pin.size:
+    publics = speakers(roster.log(log), request.size, request.root_hash)
+    if not publics:
         raise SignatureInvalid(
-            f"the roster ended {log} at {pin.size}: beyond it no key speaks for it"
+            f"the roster ended or pinned {log} elsewhere: at {request.size} no key speaks for it"
         )
+    vkeys = [VerifierKey(log.origin, KeyType.ED25519, public) for public in publics]
+    signed = [(vkey, request.note.signature_by(vkey.name, vkey.key_id)) for vkey in vkeys]
+    line = next(
+        (
+            line
+            for vkey, line in signed
+            if line and check(vkey.public, request.note.text.encode(), line.signature)
+        ),
+        None,
+    )
+    if line is None:
+        raise SignatureInvalid(f"no key that speaks for {log} signed the checkpoint")
     if request.size > roster.limits.log_size:
         raise TooLarge(f"the log {log} claims {request.size} statements")
     note = format_note(Note(request.note.text, (line,)))

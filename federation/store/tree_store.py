@@ -15,8 +15,14 @@ from typing import Final, TypeAlias, TypeVar
 from federation.local_errors import RangeNotHeld, StoreCorrupt
 from federation.protocol.limits import TILE_WIDTH
 from federation.protocol.merkle import DIGEST_BYTES, leaf_hash
-from federation.protocol.merkle_growth import TILE_HEIGHT
-from federation.protocol.merkle_proofs import Nodes, consistency_proof, inclusion_proof, root_from
+from federation.protocol.merkle_growth import TILE_HEIGHT, CompactRange
+from federation.protocol.merkle_proofs import (
+    Nodes,
+    consistency_proof,
+    edge_from,
+    inclusion_proof,
+    root_from,
+)
 from federation.protocol.origins import LogId
 from federation.protocol.statements import Opening, Statement, commitment_of
 from federation.protocol.tiles import nodes_from, tile_width
@@ -88,6 +94,15 @@ class TreeStore:
             StoreCorrupt: tiles or statements are missing.
         """
         return await self._make(log, branch, size, lambda nodes: root_from(size, nodes))
+
+    async def edge(self, log: LogId, size: int, *, branch: int = 0) -> CompactRange:
+        """The right edge of the log at some size: what it takes to go on from there.
+
+        Raises:
+            LogNotFound, RangeNotHeld: the log is not held up to that size.
+            StoreCorrupt: tiles or statements are missing.
+        """
+        return await self._make(log, branch, size, lambda nodes: edge_from(size, nodes))
 
     async def tile(
         self, log: LogId, level: int, index: int, width: int = TILE_WIDTH, *, branch: int = 0

@@ -264,10 +264,12 @@ async def test_what_governance_lists_is_erased_at_every_node(found: Found) -> No
         a, b = [await open_node(founded, member, stack) for member in (A, B)]
         said = await publish(a, 1, Lane.BULK)
         await until_matched(b, make_signal(1))
-        facts = roster_proposals._facts(founded.chain)
+        facts = roster_proposals.roster_facts(founded.chain)
         facts["erased"] = [str(said.id)]
         now_ms = time.time_ns() // 1_000_000
-        proposal = roster_proposals._propose_next(founded.chain, facts, now_ms, 30)
+        proposal = roster_proposals.propose_facts(
+            founded.chain, facts, now_ms=now_ms, expires_days=30
+        )
         signed = roster_proposals.sign_proposal(proposal.proposal_bytes, founded.governor)
         chain = roster_proposals.finish(signed, founded.chain)
         await a.membership.adopt(chain.versions[-1])

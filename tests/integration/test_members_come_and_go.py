@@ -20,7 +20,7 @@ from federation.local_errors import PeerNotAMember, PeerRefused, PeerUnreachable
 from federation.net.identities import identity_der, make_identity, mint_leaf
 from federation.net.link import PeerLink
 from federation.net.peering import PeerIdentities
-from federation.protocol import roster_proposals
+from federation.protocol import roster_amendments, roster_proposals
 from federation.protocol.messages import (
     Announcement,
     Comparison,
@@ -56,7 +56,7 @@ def without(founded: Founded, member: str, witness: Node) -> RosterChain:
         head = sync.view.head if sync else None
         pins[log] = Pin(head.size, head.root_hash) if head else EMPTY_PIN
     now_ms = time.time_ns() // 1_000_000
-    proposal = roster_proposals.propose_remove(founded.chain, member, pins, now_ms=now_ms)
+    proposal = roster_amendments.propose_remove(founded.chain, member, pins, now_ms=now_ms)
     return decided(founded, founded.chain, proposal.proposal_bytes)
 
 
@@ -125,10 +125,10 @@ async def test_an_identity_is_rotated_under_a_running_node(found: Found) -> None
         former = format_base64(chain.newest.member(B).tls_identities[-1])
         later = format_base64(identity_der(renewed.certificate))
         for pinned in ([former, later], [later]):
-            facts = roster_proposals._facts(chain)
+            facts = roster_proposals.roster_facts(chain)
             facts["members"][1]["tls_identities"] = pinned
             now_ms = time.time_ns() // 1_000_000
-            proposal = roster_proposals._propose_next(chain, facts, now_ms, 30)
+            proposal = roster_proposals.propose_facts(chain, facts, now_ms=now_ms, expires_days=30)
             chain = decided(founded, chain, proposal.proposal_bytes)
             for node in (a, b):
                 await node.membership.adopt(chain.versions[-1])
@@ -213,9 +213,9 @@ async def test_a_role_gets_what_it_may_have_and_the_next_version_changes_it(
         refused = sum(answer == RoleNotEnough.code for answer in came.values())
         assert refused == a.listener.counters.refused_of.get(B, Counter())[RoleNotEnough.code]
 
-        facts = roster_proposals._facts(chain)
+        facts = roster_proposals.roster_facts(chain)
         facts["members"][1]["status"] = "suspended"
-        suspended = roster_proposals._propose_next(chain, facts, now_ms, 30)
+        suspended = roster_proposals.propose_facts(chain, facts, now_ms=now_ms, expires_days=30)
         chain = decided(founded, chain, suspended.proposal_bytes)
         await a.membership.adopt(chain.versions[-1])
         assert set((await asked(link, log)).values()) == {"unreachable"}

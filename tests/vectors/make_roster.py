@@ -14,13 +14,13 @@ from federation.errors import RosterMalformed, RosterUnproven
 from federation.protocol.keys_signing import SigningKey
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.roster import Roster, parse_roster
+from federation.protocol.roster_amendments import propose_remove
 from federation.protocol.roster_chain import RosterChain
 from federation.protocol.roster_members import Pin
 from federation.protocol.roster_proposals import (
     propose_add,
     propose_governors,
     propose_refresh,
-    propose_remove,
 )
 from tests.builders import (
     ACME,

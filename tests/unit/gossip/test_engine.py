@@ -25,8 +25,9 @@ from federation.protocol.messages import (
     StatementRange,
 )
 from federation.protocol.origins import Lane, LogId
+from federation.protocol.roster_amendments import propose_remove
 from federation.protocol.roster_members import EMPTY_PIN, Pin
-from federation.protocol.roster_proposals import propose_add, propose_remove
+from federation.protocol.roster_proposals import propose_add
 from federation.provenance.verifier import Verifier
 from tests.builders import (
     ACME,

@@ -17,6 +17,7 @@ from federation.errors import (
 from federation.protocol.limits import BODY_BYTES_MAX
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.roster import RosterLimits, parse_roster
+from federation.protocol.roster_amendments import propose_remove
 from federation.protocol.roster_chain import RosterChain
 from federation.protocol.roster_changes import describe_changes, describe_roster
 from federation.protocol.roster_directory import active_logs
@@ -30,7 +31,6 @@ from federation.protocol.roster_proposals import (
     propose_founding,
     propose_governors,
     propose_refresh,
-    propose_remove,
     sign_proposal,
 )
 from tests.builders import (

@@ -209,7 +209,7 @@ def test_a_receipts_time_is_part_of_what_is_signed() -> None:
 @pytest.mark.parametrize(
     "forge",
     [
-        lambda: Head(MADE.log, 9, ROOT, b"", object()),
+        lambda: Head(MADE.log, 9, ROOT, b"", HEAD.vkey, object()),
         lambda: VerifiedStatement(
             MADE.log, 0, MADE.said[0], MADE.moves[0].statements[0].header, None
         ),

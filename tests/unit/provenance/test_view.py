@@ -399,3 +399,25 @@ def test_the_view_as_bytes_is_in_the_order_of_ids_and_names_its_version() -> Non
     assert isinstance(opinions, list)
     ids = [opinion["id"] for opinion in opinions if isinstance(opinion, dict)]
     assert sorted(each.id.entry for each in POOL[:12]) == ids
+
+
+# --- cut off --------------------------------------------------------------------------------------
+
+
+def test_what_is_cut_off_is_shown_and_has_no_effect() -> None:
+    """Neither is it in force, nor does what was said there take anything back."""
+    kept, robbed = confirm(900), confirm(901)
+    undone = withdraw(902, kept.id)
+    facts = facts_of([kept], [robbed, undone])
+    opinions = opinions_of(facts)
+    assert [(kept.id, Standing.ACTIVE), (robbed.id, Standing.CUT_OFF)] == [
+        (each.id, each.standing) for each in opinions
+    ]
+    assert opinions[1].is_cut_off
+    assert not opinions[1].is_in_force(0)
+    assert encode_view(facts_of([kept])) == encode_view(facts)
+
+
+def test_what_also_stands_where_it_counts_is_not_cut_off() -> None:
+    said = confirm(903)
+    assert [Standing.ACTIVE] == [each.standing for each in opinions_of(facts_of([said], [said]))]
