@@ -34,6 +34,9 @@ CONFIG_BYTES_MAX: Final = 256 * 1024
 
 NO_QUORUM: Final = "none"
 
+WEBHOOKS_MAX: Final = 16
+"""Each has a task, a connection and a place in the feed of its own."""
+
 WITNESSES_MAX: Final = 32
 """Each is asked after every publish, at the same time as the others."""
 
@@ -93,6 +96,15 @@ def _witness_url(text: str) -> str:
         raise ValueError("a witness's URL is https://host[:port][/path]")
     if parts.query or parts.fragment or text.endswith("/"):
         raise ValueError("a witness's URL has no query, fragment or final slash")
+    return text
+
+
+def _webhook_url(text: str) -> str:
+    parts = urlsplit(text)
+    if not parts.hostname or parts.scheme not in {"https", "http"}:
+        raise ValueError("a webhook's URL is https://host[:port][/path]")
+    if parts.username or parts.fragment:
+        raise ValueError("a webhook's URL has no user and no fragment")
     return text
 
 
@@ -220,6 +232,51 @@ class WitnessSettings(_Section):
     )
 
 
+class FeedSettings(_Section):
+    """What changed for this platform, as a stream that can be resumed."""
+
+    enabled: bool = Field(
+        False,  # noqa: FBT003 - the default of a setting
+        description="keep the feed and serve GET /v1/feed; on by itself where there are webhooks",
+    )
+    history_days: float = Field(
+        7.0, ge=0.01, le=366.0, description="a consumer that was away longer takes a snapshot"
+    )
+    history_entries: int = Field(
+        1_000_000,
+        ge=1_000,
+        le=100_000_000,
+        description="and so does one that missed more; about 500 bytes of disk each",
+    )
+
+
+class WebhookSettings(_Section):
+    """A receiver of the platform's own, told of every change as it is committed here."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")] = Field(
+        description="what operators call it"
+    )
+    url: Annotated[str, AfterValidator(_webhook_url)] = Field(
+        description="where events go: https, or http inside your own network"
+    )
+    secret_file: Path = Field(
+        description="the secret that signs deliveries (whsec_… or base64), a file of mode 0600"
+    )
+    allow_private: bool = Field(
+        False,  # noqa: FBT003 - the default of a setting
+        description="whether it may be at a private address, and be spoken to without TLS",
+    )
+    kinds: tuple[str, ...] = Field(
+        (), max_length=32, description="only these kinds of change; empty: all"
+    )
+
+    @model_validator(mode="after")
+    def _is_spoken_to_safely(self) -> Self:
+        if self.url.startswith("http:") and not self.allow_private:
+            raise ValueError("a webhook's URL is https, unless allow_private is set")
+        return self
+
+
 class MatchingSettings(_Section):
     """How the local API matches."""
 
@@ -252,10 +309,25 @@ class NodeConfig(_Section):
     matching: MatchingSettings = Field(default_factory=MatchingSettings)
     public: PublicSettings = Field(default_factory=PublicSettings)
     publishing: PublishingSettings = Field(default_factory=PublishingSettings)
+    feed: FeedSettings = Field(default_factory=FeedSettings)
+    webhooks: tuple[WebhookSettings, ...] = Field(
+        (), max_length=WEBHOOKS_MAX, description="receivers of the platform's own"
+    )
     witnesses: tuple[WitnessSettings, ...] = Field(
         (), max_length=WITNESSES_MAX, description="witnesses from outside of the federation"
     )
     folder: Path = Field(Path(), exclude=True)
+
+    @model_validator(mode="after")
+    def _names_are_told_apart(self) -> Self:
+        if len({each.name for each in self.webhooks}) != len(self.webhooks):
+            raise ValueError("two webhooks have one name")
+        return self
+
+    @property
+    def keeps_feed(self) -> bool:
+        """Whether what changes is kept: somebody asked for it, or is told of it."""
+        return self.feed.enabled or bool(self.webhooks)
 
     def path(self, setting: Path) -> Path:
         """A setting's path, made absolute from the config file's folder."""
@@ -327,17 +399,21 @@ def render_config(config: NodeConfig) -> str:
         lines += ["", f"# {(type(section).__doc__ or '').strip()}", f"[{name}]"]
         for setting, field in type(section).model_fields.items():
             lines += [f"# {field.description}", f"{setting} = {_toml(getattr(section, setting))}"]
-    lines += _example_witness() if not tables else []
+    for name, kind in (("webhooks", WebhookSettings), ("witnesses", WitnessSettings)):
+        if not getattr(config, name):
+            lines += _example(name, kind)
     for name, table in tables:
         lines += ["", f"# {(type(table).__doc__ or '').strip()}", f"[[{name}]]"]
         lines += [f"{key} = {_toml(value)}" for key, value in table.model_dump().items()]
     return "\n".join(lines) + "\n"
 
 
-def _example_witness() -> list[str]:
-    lines = ["", f"# {(WitnessSettings.__doc__ or '').strip()}", "# [[witnesses]]"]
-    for setting, field in WitnessSettings.model_fields.items():
-        lines.append(f'# {setting} = "…"  # {field.description}')
+def _example(name: str, kind: type[_Section]) -> list[str]:
+    """A table of which the config has none, commented out."""
+    lines = ["", f"# {(kind.__doc__ or '').strip()}", f"# [[{name}]]"]
+    for setting, field in kind.model_fields.items():
+        shown = '"…"' if field.is_required() else _toml(field.default)
+        lines.append(f"# {setting} = {shown}  # {field.description}")
     return lines
 
 
@@ -346,5 +422,7 @@ def _toml(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, (int, float)):
         return str(value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(_toml(each) for each in value)}]"
     escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

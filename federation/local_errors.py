@@ -294,6 +294,13 @@ class PeerAnswerTooLarge(PeerError):
     code = "peer-answer-too-large"
 
 
+class WebhookAddressRefused(PeerError):
+    """A webhook's receiver is at an address that is private, or this machine's own."""
+
+    code = "webhook-address-refused"
+    default_hint = "if it is meant to be inside, set allow_private for this webhook in node.toml"
+
+
 class NodeUnreachable(PeerError):
     """The command line could not reach its own node's local API."""
 
@@ -395,6 +402,26 @@ class ProofNotAvailable(NotFound):
     """The statement is stored but no signed checkpoint covers it yet."""
 
     code = "proof-not-available"
+
+
+class CursorUnknown(NotFound):
+    """A feed cursor of another node, of a database that is gone, or of entries long gone."""
+
+    code = "cursor-unknown"
+    default_hint = "take the snapshot: ask for the feed without a cursor"
+
+
+class FeedOff(NotFound):
+    """This node keeps no feed."""
+
+    code = "feed-off"
+    default_hint = "set enabled = true under [feed] in node.toml"
+
+
+class WebhookUnknown(NotFound):
+    """No webhook of that name is in the config, or it gave up no such event."""
+
+    code = "webhook-unknown"
 
 
 class NotAllowed(FederationError):

@@ -6,7 +6,7 @@ back as the error it was at the node, with the same code and hint.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -112,6 +112,26 @@ class NodeClient:
             FederationError: what the node answered, or NodeUnreachable.
         """
         return await self._answer("GET", path, None)
+
+    async def stream(self, path: str) -> AsyncIterator[bytes]:
+        """Ask for an answer that does not end by itself, line by line, each without its newline.
+
+        Raises:
+            FederationError: what the node answered, or NodeUnreachable.
+        """
+        if self._session is None:
+            raise RuntimeError("use the client as an async context")
+        unhurried = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS)
+        try:
+            async with self._session.get(self.address + path, timeout=unhurried) as response:
+                if response.status != HTTPStatus.OK:
+                    raise _error_of(Problem.model_validate_json(await response.read()))
+                async for line in response.content:
+                    yield line.rstrip(b"\n")
+        except aiohttp.ClientConnectorError:
+            raise local_errors.NodeUnreachable(f"no node answers at {self.address}") from None
+        except (aiohttp.ClientError, ValueError):
+            raise local_errors.NodeUnreachable(f"the connection to {self.address} broke") from None
 
     async def is_ready(self) -> bool:
         """Whether the node serves; False while it is starting.

@@ -19,7 +19,7 @@ from typing import Annotated, Final
 import typer
 
 from federation import __version__
-from federation.cli import log_commands, roster_commands, statement_commands
+from federation.cli import feed_commands, log_commands, roster_commands, statement_commands
 from federation.cli.answers import Answer, CouldNotTellError, tell, tell_error
 from federation.cli.arguments import AsJson, ConfigPath
 from federation.cli.exit_codes import exit_code_of
@@ -131,6 +131,7 @@ def peers(
 statement_commands.add_to(app)
 app.add_typer(roster_commands.app, name="roster")
 app.add_typer(log_commands.app, name="log")
+feed_commands.add_to(app)
 
 
 @app.command()

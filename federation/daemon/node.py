@@ -21,6 +21,7 @@ from federation.daemon.desk import Desk
 from federation.daemon.eraser import Eraser
 from federation.daemon.keyring import Keyring, check_keys, load_identity, load_keyring
 from federation.daemon.membership import Membership, read_root_of_trust
+from federation.daemon.outlets import Outlets
 from federation.daemon.outside import Outside
 from federation.daemon.platform import Platform
 from federation.daemon.prover import Prover
@@ -90,6 +91,7 @@ class Node:
         stores: what it keeps; for reading.
         listener: the peer listener.
         outside: the public log and the witnesses.
+        outlets: the feed and the webhooks.
     """
 
     def __init__(
@@ -117,8 +119,6 @@ class Node:
         self._take_identities()
         self.platform = Platform(config, stores, membership, _unix_ms)
         self.matcher = self.platform.matcher
-        settings = GossipSettings(config.peers.anti_entropy_seconds)
-        engine = GossipEngine(config.member, membership.verifier, settings)
         self.eraser = Eraser(
             stores,
             membership,
@@ -128,22 +128,11 @@ class Node:
             receipt=self._receipt_on,
             tell=self._tell,
         )
-        self.replicator = Replicator(
-            engine,
-            self._link_to,
-            stores=stores,
-            membership=membership,
-            mirror=keyring.mirror,
-            member=config.member,
-            index=self._absorbed,
-            eraser=self.eraser,
-            monotonic=time.monotonic,
-            unix_seconds=_unix_seconds,
-            rng=SystemRandom(),
-        )
+        self.replicator = self._make_replicator(keyring)
         self.outside = Outside(
             config, keyring, stores, membership, _unix_ms, self.replicator.raise_alarm
         )
+        self.outlets = Outlets(config, stores, self.platform, _unix_ms, self.replicator.raise_alarm)
         self._lanes = self._make_lanes(keyring, after_step)
         self.publisher = Publisher(
             config.member, self._lanes, stores.logs, stores.signals, membership
@@ -203,6 +192,7 @@ class Node:
         await self._find_own_membership()
         await asyncio.to_thread(warm_up)
         gaps = await self.eraser.start()
+        await self.outlets.start()
         await self.platform.start({log: view.size for log, view in self._views.items()})
         self._tasks = [asyncio.create_task(lane.run()) for lane in self._lanes.values()]
         self._tasks.append(asyncio.create_task(self._keep_up()))
@@ -248,6 +238,7 @@ class Node:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.replicator.close()
         await self.platform.close()
+        await self.outlets.close()
         for link in self._links.values():
             await link.close()
         await self.stores.close()
@@ -277,6 +268,23 @@ class Node:
             lanes=self._lanes,
             reconnect=self._reconnect,
             tell=self.platform.issuers_changed,
+        )
+
+    def _make_replicator(self, keyring: Keyring) -> Replicator:
+        config = self.config
+        settings = GossipSettings(config.peers.anti_entropy_seconds)
+        return Replicator(
+            GossipEngine(config.member, self.membership.verifier, settings),
+            self._link_to,
+            stores=self.stores,
+            membership=self.membership,
+            mirror=keyring.mirror,
+            member=config.member,
+            index=self._absorbed,
+            eraser=self.eraser,
+            monotonic=time.monotonic,
+            unix_seconds=_unix_seconds,
+            rng=SystemRandom(),
         )
 
     def _make_lanes(
@@ -373,6 +381,7 @@ class Node:
             await asyncio.sleep(UPKEEP_SECONDS)
             self._renew_leaf()
             await self.platform.keep_up()
+            await self.outlets.keep_up()
             await self.eraser.scrub()
 
     def _renew_leaf(self) -> None:

@@ -14,6 +14,7 @@ from federation.store.change_store import ChangeStore
 from federation.store.database import Database
 from federation.store.erasure_store import ErasureStore
 from federation.store.evidence_store import EvidenceStore
+from federation.store.feed_store import FeedStore
 from federation.store.late_rows import LateRows, open_late_rows
 from federation.store.log_check import check_log
 from federation.store.log_store import LogStore
@@ -23,6 +24,7 @@ from federation.store.roster_store import RosterStore
 from federation.store.signal_store import SignalStore
 from federation.store.stems import Stems
 from federation.store.tree_store import TreeStore
+from federation.store.webhook_store import WebhookStore
 from federation.store.witness_store import WitnessStore
 
 
@@ -43,6 +45,8 @@ class Stores:
         evidence: against logs that signed two histories.
         public: checkpoints as outsiders see them, and who holds what since when.
         witness: what this node's witness signed.
+        feed: what changed for this platform, in order.
+        webhooks: how far each receiver has taken it.
         changes: how far what changed was told.
     """
 
@@ -58,6 +62,8 @@ class Stores:
     evidence: EvidenceStore
     public: PublicStore
     witness: WitnessStore
+    feed: FeedStore
+    webhooks: WebhookStore
     changes: ChangeStore
 
     async def check_log(self, log: LogId, branch: int = 0) -> int:
@@ -118,5 +124,7 @@ async def open_stores(path: Path, *, member: str, federation_id: str) -> Stores:
         EvidenceStore(database),
         PublicStore(database, stems),
         WitnessStore(database),
+        FeedStore(database),
+        WebhookStore(database),
         ChangeStore(database),
     )

@@ -17,6 +17,7 @@ from federation.daemon.keyring import read_key_file
 from federation.daemon.node import Node
 from federation.errors import FederationError, RequestMalformed
 from federation.local_errors import ConfigInvalid, KeyFileInvalid, PortInUse
+from federation.web.feed_api import FeedApi
 from federation.web.file_api import FileApi
 from federation.web.local_api import LocalApi
 from federation.web.match_api import MatchApi
@@ -63,7 +64,9 @@ class LocalServer:
         self.api = LocalApi(node)
         token = read_token(read_key_file(node.config.path(node.config.api.token_file)))
         self.file_api = FileApi(node)
-        calls = [*MatchApi(node).calls(), *self.api.calls(), *self.file_api.calls()]
+        self.feed_api = FeedApi(node)
+        apis = (MatchApi(node), self.api, self.file_api, self.feed_api)
+        calls = [call for api in apis for call in api.calls()]
         document = json.dumps(describe(calls)).encode("utf-8")
         application = web.Application(
             client_max_size=BODY_BYTES_MAX, middlewares=[_problems_for_everything]
@@ -97,6 +100,7 @@ class LocalServer:
 
     async def close(self) -> None:
         """Stop listening and let requests under way end."""
+        self.feed_api.close()
         await self._runner.cleanup()
         await self.file_api.close()
 

@@ -29,6 +29,8 @@ STATUSES: Final[dict[type[errors.FederationError], int]] = {
     local_errors.NotFound: 404,
     local_errors.ProofNotAvailable: 409,
     local_errors.RangeNotHeld: 409,
+    local_errors.CursorUnknown: 410,
+    local_errors.FeedOff: 409,
     local_errors.NotAllowed: 403,
     local_errors.TokenWrong: 401,
     local_errors.TooBusy: 429,

@@ -27,10 +27,11 @@ DOORS: dict[str, tuple[str, ...]] = {
     "rich": ("cli/*",),
     "securesystemslib": ("protocol/roster*.py",),
     "sqlite3": ("store/*",),
+    "standardwebhooks": ("net/webhook_link.py",),
     "tlsh": ("media/*",),
     "tuf": ("protocol/roster*.py",),
     "typer": ("cli/*",),
-    "yarl": ("media/*",),
+    "yarl": ("media/*", "net/webhook_link.py"),
 }
 
 PURE_FLOORS = (
