@@ -22,7 +22,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "numba": ("matching/*",),
     "numpy": ("matching/*", "media/*"),
     "pdqhash": ("media/*",),
-    "pydantic": ("config.py", "web/*"),
+    "pydantic": ("config/*", "web/*"),
     "pypdf": ("media/*",),
     "rich": ("cli/*",),
     "securesystemslib": ("protocol/roster*.py",),

@@ -20,7 +20,7 @@ ROOMS = (
     "web",
 )
 FILES = {
-    "config.py": '"""Settings."""\n',
+    "config/__init__.py": '"""Settings."""\n',
     "errors.py": '"""Errors."""\n',
     "local_errors.py": '"""A node\'s errors."""\n',
     "cli/auditor.py": '"""The judge."""\n',

@@ -67,7 +67,7 @@ def test_no_network_code_is_loaded_with_it() -> None:
         ),
         (
             "def later() -> None:\n    from federation.config import NodeConfig\n",
-            "federation/config.py: not a room of the auditor's",
+            "federation/config/__init__.py: not a room of the auditor's",
         ),
         ("import socket\n", "federation/cli/auditor.py:1: socket"),
         (

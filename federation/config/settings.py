@@ -7,30 +7,27 @@ room by ``render_config`` and tested equal to the defaults.
 
 from __future__ import annotations
 
-import ipaddress
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     model_validator,
 )
 
-from federation.errors import MemberNameMalformed, ProtocolError
-from federation.local_errors import ConfigInvalid, ConfigMissing
-from federation.protocol.keys import KeyType
-from federation.protocol.keys_foreign import parse_vkey
+from federation.config.checks import (
+    check_listen,
+    check_listen_or_off,
+    check_loopback,
+    check_member,
+    check_webhook_url,
+    check_witness_url,
+    check_witness_vkey,
+)
 from federation.protocol.limits_content import PDQ_DISTANCE_MAX
-from federation.protocol.origins import check_member_name
-
-CONFIG_BYTES_MAX: Final = 256 * 1024
-"""A hundred times the example file."""
 
 NO_QUORUM: Final = "none"
 
@@ -39,81 +36,6 @@ WEBHOOKS_MAX: Final = 16
 
 WITNESSES_MAX: Final = 32
 """Each is asked after every publish, at the same time as the others."""
-
-LISTEN_PARTS: Final = "HOST:PORT, for example 127.0.0.1:7001 or [::1]:7001"
-
-
-def split_listen(listen: str) -> tuple[str, int]:
-    """Host and port of a ``listen`` setting.
-
-    Raises:
-        ValueError: not ``HOST:PORT``.
-    """
-    host, _, port = listen.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isascii() or not port.isdecimal() or int(port) > 65_535:  # noqa: PLR2004
-        raise ValueError(f"an address is {LISTEN_PARTS}")
-    return host, int(port)
-
-
-def _listen(listen: str) -> str:
-    split_listen(listen)
-    return listen
-
-
-def _loopback(
-    listen: str,
-    why: str = "the local API listens on loopback only; put your own TLS proxy before it",
-) -> str:
-    host, _ = split_listen(listen)
-    try:
-        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
-        raise ValueError(why)
-    return listen
-
-
-def _listen_or_off(listen: str) -> str:
-    return _listen(listen) if listen else listen
-
-
-def _witness_vkey(text: str) -> str:
-    try:
-        vkey = parse_vkey(text)
-    except ProtocolError as error:
-        raise ValueError(error.message) from None
-    if vkey.type is KeyType.ED25519:
-        raise ValueError("a witness's key has type 04 or 06; 01 is a log's")
-    return text
-
-
-def _witness_url(text: str) -> str:
-    parts = urlsplit(text)
-    is_local = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"}
-    if not parts.hostname or not (parts.scheme == "https" or is_local):
-        raise ValueError("a witness's URL is https://host[:port][/path]")
-    if parts.query or parts.fragment or text.endswith("/"):
-        raise ValueError("a witness's URL has no query, fragment or final slash")
-    return text
-
-
-def _webhook_url(text: str) -> str:
-    parts = urlsplit(text)
-    if not parts.hostname or parts.scheme not in {"https", "http"}:
-        raise ValueError("a webhook's URL is https://host[:port][/path]")
-    if parts.username or parts.fragment:
-        raise ValueError("a webhook's URL has no user and no fragment")
-    return text
-
-
-def _member(name: str) -> str:
-    try:
-        check_member_name(name)
-    except MemberNameMalformed as error:
-        raise ValueError(error.message) from None
-    return name
 
 
 class _Section(BaseModel):
@@ -150,7 +72,7 @@ class KeySettings(_Section):
 class PeerSettings(_Section):
     """The listener for other members: TLS 1.3 both ways, identities pinned by the roster."""
 
-    listen: Annotated[str, AfterValidator(_listen)] = Field(
+    listen: Annotated[str, AfterValidator(check_listen)] = Field(
         "0.0.0.0:7001", description="address of the peer listener"
     )
     anti_entropy_seconds: float = Field(
@@ -171,7 +93,7 @@ class PeerSettings(_Section):
 class ApiSettings(_Section):
     """The local HTTP API for this company's own systems."""
 
-    listen: Annotated[str, AfterValidator(_loopback)] = Field(
+    listen: Annotated[str, AfterValidator(check_loopback)] = Field(
         "127.0.0.1:8001", description="address of the local API; loopback only"
     )
     token_file: Path = Field(Path("api.token"), description="the bearer token, a file of mode 0600")
@@ -180,7 +102,7 @@ class ApiSettings(_Section):
 class PublicSettings(_Section):
     """The public log, for auditors and witnesses, without credentials."""
 
-    listen: Annotated[str, AfterValidator(_listen_or_off)] = Field(
+    listen: Annotated[str, AfterValidator(check_listen_or_off)] = Field(
         "",
         description="address of the public listener; empty: none. Without a certificate loopback "
         "only, for your own proxy",
@@ -195,7 +117,7 @@ class PublicSettings(_Section):
         if bool(self.certificate_file) != bool(self.key_file):
             raise ValueError("certificate_file and key_file come together")
         if self.listen and not self.certificate_file:
-            _loopback(self.listen, "plain HTTP is for loopback only; name a certificate_file")
+            check_loopback(self.listen, "plain HTTP is for loopback only; name a certificate_file")
         return self
 
 
@@ -224,10 +146,10 @@ class WitnessSettings(_Section):
     """A witness from outside of the federation, asked to cosign what this member publishes."""
 
     name: str = Field(description="what operators call it", min_length=1, max_length=64)
-    vkey: Annotated[str, AfterValidator(_witness_vkey)] = Field(
+    vkey: Annotated[str, AfterValidator(check_witness_vkey)] = Field(
         description="its verifier key (C2SP vkey, type 04 or 06)"
     )
-    url: Annotated[str, AfterValidator(_witness_url)] = Field(
+    url: Annotated[str, AfterValidator(check_witness_url)] = Field(
         description="its submission prefix: https://host[/path], add-checkpoint is below it"
     )
 
@@ -256,7 +178,7 @@ class WebhookSettings(_Section):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")] = Field(
         description="what operators call it"
     )
-    url: Annotated[str, AfterValidator(_webhook_url)] = Field(
+    url: Annotated[str, AfterValidator(check_webhook_url)] = Field(
         description="where events go: https, or http inside your own network"
     )
     secret_file: Path = Field(
@@ -296,7 +218,7 @@ class NodeConfig(_Section):
         folder: the folder of the file they were read from; relative paths start there.
     """
 
-    member: Annotated[str, AfterValidator(_member)] = Field(
+    member: Annotated[str, AfterValidator(check_member)] = Field(
         description="this node's member name: a lower-case DNS name, for ever"
     )
     data_directory: Path = Field(Path("data"), description="database and roster; one node's alone")
@@ -332,97 +254,3 @@ class NodeConfig(_Section):
     def path(self, setting: Path) -> Path:
         """A setting's path, made absolute from the config file's folder."""
         return (self.folder / setting).resolve()
-
-
-def load_config(path: Path) -> NodeConfig:
-    """Read a config file.
-
-    Raises:
-        ConfigMissing: there is no such file.
-        ConfigInvalid: not TOML, an unknown key, or a setting with a wrong type or value; the
-            message names each.
-    """
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise ConfigMissing(
-            f"there is no config file {path}", hint="make a node with `federation init`"
-        ) from None
-    except OSError as error:
-        raise ConfigInvalid(f"cannot read {path}: {error.strerror}") from None
-    if len(raw) > CONFIG_BYTES_MAX:
-        raise ConfigInvalid(f"{path} is over {CONFIG_BYTES_MAX} bytes: not a config file")
-    try:
-        settings = tomllib.loads(raw.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigInvalid(f"{path} is not TOML: {error}") from None
-    if "folder" in settings:
-        raise ConfigInvalid(f"{path}: folder: unknown key")
-    try:
-        return NodeConfig(**settings, folder=path.resolve().parent)
-    except ValidationError as error:
-        raise ConfigInvalid(f"{path}: {_words(error)}") from None
-
-
-def _words(error: ValidationError) -> str:
-    """Each thing wrong, as ``setting: what``; values are not repeated."""
-    parts = []
-    for flaw in error.errors(include_url=False, include_input=False, include_context=False):
-        where = ".".join(str(part) for part in flaw["loc"])
-        what = "unknown key" if flaw["type"] == "extra_forbidden" else flaw["msg"]
-        parts.append(f"{where}: {what.removeprefix('Value error, ')}")
-    return "; ".join(parts)
-
-
-def render_config(config: NodeConfig) -> str:
-    """A config file with every setting, its reason above it.
-
-    ``load_config`` of the text gives the same settings back.
-    """
-    lines = [
-        "# A node's settings. Every one is shown with its default and the reason for it;",
-        "# paths are relative to this file. Unknown keys are refused.",
-    ]
-    sections: list[tuple[str, BaseModel]] = []
-    tables: list[tuple[str, BaseModel]] = []
-    for name, field in NodeConfig.model_fields.items():
-        if field.exclude:
-            continue
-        value = getattr(config, name)
-        if isinstance(value, BaseModel):
-            sections.append((name, value))
-        elif isinstance(value, tuple):
-            tables += [(name, each) for each in value]
-        else:
-            lines += ["", f"# {field.description}", f"{name} = {_toml(value)}"]
-    for name, section in sections:
-        lines += ["", f"# {(type(section).__doc__ or '').strip()}", f"[{name}]"]
-        for setting, field in type(section).model_fields.items():
-            lines += [f"# {field.description}", f"{setting} = {_toml(getattr(section, setting))}"]
-    for name, kind in (("webhooks", WebhookSettings), ("witnesses", WitnessSettings)):
-        if not getattr(config, name):
-            lines += _example(name, kind)
-    for name, table in tables:
-        lines += ["", f"# {(type(table).__doc__ or '').strip()}", f"[[{name}]]"]
-        lines += [f"{key} = {_toml(value)}" for key, value in table.model_dump().items()]
-    return "\n".join(lines) + "\n"
-
-
-def _example(name: str, kind: type[_Section]) -> list[str]:
-    """A table of which the config has none, commented out."""
-    lines = ["", f"# {(kind.__doc__ or '').strip()}", f"# [[{name}]]"]
-    for setting, field in kind.model_fields.items():
-        shown = '"…"' if field.is_required() else _toml(field.default)
-        lines.append(f"# {setting} = {shown}  # {field.description}")
-    return lines
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (int, float)):
-        return str(value)
-    if isinstance(value, tuple):
-        return f"[{', '.join(_toml(each) for each in value)}]"
-    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
