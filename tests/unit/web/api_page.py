@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from federation.daemon.node import Node
+from federation.media.hasher import FileHasher
+from federation.web.file_api import FileApi
 from federation.web.local_api import LocalApi
+from federation.web.match_api import MatchApi
 from federation.web.openapi import describe
 from federation.web.problems import STATUSES
 from tests.architecture.sources import TREE
@@ -39,7 +42,9 @@ An error is a problem document (RFC 9457, `application/problem+json`) with the s
 def render() -> str:
     """The page as it should be."""
     # Routing and describing ask nothing of the node behind it.
-    document = describe(LocalApi(cast("Node", None)).calls())
+    node = cast("Node", None)
+    files = FileApi(node, cast("FileHasher", None))
+    document = describe([*MatchApi(node).calls(), *LocalApi(node).calls(), *files.calls()])
     statuses = "".join(f"| {error.code} | {status} |\n" for error, status in STATUSES.items())
     parts = [INTRODUCTION, "| error | status |\n|---|---|\n", statuses, "\n## Calls\n\n"]
     parts.append("| call | does | request | answer |\n|---|---|---|---|\n")
