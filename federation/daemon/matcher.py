@@ -8,19 +8,17 @@ is kept.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from federation.daemon.changes import Mark
+from federation.daemon.searching import Thresholds, search_index
 from federation.daemon.view_reader import ViewReader, group_by_mark
-from federation.matching.found import Found, Matches
-from federation.matching.index import VIDEO_DEFAULTS, SignalIndex
-from federation.matching.video_search import VideoThresholds
+from federation.matching.found import Found
+from federation.matching.index import SignalIndex
 from federation.protocol.bodies import Confirm, Withdraw
 from federation.protocol.headers import StatementId
-from federation.protocol.limits_content import PDQ_DISTANCE_MAX, TLSH_DISTANCE_DEFAULT
 from federation.protocol.origins import LogId
 from federation.protocol.signals import Signal, SignalType, identity_of
 from federation.provenance.log_view import Advance
@@ -34,31 +32,12 @@ from federation.store.signal_store import SignalStore
 MATCHES_MAX: Final = 64
 """Nearest matching signals in one answer: more would not change what the platform does."""
 
-BESIDE_FROM: Final = 64
-"""PDQ signals of one request that are searched in a thread: some 3 ms at ten million, thirty times
-what the hop there and back costs."""
-
 PAGE_STATEMENTS: Final = 1_024
 PAGE_BYTES_MAX: Final = 1 << 20
 """Read at a time when a pin moved: a few tens of milliseconds, then other tasks have their turn."""
 
 Span: TypeAlias = tuple[LogId, int, int, int]
 """Log, branch, and the indexes from which and up to which statements stand."""
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """What counts as a match; a request may ask for other ones than the node's.
-
-    Attributes:
-        distance_max: PDQ Hamming distance, 0 to 31.
-        videos: when two videos are alike.
-        tlsh_distance_max: TLSH distance, 0 to 100.
-    """
-
-    distance_max: int = PDQ_DISTANCE_MAX
-    videos: VideoThresholds = VIDEO_DEFAULTS
-    tlsh_distance_max: int = TLSH_DISTANCE_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +202,7 @@ class Matcher:
         self, signals: Sequence[Signal], wanted: Thresholds, matches_max: int | None = None
     ) -> list[tuple[Match, ...] | None]:
         """The matches in force; None where there are none among the nearest and more beyond."""
-        found = await self._search(signals, wanted, matches_max)
+        found = await search_index(self._index, signals, wanted, matches_max)
         marks = sorted(
             {
                 (signal.type, near.value)
@@ -259,41 +238,3 @@ class Matcher:
         opinions = await self._reader.opinions_among([stored])
         on_it = next((each for each in opinions if each.id == statement_id), None)
         return self._reader.judge(stored), on_it
-
-    async def _search(
-        self, signals: Sequence[Signal], wanted: Thresholds, matches_max: int | None
-    ) -> list[Matches]:
-        """One call of the index for each type, whatever their number: batches are its fast path."""
-        places: dict[SignalType, list[int]] = {}
-        for at, signal in enumerate(signals):
-            places.setdefault(signal.type, []).append(at)
-        found: dict[int, Matches] = {}
-        for signal_type, asked in places.items():
-            values = [signals[at].value for at in asked]
-            nears = await self._search_type(signal_type, values, wanted, matches_max)
-            found.update(zip(asked, nears, strict=True))
-        return [found[at] for at in range(len(signals))]
-
-    async def _search_type(
-        self,
-        signal_type: SignalType,
-        values: Sequence[bytes],
-        wanted: Thresholds,
-        matches_max: int | None,
-    ) -> list[Matches]:
-        """Here where that takes microseconds, and beside the event loop where it may not."""
-        if signal_type is SignalType.VPDQ:
-            search = self._index.prepare_videos(values, wanted.videos, matches_max=matches_max)
-            return await asyncio.to_thread(search.run)
-        if signal_type is SignalType.PDQ and (len(values) >= BESIDE_FROM or matches_max is None):
-            view = self._index.view_of_pictures()
-            return await asyncio.to_thread(
-                view.search_many, values, wanted.distance_max, matches_max=matches_max
-            )
-        return self._index.search_many(
-            signal_type,
-            values,
-            wanted.distance_max,
-            matches_max=matches_max,
-            tlsh_distance_max=wanted.tlsh_distance_max,
-        )

@@ -235,10 +235,10 @@ class SignalIndex:
         """The immutable part of each type that has one: nearly all of what the index takes."""
         return {kind: _rows_of(index).settled for kind, index in self._rebuilding().items()}
 
-    def changes(self) -> Sections:
-        """What distinguishes the index from :meth:`settled`, all types together; all copies."""
+    def changes(self, signal_types: Iterable[SignalType] = tuple(SignalType)) -> Sections:
+        """What distinguishes some types from :meth:`settled`, all together; all copies."""
         found: dict[str, Any] = {}
-        for signal_type in SignalType:
+        for signal_type in signal_types:
             index = self._set(signal_type)
             found |= under(signal_type.value, index.changes())
         return found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from federation.daemon.matcher import Match, Thresholds
+from federation.daemon.matcher import Match
+from federation.daemon.searching import Thresholds
 from federation.matching.video_search import VideoFound, VideoThresholds
 from federation.media.links import signal_of_url
 from federation.protocol.signals import Signal, SignalType
