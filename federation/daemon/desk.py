@@ -12,13 +12,13 @@ from federation.errors import LogUnknown, RequestMalformed
 from federation.local_errors import LogNotFound, RangeNotHeld
 from federation.protocol.limits_messages import RANGE_BYTES_MAX, RANGE_STATEMENTS_MAX
 from federation.protocol.messages import (
-    StatementRange,
     decode_announcement,
     decode_comparison,
     encode_announcement_answer,
     encode_comparison_answer,
-    encode_range,
+    encode_range_parts,
 )
+from federation.protocol.messages_hashes import BundleHashes, encode_hashes
 from federation.protocol.origins import LogId
 from federation.protocol.roster_directory import log_by_sha256
 from federation.store.stores import Stores
@@ -73,10 +73,24 @@ class Desk:
         if at > held:
             raise RangeNotHeld(f"this node holds {held} statements of {log}")
         most = min(end, start + RANGE_STATEMENTS_MAX)
-        statements = await self._stores.logs.statements(log, start, most, RANGE_BYTES_MAX)
-        to = start + len(statements)
+        parts = await self._stores.logs.statement_parts(log, start, most, RANGE_BYTES_MAX)
+        to = start + len(parts)
         proof = () if to == at else await self._stores.trees.consistency_proof(log, to, at)
-        return encode_range(StatementRange(start, tuple(statements), tuple(proof)))
+        return encode_range_parts(start, parts, proof)
+
+    async def hashes(self, _member: str, log_sha256: bytes, start: int, end: int, at: int) -> bytes:
+        """Serve the roots of bundles ``[start, end)`` of the tree of ``at``, and the leaves behind.
+
+        Raises:
+            LogNotFound: no log of that name.
+            RangeNotHeld: this node does not hold it up to there; another may.
+        """
+        log = self._log(log_sha256)
+        held = self._replicator.held_size(log)
+        if at > held:
+            raise RangeNotHeld(f"this node holds {held} statements of {log}")
+        bundles, leaves = await self._stores.trees.bundle_hashes(log, start, end, at)
+        return encode_hashes(BundleHashes(start, tuple(bundles), tuple(leaves)))
 
     async def checkpoint(self, _member: str, log_sha256: bytes) -> bytes:
         """The newest checkpoint held of a log, verbatim.

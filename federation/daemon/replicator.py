@@ -17,7 +17,7 @@ from typing import Any, Final
 from federation.daemon.eraser import Eraser
 from federation.daemon.membership import Membership
 from federation.errors import FederationError
-from federation.gossip import events
+from federation.gossip import events, joining_events
 from federation.gossip.engine import GossipEngine
 from federation.local_errors import PeerError, PeerRefused, StoreError, TooBusy
 from federation.net.link import PeerLink
@@ -34,6 +34,7 @@ from federation.protocol.messages import (
     encode_announcement,
     encode_comparison,
 )
+from federation.protocol.messages_hashes import decode_hashes
 from federation.protocol.notes import format_signature_line
 from federation.protocol.origins import Cosigner, LogId
 from federation.provenance.log_view import Advance
@@ -96,6 +97,8 @@ class Replicator:
             events.Announce: self._announce,
             events.Compare: self._compare,
             events.FetchRange: self._fetch_range,
+            joining_events.FetchHashes: self._fetch_hashes,
+            joining_events.FetchPiece: self._fetch_piece,
             events.FetchRoster: self._fetch_roster,
             events.FetchOpenings: self._fetch_openings,
             events.Reopen: self._reopen,
@@ -234,6 +237,31 @@ class Replicator:
             self.feed(events.RangeFailed(command.peer, command.log, *_failure(error)))
             return
         self.feed(events.RangeReceived(command.peer, command.log, message))
+
+    async def _fetch_hashes(self, command: joining_events.FetchHashes) -> None:
+        try:
+            raw = await self._link(command.peer).hashes(
+                command.log.sha256, command.start, command.end, command.at
+            )
+            message = decode_hashes(raw)
+        except FederationError as error:
+            self.feed(joining_events.HashesFailed(command.peer, command.log, *_failure(error)))
+            return
+        self.feed(joining_events.HashesReceived(command.peer, command.log, message))
+
+    async def _fetch_piece(self, command: joining_events.FetchPiece) -> None:
+        start = command.start
+        try:
+            raw = await self._link(command.peer).statements(
+                command.log.sha256, start, command.end, command.end
+            )
+            message = decode_range(raw)
+        except FederationError as error:
+            self.feed(
+                joining_events.PieceFailed(command.peer, command.log, start, *_failure(error))
+            )
+            return
+        self.feed(joining_events.PieceReceived(command.peer, command.log, start, message))
 
     async def _fetch_roster(self, command: events.FetchRoster) -> None:
         try:

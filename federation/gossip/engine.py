@@ -19,16 +19,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from federation.errors import ProtocolError, VerificationError
-from federation.gossip import events
+from federation.gossip import events, joining_events
 from federation.gossip.agenda import Agenda
 from federation.gossip.answers import ANSWER_SECONDS_MAX, Answers, Ask
 from federation.gossip.anti_entropy import AntiEntropy
+from federation.gossip.arrivals import Arrivals
 from federation.gossip.circle import Circle
 from federation.gossip.comparing import Comparing
 from federation.gossip.dice import Dice
 from federation.gossip.dissemination import Dissemination
 from federation.gossip.events import Command, Event
 from federation.gossip.hearing import Hearing
+from federation.gossip.joining import JOIN_STATEMENTS_MIN
 from federation.gossip.reconciliation import (
     RETRY_SECONDS,
     SET_ASIDE_SECONDS,
@@ -57,12 +59,14 @@ class GossipSettings:
 
     Attributes:
         anti_entropy_seconds: how often head vectors are compared with one random peer.
+        join_statements_min: from how many lacking statements on the tree of a log is fetched first.
         full_view_members: up to so many members every node tells every other one. At 150 a node
             holds 300 idle connections, at 80 kB each; beyond, its neighbours tell the rest.
     """
 
     anti_entropy_seconds: float = 30.0
     full_view_members: int = 150
+    join_statements_min: int = JOIN_STATEMENTS_MIN
 
 
 class GossipEngine:
@@ -80,10 +84,11 @@ class GossipEngine:
     def __init__(self, member: str, verifier: Verifier, settings: GossipSettings) -> None:
         self.member = member
         self.settings = settings
-        self._reconciliation = Reconciliation(verifier)
+        self._reconciliation = Reconciliation(verifier, settings.join_statements_min)
         self._circle = Circle(member, lambda: self._roster, settings.full_view_members)
         self.peers = self._circle.peers
         self._hearing = Hearing(member, self._reconciliation, lambda: self.peers)
+        arrivals = Arrivals(self._reconciliation, self.peers, self._hearing.blame)
         self._dissemination = Dissemination(member)
         self._waves = Waves()
         self._agenda: Agenda[str] = Agenda()
@@ -109,6 +114,10 @@ class GossipEngine:
             events.ComparisonFailed: self._comparing.failed,
             events.RangeReceived: self._range_received,
             events.RangeFailed: self._range_failed,
+            joining_events.HashesReceived: arrivals.hashes,
+            joining_events.HashesFailed: arrivals.hashes_failed,
+            joining_events.PieceReceived: arrivals.piece,
+            joining_events.PieceFailed: arrivals.piece_failed,
             events.OpeningsReceived: self._reopening.received,
             events.OpeningsFailed: self._reopening.failed,
             events.GapsKnown: self._gaps_known,

@@ -10,6 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from federation.gossip.joining_events import (
+    FetchHashes,
+    FetchPiece,
+    HashesFailed,
+    HashesReceived,
+    PieceFailed,
+    PieceReceived,
+)
 from federation.protocol.headers import StatementId
 from federation.protocol.messages import (
     Announcement,
@@ -213,6 +221,10 @@ Event: TypeAlias = (
     | ComparisonFailed
     | RangeReceived
     | RangeFailed
+    | HashesReceived
+    | HashesFailed
+    | PieceReceived
+    | PieceFailed
     | OpeningsReceived
     | OpeningsFailed
     | GapsKnown
@@ -342,6 +354,8 @@ Command: TypeAlias = (
     | Compare
     | AnswerComparison
     | FetchRange
+    | FetchHashes
+    | FetchPiece
     | FetchOpenings
     | Reopen
     | FetchRoster

@@ -15,6 +15,7 @@ from typing import Final
 
 from federation.gossip.dice import Dice
 from federation.gossip.events import Command, FetchRange, Persist
+from federation.gossip.joining import JOIN_STATEMENTS_MIN, Joining
 from federation.local_errors import Fork, MessageMalformed
 from federation.protocol.limits import HEAD_VECTOR_TAG
 from federation.protocol.limits_messages import RANGE_STATEMENTS_MAX
@@ -108,8 +109,9 @@ class LogSync:
 class Reconciliation:
     """Every log held or heard of, and how it catches up."""
 
-    def __init__(self, verifier: Verifier) -> None:
+    def __init__(self, verifier: Verifier, join_statements_min: int = JOIN_STATEMENTS_MIN) -> None:
         self.verifier = verifier
+        self.joining = Joining(join_statements_min)
         self.logs: dict[LogId, LogSync] = {}
         self._wanting: dict[LogId, None] = {}
         self._vector: bytes | None = None
@@ -185,8 +187,12 @@ class Reconciliation:
         under_way = dict.fromkeys(Lane, 0)
         for log in self._wanting:
             under_way[log.lane] += self.logs[log].asked is not None
+        joined: dict[LogId, LogSync] = {}
         for log in sorted(self._wanting, key=lambda log: _URGENCY[log.lane]):
             sync, lane = self.logs[log], log.lane
+            if sync.asked is None and self.joining.takes(sync, now, ask_at):
+                joined[log] = sync
+                continue
             if not sync.offers or not sync.is_idle or now < sync.paused_until:
                 continue
             if under_way[lane] >= FETCHES_MAX[lane]:
@@ -195,7 +201,7 @@ class Reconciliation:
             if fetch is not None:
                 under_way[lane] += 1
                 commands.append(fetch)
-        return commands
+        return commands + self.joining.pump(joined, now, rng, ask_at, self.verifier)
 
     def _fetch(
         self, sync: LogSync, now: float, rng: Dice, ask_at: Callable[[str], float]
@@ -250,6 +256,7 @@ class Reconciliation:
     def note_forked(self, log: LogId) -> None:
         """The log signed two histories: nothing more of it is fetched."""
         self.sync_of(log).offers.clear()
+        self.joining.forget(log)
 
     def _crown(self, sync: LogSync, head: Head) -> None:
         """Take a head of just what is held, where a pin left none that stands."""
@@ -277,6 +284,7 @@ class Reconciliation:
         if view.head is not None and not self.verifier.stands(view.head):
             return  # written while a pin came into force before its end: stored, and cut off
         self.hold(view)
+        self.joining.note_held(view)
         sync.offers = {peer: head for peer, head in sync.offers.items() if head.size > view.size}
 
     def note_not_persisted(self, log: LogId, now: float) -> None:
@@ -290,10 +298,12 @@ class Reconciliation:
         times = [
             time
             for log in self._wanting
-            if (sync := self.logs[log]).is_idle
+            if (sync := self.logs[log]).is_idle or self.joining.is_joining(log)
             for peer in sync.offers
             if (time := max(sync.paused_until, sync.set_aside.get(peer, 0.0), ask_at(peer))) > now
         ]
+        stalls = (self.joining.next_wake(self.logs[log], now) for log in self._wanting)
+        times += [time for time in stalls if time is not None]
         return min(times, default=None)
 
 

@@ -46,7 +46,11 @@ from federation.net.limits import (
 from federation.net.peering import PeerIdentities
 from federation.net.refusals import decode_refusal
 from federation.net.routes import MSGPACK
-from federation.protocol.limits_messages import ANNOUNCE_BYTES_MAX, DIGEST_BYTES_MAX
+from federation.protocol.limits_messages import (
+    ANNOUNCE_BYTES_MAX,
+    DIGEST_BYTES_MAX,
+    HASHES_ANSWER_BYTES_MAX,
+)
 
 _OK: Final = 200
 _NOT_FOUND: Final = 404
@@ -148,6 +152,22 @@ class PeerLink:
                 "GET",
                 f"/v1/logs/{log_sha256.hex()}/statements",
                 STATEMENTS_ANSWER_BYTES_MAX,
+                params={"from": str(start), "to": str(end), "at": str(at)},
+                is_bulk=True,
+            )
+        )
+
+    async def hashes(self, log_sha256: bytes, start: int, end: int, at: int) -> bytes:
+        """The roots of the bundles [start, end) of a log of size ``at``, and the leaves behind.
+
+        Raises:
+            PeerError: a leaf of it; PeerRefused with status 409 when the peer does not hold it.
+        """
+        return await self._ask(
+            _Call(
+                "GET",
+                f"/v1/logs/{log_sha256.hex()}/hashes",
+                HASHES_ANSWER_BYTES_MAX,
                 params={"from": str(start), "to": str(end), "at": str(at)},
                 is_bulk=True,
             )

@@ -3,6 +3,7 @@
     POST /v1/announce                                     a body of at most ANNOUNCE_BYTES_MAX
     POST /v1/digest                                       a body of at most DIGEST_BYTES_MAX
     GET  /v1/logs/{sha256 of origin, hex}/statements?from=&to=&at=
+    GET  /v1/logs/{sha256 of origin, hex}/hashes?from=&to=&at=
     GET  /v1/logs/{sha256 of origin, hex}/checkpoint
     GET  /roster/{version}.root.json
 
@@ -25,6 +26,7 @@ from federation.protocol.limits import LOG_SIZE_MAX
 from federation.protocol.limits_messages import (
     ANNOUNCE_BYTES_MAX,
     DIGEST_BYTES_MAX,
+    HASHES_MAX,
     RANGE_STATEMENTS_MAX,
 )
 from federation.protocol.roster_roles import Call
@@ -55,6 +57,9 @@ class PeerDesk(Protocol):
         self, member: str, log_sha256: bytes, start: int, end: int, at: int
     ) -> Answer:
         """The statements [start, end) of a log, provable against its checkpoint of size ``at``."""
+
+    async def hashes(self, member: str, log_sha256: bytes, start: int, end: int, at: int) -> Answer:
+        """The roots of bundles [start, end) of a log of size ``at``, and the leaves behind."""
 
     async def checkpoint(self, member: str, log_sha256: bytes) -> bytes:
         """The newest checkpoint of a log, verbatim."""
@@ -143,6 +148,14 @@ async def _statements(desk: PeerDesk, request: Request) -> Answer:
     return await desk.statements(request.member, request.log, start, end, at)
 
 
+async def _hashes(desk: PeerDesk, request: Request) -> Answer:
+    start, end, at = (request.number(name) for name in ("from", "to", "at"))
+    # A log below one whole bundle has only leaves to tell: from 0 to 0.
+    if not start <= end <= at <= LOG_SIZE_MAX or at == 0 or end - start > HASHES_MAX:
+        raise RequestMalformed(f"hashes have from <= to <= at and are at most {HASHES_MAX}")
+    return await desk.hashes(request.member, request.log, start, end, at)
+
+
 async def _checkpoint(desk: PeerDesk, request: Request) -> Answer:
     return await desk.checkpoint(request.member, request.log)
 
@@ -165,6 +178,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(Call.ANNOUNCE, "POST", _path("/v1/announce"), _announce, ANNOUNCE_BYTES_MAX),
     Route(Call.DIGEST, "POST", _path("/v1/digest"), _digest, DIGEST_BYTES_MAX),
     Route(Call.STATEMENTS, "GET", _path(f"{_LOG}/statements"), _statements, share=Share.BULK),
+    Route(Call.STATEMENTS, "GET", _path(f"{_LOG}/hashes"), _hashes, share=Share.BULK),
     Route(Call.CHECKPOINT, "GET", _path(f"{_LOG}/checkpoint"), _checkpoint, content_type=_NOTE),
     Route(
         Call.ROSTER,

@@ -1,4 +1,4 @@
-"""Decoding long, shallow messages, whose readers look at every part themselves.
+"""Long, shallow messages, whose makers and readers look at every part themselves.
 
 A range holds a thousand statements of three parts each. To walk over its bytes first, and over what
 was decoded afterwards, as ``encoding.decode`` does for everybody, would cost more than judging it.
@@ -7,6 +7,8 @@ Source: docs/spec/encoding.md.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import msgpack
 
@@ -47,3 +49,9 @@ def decode_rows(encoded: bytes, *, bytes_max: int, rows_max: int) -> object:
     if msgpack.packb(value, use_bin_type=True) != encoded:
         raise EncodingMalformed("not in its only form (duplicate key or long form)")
     return value
+
+
+def encode_rows(fields: Mapping[str, int | Sequence[bytes] | Sequence[Sequence[bytes]]]) -> bytes:
+    """Encode a map of numbers, and of lists of bytes and of rows of bytes, keys in order."""
+    packed: bytes = msgpack.packb(fields, use_bin_type=True)
+    return packed

@@ -40,3 +40,9 @@ EVIDENCE_IN_MESSAGE_MAX: Final = 64
 
 PREFIX_ANSWER_BYTES_MAX: Final = 4 * 1024
 """A root and 63 hashes of 34 bytes."""
+
+HASHES_MAX: Final = 16_384
+"""Bundle hashes in one answer: the tree over four million statements, 512 KiB."""
+
+HASHES_ANSWER_BYTES_MAX: Final = 32 * (HASHES_MAX + 256) + 256
+"""With the leaves behind the last bundle, and the names of the fields."""

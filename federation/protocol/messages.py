@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from federation.errors import BodyMalformed, EncodingMalformed, HeaderMalformed
 from federation.local_errors import MessageMalformed
 from federation.protocol.encoding import Decoded, decode_map
-from federation.protocol.encoding_rows import decode_rows
+from federation.protocol.encoding_rows import decode_rows, encode_rows
 from federation.protocol.encoding_writing import Value, encode
 from federation.protocol.limits import (
     LOG_SIZE_MAX,
@@ -185,13 +185,21 @@ def encode_comparison_answer(message: ComparisonAnswer) -> bytes:
 
 def encode_range(message: StatementRange) -> bytes:
     """Encode; the inverse of :func:`decode_range`."""
-    return encode(
-        {
-            "from": message.start,
-            "proof": list(message.proof),
-            "statements": [_statement_parts(statement) for statement in message.statements],
-        }
-    )
+    parts = [_statement_parts(statement) for statement in message.statements]
+    return encode_range_parts(message.start, parts, message.proof)
+
+
+def encode_range_parts(
+    start: int, statements: Sequence[Sequence[bytes]], proof: Sequence[bytes]
+) -> bytes:
+    """As :func:`encode_range`, of the parts of statements as they rest: judged once, never opened.
+
+    Args:
+        start: index of the first.
+        statements: each ``[header, salt, body]``, or ``[header, C]`` where erased.
+        proof: as in :class:`StatementRange`.
+    """
+    return encode_rows({"from": start, "proof": list(proof), "statements": statements})
 
 
 def _head_fields(head: AnnouncedHead) -> dict[str, Value]:

@@ -127,6 +127,42 @@ class TreeStore:
         tiles = await self._read_tiles(stem, held, {(level, index)})
         return tiles[level, index][: width * DIGEST_BYTES]
 
+    async def bundle_hashes(
+        self, log: LogId, start: int, end: int, size: int, *, branch: int = 0
+    ) -> tuple[list[bytes], list[bytes]]:
+        """The roots of whole bundles, and the leaf hashes behind the last of them.
+
+        Args:
+            log: which log.
+            start: number of the first bundle.
+            end: number after the last one wanted.
+            size: of the tree that is meant; the leaves are those of its end, and come only where
+                ``end`` reaches its last whole bundle.
+            branch: which branch of the log.
+
+        Returns:
+            Bundle hashes, then leaf hashes, 32 bytes each.
+
+        Raises:
+            LogNotFound, RangeNotHeld: the log is not held up to that size.
+            StoreCorrupt: tiles or statements are missing.
+        """
+        stem = await self._stems.find(log, branch)
+        held = await self._held(stem)
+        if size > held:
+            raise RangeNotHeld(f"this node holds {held} statements of {log}, not {size}")
+        whole, rest = divmod(size, TILE_WIDTH)
+        end = min(end, whole)
+        first = start // TILE_WIDTH
+        wanted = {(1, tile) for tile in range(first, -(-end // TILE_WIDTH))}
+        if rest and end == whole:
+            wanted.add((0, whole))
+        tiles = await self._read_tiles(stem, held, wanted)
+        bundles = b"".join(hashes for (level, _), hashes in sorted(tiles.items()) if level)
+        leaves = tiles.get((0, whole), b"")[: rest * DIGEST_BYTES]
+        at = (start - first * TILE_WIDTH) * DIGEST_BYTES
+        return _split(bundles[at : at + max(end - start, 0) * DIGEST_BYTES]), _split(leaves)
+
     async def _make(
         self, log: LogId, branch: int, size: int, make: Callable[[Nodes], _Made]
     ) -> _Made:
@@ -164,6 +200,10 @@ class TreeStore:
         first = place_of(stem, tile * TILE_WIDTH)
         rows = await self._database.read(READ_LEAVES, (first, first + TILE_WIDTH - 1))
         return b"".join(map(_leaf_of, rows))
+
+
+def _split(joined: bytes) -> list[bytes]:
+    return [joined[at : at + DIGEST_BYTES] for at in range(0, len(joined), DIGEST_BYTES)]
 
 
 def entry_of(row: Row) -> bytes:

@@ -14,6 +14,7 @@ SHARED_NOUNS = (
     "limits",
     "merkle",
     "messages",
+    "messages",
     "notes",
     "roster",
     "signals",

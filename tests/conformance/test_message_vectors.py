@@ -21,6 +21,7 @@ from federation.protocol.messages import (
     encode_comparison_answer,
     encode_range,
 )
+from federation.protocol.messages_hashes import decode_hashes, encode_hashes
 from federation.protocol.messages_prefix import decode_prefix, encode_prefix
 from federation.protocol.policy import parse_quorum
 from federation.protocol.statements import Statement
@@ -103,6 +104,16 @@ def read_range(case: Case) -> Json:
     }
 
 
+def read_hashes(case: Case) -> Json:
+    message = decode_hashes(bytes_of(case, "message"))
+    assert bytes_of(case, "message") == encode_hashes(message)
+    return {
+        "from": str(message.start),
+        "bundles": [digest.hex() for digest in message.bundles],
+        "leaves": [digest.hex() for digest in message.leaves],
+    }
+
+
 def read_quorum(case: Case) -> Json:
     quorum = parse_quorum(text_of(case, "text"))
     assert text_of(case, "text") == str(quorum)
@@ -114,6 +125,7 @@ ANSWERS: dict[str, Callable[[Case], Json]] = {
     "announcement_answer": read_announcement_answer,
     "comparison": read_comparison,
     "comparison_answer": read_comparison_answer,
+    "hashes": read_hashes,
     "range": read_range,
     "prefix": read_prefix,
     "quorum": read_quorum,

@@ -88,6 +88,9 @@ class Desk:
             member, "statements", log_sha256 + f" {start} {end} {at}".encode()
         )
 
+    async def hashes(self, member: str, log_sha256: bytes, start: int, end: int, at: int) -> Answer:
+        return await self._answer(member, "hashes", log_sha256 + f" {start} {end} {at}".encode())
+
     async def checkpoint(self, member: str, log_sha256: bytes) -> bytes:
         note = await self._answer(member, "checkpoint", log_sha256)
         assert isinstance(note, bytes)

@@ -206,6 +206,44 @@ def _good_comparisons_and_ranges() -> list[Case]:
     ]
 
 
+def hashes(
+    bundles: bytes = HASH,
+    leaves: bytes = b"",
+    start: int = 0,
+    more: Mapping[str, bytes] | None = None,
+) -> bytes:
+    whole: Mapping[str, bytes] = {
+        "bundles": binary(bundles),
+        "from": integer(start),
+        "leaves": binary(leaves),
+        **(more or {}),
+    }
+    return mapping([(text(name), value) for name, value in sorted(whole.items())])
+
+
+def _good_hashes() -> list[Case]:
+    told: Json = {"from": "2", "bundles": [HASH.hex(), LOG.hex()], "leaves": [LOG.hex()]}
+    none: Json = {"from": "0", "bundles": [], "leaves": [LOG.hex()]}
+    return [
+        _taken("hashes", "two bundles and a leaf", told, hashes(HASH + LOG, LOG, 2)),
+        _taken("hashes", "a log below one bundle", none, hashes(b"", LOG)),
+    ]
+
+
+def _bad_hashes() -> list[Case]:
+    wrong = {
+        "a hash of 31 bytes": hashes(HASH[1:]),
+        "16,385 bundles": hashes(HASH * 16_385),
+        "256 leaves": hashes(HASH, HASH * 256),
+        "a bundle over 2^32": hashes(start=2**32 + 1),
+        "a start that is true": hashes(more={"from": TRUE}),
+        "bundles as a list": hashes(more={"bundles": array([binary(HASH)])}),
+        "no leaves": fields(bundles=binary(HASH)),
+        "an unknown field": hashes(more={"size": integer(1)}),
+    }
+    return [_left("hashes", desc, raw) for desc, raw in wrong.items()]
+
+
 def _taken(op: str, desc: str, gives: Json, raw: bytes) -> Case:
     return accepted(op, f"{op.replace('_', ' ')}: {desc}", gives, message_hex=raw.hex())
 
@@ -293,6 +331,8 @@ def cases() -> list[Case]:
         *_good_announcements(),
         *_good_comparisons_and_ranges(),
         *_good_evidence(),
+        *_good_hashes(),
+        *_bad_hashes(),
         *_bad_announcements(),
         *_bad_answers_and_ranges(),
         *_bad_evidence(),

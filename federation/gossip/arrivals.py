@@ -1,0 +1,94 @@
+"""What a joining node asked for, as it arrives or fails to: judged, and blamed on who sent it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from federation.errors import FederationError, ProtocolError, VerificationError
+from federation.gossip.dice import Dice
+from federation.gossip.events import Command
+from federation.gossip.joining_events import (
+    HashesFailed,
+    HashesReceived,
+    PieceFailed,
+    PieceReceived,
+)
+from federation.gossip.peers import PeerView
+from federation.gossip.reconciliation import RETRY_SECONDS, SET_ASIDE_SECONDS, Reconciliation
+
+
+class Seen(Protocol):
+    """The peers as this node sees them."""
+
+    def get(self, name: str) -> PeerView | None:
+        """One of them; None for one that is no peer."""
+
+
+class Arrivals:
+    """The answers to ``FetchHashes`` and ``FetchPiece``.
+
+    Args:
+        reconciliation: what is held, and what is on the way.
+        peers: the peers as they are now.
+        blame: counts what a peer should not have sent.
+    """
+
+    def __init__(
+        self,
+        reconciliation: Reconciliation,
+        peers: Seen,
+        blame: Callable[[str, FederationError], None],
+    ) -> None:
+        self._reconciliation, self._peers, self._blame = reconciliation, peers, blame
+
+    def hashes(self, event: HashesReceived, now: float, _rng: Dice) -> list[Command]:
+        """Hashes of a tree."""
+        joining = self._reconciliation.joining
+        self._note_served(event.peer, now)
+        try:
+            joining.hashes(event.peer, event.log, event.message)
+        except (ProtocolError, VerificationError) as error:
+            joining.note_hashes_failed(event.peer, event.log)
+            self._set_aside(event, error, now)
+        return []
+
+    def hashes_failed(self, event: HashesFailed, now: float, rng: Dice) -> list[Command]:
+        """None came."""
+        self._reconciliation.joining.note_hashes_failed(event.peer, event.log)
+        self._note_failed(event, now, rng)
+        return []
+
+    def piece(self, event: PieceReceived, now: float, _rng: Dice) -> list[Command]:
+        """A piece of a log."""
+        self._note_served(event.peer, now)
+        try:
+            self._reconciliation.joining.piece(event.peer, event.log, event.start, event.message)
+        except (ProtocolError, VerificationError) as error:
+            self._set_aside(event, error, now)
+        return []
+
+    def piece_failed(self, event: PieceFailed, now: float, rng: Dice) -> list[Command]:
+        """It did not come."""
+        self._reconciliation.joining.note_piece_failed(event.peer, event.log, event.start)
+        self._note_failed(event, now, rng)
+        return []
+
+    def _note_served(self, name: str, now: float) -> None:
+        peer = self._peers.get(name)
+        if peer is not None:
+            peer.note_served(now)
+
+    def _note_failed(self, event: HashesFailed | PieceFailed, now: float, rng: Dice) -> None:
+        sync = self._reconciliation.sync_of(event.log)
+        sync.set_aside[event.peer] = now + RETRY_SECONDS
+        peer = self._peers.get(event.peer)
+        if peer is not None:
+            peer.note_not_served(now, rng, event.reason, event.retry_after_seconds)
+
+    def _set_aside(
+        self, event: HashesReceived | PieceReceived, error: FederationError, now: float
+    ) -> None:
+        sync = self._reconciliation.sync_of(event.log)
+        sync.set_aside[event.peer] = now + SET_ASIDE_SECONDS
+        self._blame(event.peer, error)

@@ -1,0 +1,248 @@
+"""Joining late: the tree first, pieces from everybody, each judged alone, written in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+
+from federation.gossip.arrivals import Arrivals
+from federation.gossip.events import Command, FetchRange, Persist
+from federation.gossip.joining import (
+    PIECES_MAX,
+    PIECES_PER_PEER_MAX,
+    SHORT_ANSWERS_MAX,
+    STALL_SECONDS,
+)
+from federation.gossip.joining_events import (
+    FetchHashes,
+    FetchPiece,
+    HashesReceived,
+    PieceFailed,
+    PieceReceived,
+)
+from federation.gossip.peers import PeerView
+from federation.gossip.reconciliation import RETRY_SECONDS, SET_ASIDE_SECONDS, Reconciliation
+from federation.protocol.limits import TILE_WIDTH
+from federation.protocol.merkle_growth import CompactRange
+from federation.protocol.messages import StatementRange
+from federation.protocol.messages_hashes import BundleHashes
+from federation.protocol.statements import Statement
+from tests.builders import NOVA, UMBRA, MadeLog, make_log, make_roster, make_statement
+
+FOUNDED = make_roster()
+COUNT = 3 * 1_024 + 300
+THIRD = "tertia.example"
+DICE = Random(7)
+
+
+@pytest.fixture(scope="module")
+def made() -> MadeLog:
+    log = make_log(founded=FOUNDED)
+    log.say_numbers(range(COUNT))
+    return log
+
+
+class Joiner:
+    """A node that holds little of a log which peers offer, driven by hand."""
+
+    def __init__(
+        self, made: MadeLog, peers: Sequence[str] = (NOVA, UMBRA), *, holds: int = 0
+    ) -> None:
+        self.made = made
+        self.reconciliation = Reconciliation(made.verifier, join_statements_min=1_000)
+        self.peers = {peer: PeerView(peer) for peer in peers}
+        self.blamed: list[str] = []
+        self.arrivals = Arrivals(
+            self.reconciliation, self.peers, lambda peer, _error: self.blamed.append(peer)
+        )
+        if holds:
+            follower = make_log(founded=FOUNDED)
+            follower.say(*made.said)
+            self.reconciliation.hold(follower.advance(holds).view)
+        for peer in peers:
+            self.reconciliation.hear(peer, made.head(), ())
+
+    @property
+    def size(self) -> int:
+        return self.reconciliation.sync_of(self.made.log).view.size
+
+    def pump(self, now: float = 0.0) -> list[Command]:
+        return self.reconciliation.pump(now, DICE, lambda _peer: 0.0)
+
+    def answer_hashes(self, now: float = 0.0, *, message: BundleHashes | None = None) -> str:
+        """Serve the tree; returns who was asked for it."""
+        (fetch,) = self.pump(now)
+        assert isinstance(fetch, FetchHashes)
+        answer = message or hashes_of(self.made, fetch)
+        self.arrivals.hashes(HashesReceived(fetch.peer, fetch.log, answer), now, DICE)
+        return fetch.peer
+
+    def answer(self, fetch: FetchPiece, said: Sequence[Statement] | None = None) -> None:
+        statements = tuple(self.made.said[fetch.start : fetch.end] if said is None else said)
+        message = StatementRange(fetch.start, statements, ())
+        self.arrivals.piece(PieceReceived(fetch.peer, fetch.log, fetch.start, message), 0.0, DICE)
+
+    def write(self, persist: Persist) -> None:
+        self.reconciliation.note_persisted(persist.step.view)
+
+    def run(self, now: float = 0.0) -> list[FetchPiece]:
+        """Answer whatever is asked until nothing is; returns what was asked for, in order."""
+        asked = []
+        while commands := self.pump(now):
+            for command in commands:
+                if isinstance(command, FetchPiece):
+                    asked.append(command)
+                    self.answer(command)
+                else:
+                    assert isinstance(command, Persist)
+                    self.write(command)
+        return asked
+
+
+def hashes_of(made: MadeLog, fetch: FetchHashes) -> BundleHashes:
+    leaves = made.leaves[: fetch.at]
+    return BundleHashes(
+        fetch.start,
+        tuple(
+            CompactRange().extend(leaves[at * TILE_WIDTH : (at + 1) * TILE_WIDTH]).root()
+            for at in range(fetch.start, fetch.end)
+        ),
+        tuple(leaves[fetch.at // TILE_WIDTH * TILE_WIDTH :]),
+    )
+
+
+def pieces(commands: Sequence[Command]) -> list[FetchPiece]:
+    return [command for command in commands if isinstance(command, FetchPiece)]
+
+
+def test_tree_comes_first_then_pieces_from_several_peers_at_once(made: MadeLog) -> None:
+    joiner = Joiner(made)
+    joiner.answer_hashes()
+    asked = pieces(joiner.pump())
+    assert [(0, 1_024), (1_024, 2_048), (2_048, 3_072), (3_072, COUNT)] == [
+        (fetch.start, fetch.end) for fetch in asked
+    ]
+    assert {NOVA, UMBRA} == {fetch.peer for fetch in asked}
+    for peer in (NOVA, UMBRA):
+        assert PIECES_PER_PEER_MAX == sum(fetch.peer == peer for fetch in asked)
+    for fetch in asked:
+        joiner.answer(fetch)
+    joiner.run()
+    assert COUNT == joiner.size
+    assert not joiner.reconciliation.joining.is_joining(made.log)
+
+
+def test_pieces_that_come_out_of_order_wait_and_are_written_in_order(made: MadeLog) -> None:
+    joiner = Joiner(made)
+    joiner.answer_hashes()
+    first, *others = pieces(joiner.pump())
+    for fetch in reversed(others):
+        joiner.answer(fetch)
+        assert [] == [each for each in joiner.pump() if isinstance(each, Persist)]
+    joiner.answer(first)
+    (persist,) = joiner.pump()
+    assert isinstance(persist, Persist)
+    assert (0, COUNT) == (persist.step.before.size, persist.step.view.size)
+    assert persist.step.view.is_complete
+
+
+def test_first_step_is_there_long_before_the_last_piece(made: MadeLog) -> None:
+    joiner = Joiner(made)
+    joiner.answer_hashes()
+    joiner.answer(pieces(joiner.pump())[0])
+    (persist,) = (each for each in joiner.pump() if isinstance(each, Persist))
+    joiner.write(persist)
+    assert 1_024 == joiner.size
+
+
+@pytest.mark.parametrize("holds", [1, TILE_WIDTH - 1, TILE_WIDTH, 1_024, 1_500])
+def test_interrupted_join_goes_on_with_the_bundle_it_had_begun(made: MadeLog, holds: int) -> None:
+    joiner = Joiner(made, holds=holds)
+    joiner.answer_hashes()
+    asked = joiner.run()
+    assert holds - holds % TILE_WIDTH == asked[0].start
+    assert COUNT == joiner.size
+
+
+def test_tree_that_the_head_does_not_commit_to_is_blamed_and_asked_elsewhere(made: MadeLog) -> None:
+    joiner = Joiner(made)
+    (fetch,) = joiner.pump()
+    assert isinstance(fetch, FetchHashes)
+    honest = hashes_of(made, fetch)
+    forged = BundleHashes(0, (bytes(32), *honest.bundles[1:]), honest.leaves)
+    joiner.arrivals.hashes(HashesReceived(fetch.peer, fetch.log, forged), 0.0, DICE)
+    assert [fetch.peer] == joiner.blamed
+    assert fetch.peer != joiner.answer_hashes()
+    joiner.run(SET_ASIDE_SECONDS)
+    assert COUNT == joiner.size
+
+
+def test_forged_piece_is_blamed_on_who_sent_it_and_served_by_another(made: MadeLog) -> None:
+    joiner = Joiner(made)
+    joiner.answer_hashes()
+    first, *others = pieces(joiner.pump())
+    strange = make_statement(COUNT, federation_id=made.log.federation_id)
+    joiner.answer(first, [strange, *made.said[1:1_024]])
+    assert [first.peer] == joiner.blamed
+    for fetch in others:
+        joiner.answer(fetch)
+    again = pieces(joiner.pump())
+    assert [(first.start, True)] == [(each.start, each.peer != first.peer) for each in again]
+    joiner.answer(again[0])
+    joiner.run()
+    assert COUNT == joiner.size
+
+
+def test_piece_nobody_serves_in_time_is_asked_of_a_second_peer(made: MadeLog) -> None:
+    joiner = Joiner(made)
+    joiner.answer_hashes()
+    first, *others = pieces(joiner.pump())
+    for fetch in others:
+        joiner.answer(fetch)
+    assert [] == joiner.pump(STALL_SECONDS / 2)
+    sync = joiner.reconciliation.sync_of(made.log)
+    assert STALL_SECONDS == joiner.reconciliation.joining.next_wake(sync, 1.0)
+    (second,) = pieces(joiner.pump(STALL_SECONDS))
+    assert first.start == second.start
+    assert first.peer != second.peer
+    joiner.answer(second)
+    joiner.answer(first)  # too late, and no harm
+    joiner.run(STALL_SECONDS)
+    assert COUNT == joiner.size
+
+
+def test_peer_that_fails_is_left_alone_for_a_moment_and_then_asked_again(made: MadeLog) -> None:
+    joiner = Joiner(made, (NOVA,))
+    joiner.answer_hashes()
+    for fetch in pieces(joiner.pump()):
+        failed = PieceFailed(NOVA, made.log, fetch.start, "refused")
+        joiner.arrivals.piece_failed(failed, 0.0, DICE)
+    assert [] == joiner.pump()
+    assert RETRY_SECONDS == joiner.reconciliation.next_wake(0.0, lambda _peer: 0.0)
+    joiner.run(RETRY_SECONDS)
+    assert COUNT == joiner.size
+
+
+def test_bodies_too_long_for_whole_pieces_are_fetched_range_by_range(made: MadeLog) -> None:
+    joiner = Joiner(made)
+    joiner.answer_hashes()
+    for fetch in pieces(joiner.pump())[:SHORT_ANSWERS_MAX]:
+        joiner.answer(fetch, made.said[fetch.start : fetch.start + 3])
+    assert not joiner.reconciliation.joining.is_joining(made.log)
+    assert any(isinstance(command, FetchRange) for command in joiner.pump())
+
+
+def test_what_waits_in_memory_is_bounded_whatever_the_number_of_peers(made: MadeLog) -> None:
+    peers = [f"peer-{number}.example" for number in range(PIECES_MAX)]
+    joiner = Joiner(made, [*peers, THIRD])
+    joiner.answer_hashes()
+    assert len(pieces(joiner.pump())) <= PIECES_MAX
+
+
+def test_log_that_lacks_little_is_fetched_as_ever() -> None:
+    short = make_log(founded=FOUNDED)
+    short.say_numbers(range(50))
+    joiner = Joiner(short)
+    assert [FetchRange] == [type(command) for command in joiner.pump()]
