@@ -180,7 +180,7 @@ async def asked(link: PeerLink, log: LogId) -> dict[Call, str]:
         {MemberRole.AUDITOR, MemberRole.OBSERVER},
         {MemberRole.AUDITOR, MemberRole.WITNESS},
     ],
-    ids=" and ".join,
+    ids=lambda roles: " and ".join(sorted(roles)),
 )
 async def test_a_role_gets_what_it_may_have_and_the_next_version_changes_it(
     roles: set[MemberRole], found: Found
