@@ -38,6 +38,10 @@ class KeptLog:
         """Consecutive statements, verbatim."""
         return tuple(each.statement for each in self.statements[start:end])
 
+    def copy(self) -> KeptLog:
+        """The same, to be changed by itself."""
+        return KeptLog(self.view, list(self.statements), dict(self.missing), dict(self._nodes))
+
     def extend(self, step: Advance) -> None:
         """Keep what a step adds."""
         self.view = step.view
@@ -86,6 +90,7 @@ class Disk:
         erases: what must go, if its maker may order it -> who ordered it.
         places: where each statement stands.
         full: while it is, writes of statements fail and nothing of them is kept.
+        slow: seconds that each write takes longer than usual.
     """
 
     def __init__(self) -> None:
@@ -96,8 +101,19 @@ class Disk:
         self.erases: dict[StatementId, list[VerifiedStatement]] = {}
         self.places: dict[StatementId, set[tuple[LogId, int]]] = {}
         self.full = False
+        self.slow = 0.0
         self._busy_until = 0.0
         self._boot = 0
+
+    def copy(self) -> Disk:
+        """What is durable now: a backup."""
+        copied = Disk()
+        copied.logs = {log: kept.copy() for log, kept in self.logs.items()}
+        copied.receipts, copied.lines = dict(self.receipts), set(self.lines)
+        copied.evidence = dict(self.evidence)
+        copied.erases = {each: list(orders) for each, orders in self.erases.items()}
+        copied.places = {each: set(places) for each, places in self.places.items()}
+        return copied
 
     def write(
         self,
@@ -114,7 +130,7 @@ class Disk:
             seconds: how long the disk takes for it, once it is its turn.
             commit: makes the change.
         """
-        boot, done = self._boot, max(now, self._busy_until) + seconds
+        boot, done = self._boot, max(now, self._busy_until) + seconds + self.slow
         self._busy_until = done
         at(done, lambda: commit() if boot == self._boot else None)
 

@@ -119,6 +119,11 @@ class TwoFaced(Node):
         """Refuse everything."""
         reply(None)
 
+    def lie(self, statements: Sequence[Statement]) -> None:
+        """Two histories of one size: the first half of the statements, and the second."""
+        half = len(statements) // 2
+        self.speak(statements[:half], statements[half : 2 * half])
+
     def speak(self, *faces: Sequence[Statement]) -> None:
         """Announce one history to the first half of the peers and the other to the rest."""
         log = LogId(self.member, self.verifier.roster.federation_id, Lane.LIVE)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,8 @@ from federation.protocol.messages import Announcement, ComparisonAnswer, Stateme
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.statements import Statement, erased_statement
 from tests.builders import make_erase, make_statement, make_withdraw
+from tests.scenarios.scenario import parse_scenario
+from tests.simulation.backend import federation_of
 from tests.simulation.checks import (
     Watch,
     check_evidence,
@@ -30,63 +33,50 @@ from tests.simulation.checks import (
     view_of,
 )
 from tests.simulation.hostile import Tamperer, TwoFaced
-from tests.simulation.schedules import MEMBERS, QUIET_SECONDS, Plan, Schedule, federation_of
-from tests.simulation.world import Node, Weather, World
+from tests.simulation.network import Weather
+from tests.simulation.running import run_some
+from tests.simulation.schedules import (
+    MEMBERS,
+    NEVER_SECONDS,
+    PROMPT_SECONDS,
+    QUIET_SECONDS,
+    run,
+    run_seed,
+)
+from tests.simulation.sometimes import SOMETIMES
+from tests.simulation.world import Node, World
 
-SEEDS = 100
-NEVER_SECONDS = 1e9
-"""An anti-entropy interval that does not come round: what is left is pushing."""
+REGRESSIONS = sorted((Path(__file__).parent / "regressions").glob("*.json"))
 
-SLOW_SECONDS = 1.0
-"""Promised of a live statement on a fault-free network, at the latencies of ``Weather()``."""
+SEEDS = 120
 
-TO_BE_SEEN = {
-    "altered",
-    "crash",
-    "crash while writing",
-    "erased",
-    "fork",
-    "inlined",
-    "message lost",
-    "pulled",
-    "reopened",
-    "write failed",
-}
+SLOW_SECONDS = PROMPT_SECONDS["live"]
 
 
 # --- any schedule -------------------------------------------------------------------------------
 
 
-@dataclass
-class Runs:
-    """What came of all the seeds."""
-
-    failed: dict[int, str] = field(default_factory=dict)
-    seen: Counter[str] = field(default_factory=Counter)
-
-
 @pytest.fixture(scope="module")
-def runs() -> Runs:
-    ran = Runs()
-    for seed in range(SEEDS):
-        try:
-            ran.seen += Schedule(Plan.of(seed)).run().seen
-        except AssertionError as error:
-            ran.failed[seed] = str(error)
-    return ran
+def runs() -> tuple[dict[int, list[str]], Counter[str]]:
+    return run_some(range(SEEDS))
 
 
-def test_every_schedule_keeps_the_promises(runs: Runs) -> None:
-    assert {} == runs.failed
+def test_every_schedule_keeps_the_promises(runs: tuple[dict[int, list[str]], Counter[str]]) -> None:
+    assert {} == runs[0]
 
 
-def test_every_kind_of_trouble_was_met(runs: Runs) -> None:
-    assert set() == TO_BE_SEEN - {name for name, times in runs.seen.items() if times}
+def test_every_kind_of_trouble_was_met(runs: tuple[dict[int, list[str]], Counter[str]]) -> None:
+    assert set() == SOMETIMES - runs[1].keys()
 
 
-def test_a_seed_gives_the_same_schedule_every_time() -> None:
-    plan = next(plan for plan in map(Plan.of, range(SEEDS)) if plan.crashes and plan.hostile)
-    assert Schedule(plan).run().trace == Schedule(plan).run().trace
+@pytest.mark.parametrize("seed", [2, 7, 12])
+def test_a_seed_gives_the_same_schedule_every_time(seed: int) -> None:
+    assert run_seed(seed).world.trace == run_seed(seed).world.trace
+
+
+def test_schedules_that_failed_once_do_not_fail_again() -> None:
+    for path in REGRESSIONS:
+        assert [] == run(parse_scenario(path.read_text())).wrong, path.stem
 
 
 # --- a good world -------------------------------------------------------------------------------
@@ -240,7 +230,7 @@ def test_a_long_partition_heals_within_three_periods() -> None:
         if (pair[0] in halves[0]) != (pair[1] in halves[0])
     )
     world.weather = Weather(cut=apart)
-    for number, member in enumerate(MEMBERS):
+    for number, member in enumerate(world.nodes):
         world.nodes[member].publish(Lane.LIVE, make_batch(world, member, 1 + number))
     world.run(world.now + 3_600.0)
     assert not is_converged(world)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from itertools import count
 from random import Random
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from zlib import crc32
 
 from federation.errors import FederationError
 from federation.gossip import events
@@ -29,19 +29,8 @@ from federation.protocol.merkle import leaf_hash
 from federation.protocol.messages import (
     Announcement,
     AnnouncementAnswer,
-    Comparison,
     ComparisonAnswer,
     StatementRange,
-    decode_announcement,
-    decode_announcement_answer,
-    decode_comparison,
-    decode_comparison_answer,
-    decode_range,
-    encode_announcement,
-    encode_announcement_answer,
-    encode_comparison,
-    encode_comparison_answer,
-    encode_range,
 )
 from federation.protocol.notes import format_signature_line
 from federation.protocol.origins import Cosigner, Lane, LogId, cosigner_name
@@ -51,14 +40,26 @@ from federation.provenance.taking_back import erase_targets
 from federation.provenance.verifier import Head, Receipt, Verifier
 from tests.builders import Founded
 from tests.simulation.disk import Disk
+from tests.simulation.network import Network, Weather
+from tests.simulation.wire import DECODE, Wire
 
 if TYPE_CHECKING:
     from tests.simulation.checks import Watch
+
+NEW_YEAR_2026: Final = 1_767_225_600
+"""What the wall clock shows in the beginning, POSIX seconds."""
+
+FORCED_SHARE: Final = 0.25
+"""How often an active point fires."""
+
+CRASHED_SHARE: Final = 0.05
+"""The same where it ends a process: one that does nothing but die tests little else."""
 
 TIMEOUT_SECONDS: Final = 5.0
 """After this long without an answer a request has failed, as in the node's own client."""
 
 Reply = Callable[[bytes | None], None]
+_Said: TypeAlias = tuple[Sequence[Statement], Callable[[LogView], object]]
 
 
 def check_fast(public: bytes, message: bytes, signature: bytes) -> bool:
@@ -80,25 +81,6 @@ class FastKey(SigningKey):
         return _sign_fast(self.public, message)
 
 
-@dataclass
-class Weather:
-    """What the network and the disks are like just now.
-
-    Attributes:
-        latency: least and most seconds that a message takes.
-        loss: share of messages lost.
-        doubled: share of messages that arrive twice.
-        write: least and most seconds that a write takes.
-        cut: (from, to) of links that carry nothing.
-    """
-
-    latency: tuple[float, float] = (0.01, 0.05)
-    loss: float = 0.0
-    doubled: float = 0.0
-    write: tuple[float, float] = (0.001, 0.01)
-    cut: frozenset[tuple[str, str]] = frozenset()
-
-
 class World:
     """Clock, chance, network, and everybody in it.
 
@@ -107,30 +89,49 @@ class World:
         founded: the federation.
         settings: of every engine.
         is_fast: whether signatures are the fast stand-in.
+        buggify: how likely it is that something rare is forced where it hurts; 0: never.
 
     Attributes:
         now: seconds since the beginning.
-        weather: what the network is like; changed by the schedule.
+        network: what carries messages; changed by the schedule.
         nodes: by member.
         seen: how often something interesting happened.
         sent: how many requests of each kind were made.
     """
 
     def __init__(
-        self, seed: int, founded: Founded, settings: GossipSettings, *, is_fast: bool = True
+        self,
+        seed: int,
+        founded: Founded,
+        settings: GossipSettings,
+        *,
+        is_fast: bool = True,
+        buggify: float = 0.0,
     ) -> None:
         self.now = 0.0
         self.rng = Random(seed)
         self.seed, self.founded, self.settings, self.is_fast = seed, founded, settings, is_fast
-        self.weather = Weather()
         self.nodes: dict[str, Node] = {}
         self.watch: Watch | None = None
         self.seen: Counter[str] = Counter()
         self.sent: Counter[str] = Counter()
         self.events = 0
-        self._trace = sha256()
+        self.wire = Wire()
+        self.network = Network(self.rng, self.at, self.seen)
+        self._buggify = buggify
+        self._points: dict[str, bool] = {}
+        self._trace = 0
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._ticket = count()
+
+    @property
+    def weather(self) -> Weather:
+        """What the network is like by default."""
+        return self.network.weather
+
+    @weather.setter
+    def weather(self, weather: Weather) -> None:
+        self.network.weather = weather
 
     @property
     def check(self) -> SignatureCheck:
@@ -139,13 +140,32 @@ class World:
 
     @property
     def trace(self) -> str:
-        """A digest of every message carried: equal for equal schedules."""
-        return self._trace.hexdigest()
+        """A checksum of every message carried and when: equal for equal schedules."""
+        return f"{self._trace:08x}"
 
     def key_of(self, member: str, purpose: str) -> SigningKey:
         """A member's key."""
         key = self.founded.companies[member].keys[purpose]
         return FastKey(key._private) if self.is_fast else key
+
+    def forces(self, point: str, share: float = FORCED_SHARE) -> bool:
+        """Whether what is rare happens at this point this time; most points, in most worlds, not.
+
+        As FoundationDB's BUGGIFY: in each world some of the points are active, and fire often.
+        """
+        if not self._buggify:
+            return False
+        is_active = self._points.get(point)
+        if is_active is None:
+            is_active = self._points[point] = self.rng.random() < self._buggify
+        if is_active and self.rng.random() < share:
+            self.seen[f"forced: {point}"] += 1
+            return True
+        return False
+
+    def stop_forcing(self) -> None:
+        """Nothing rare is forced from now on."""
+        self._buggify = 0.0
 
     def at(self, time: float, action: Callable[[], None]) -> None:
         """Do something at a time; at one time, in the order in which it was asked for."""
@@ -153,17 +173,18 @@ class World:
 
     def run(self, until: float) -> None:
         """Let everything happen that is due up to then."""
-        while self._heap and self._heap[0][0] <= until:
-            self.now, _, action = heapq.heappop(self._heap)
+        heap = self._heap
+        while heap and heap[0][0] <= until:
+            self.now, _, action = heapq.heappop(heap)
             self.events += 1
             action()
         self.now = until
 
-    def run_until(self, is_so: Callable[[], bool], seconds: float) -> None:
-        """Let time pass, a second at a time, until something is so or as many are over."""
+    def run_until(self, is_so: Callable[[], bool], seconds: float, step: float = 1.0) -> None:
+        """Let time pass, a step at a time, until something is so or as many seconds are over."""
         end = self.now + seconds
         while self.now < end and not is_so():
-            self.run(self.now + 1.0)
+            self.run(self.now + step)
 
     def request(
         self,
@@ -179,14 +200,15 @@ class World:
 
         def end(answer: bytes | None, reason: str) -> None:
             if waiting and caller.boot == boot:
-                waiting.pop()(answer, reason)
+                caller.when_running(lambda: waiting and waiting.pop()(answer, reason))
 
         def back(answer: bytes | None) -> None:
             self._carry(peer, caller.member, answer or b"", lambda: end(answer, "refused"))
 
         def arrive() -> None:
-            if self.nodes[peer].is_up:
-                self.nodes[peer].serve(kind, caller.member, raw, back)
+            node = self.nodes[peer]
+            if node.is_up:
+                node.when_running(lambda: node.serve(kind, caller.member, raw, back))
             else:
                 end(None, "no process there")
 
@@ -194,13 +216,8 @@ class World:
         self.at(self.now + TIMEOUT_SECONDS, lambda: end(None, "no answer in time"))
 
     def _carry(self, source: str, target: str, raw: bytes, arrive: Callable[[], None]) -> None:
-        self._trace.update(f"{self.now!r} {source} {target} ".encode() + raw)
-        copies = 2 if self.rng.random() < self.weather.doubled else 1
-        for _ in range(copies):
-            if (source, target) in self.weather.cut or self.rng.random() < self.weather.loss:
-                self.seen["message lost"] += 1
-            else:
-                self.at(self.now + self.rng.uniform(*self.weather.latency), arrive)
+        self._trace = crc32(f"{self.now!r} {source} {target} ".encode(), crc32(raw, self._trace))
+        self.network.carry(self.now, source, target, len(raw), arrive)
 
 
 class Node:
@@ -219,7 +236,9 @@ class Node:
         self.world, self.member = world, member
         self.disk = Disk()
         self.verifier = Verifier(world.founded.roster, world.check)
-        self.boot, self.is_up = 0, False
+        self.boot, self.is_up, self.is_paused = 0, False, False
+        self.wall_offset_seconds = 0
+        self._held: list[Callable[[], object]] = []
         self.alarms: list[str] = []
         self.rng = Random(f"{world.seed} {member}")
         world.nodes[member] = self
@@ -250,7 +269,7 @@ class Node:
         self._asks: dict[int, Reply] = {}
         self._ask_next = count()
         self._own = {log: kept.view for log, kept in self.disk.logs.items()}
-        self._queues: dict[LogId, list[Sequence[Statement]]] = {}
+        self._queues: dict[LogId, list[_Said]] = {}
         receipts = [
             receipt for (_, member), receipt in self.disk.receipts.items() if member == self.member
         ]
@@ -261,43 +280,91 @@ class Node:
     def crash(self) -> None:
         """End at once: what is pending on the disk is lost, and all that was only remembered."""
         if self.is_up:
-            self.is_up = False
+            self.is_up = self.is_paused = False
+            self._held.clear()
             self.boot += 1
             self.world.seen["crash"] += 1
             self.world.seen["crash while writing"] += self.disk.crash(self.world.now)
 
+    def pause(self) -> None:
+        """Stop where it stands: what comes in meanwhile waits, as in a kernel's queues."""
+        self.is_paused = self.is_up
+
+    def resume(self) -> None:
+        """Go on, with all that waited, in order."""
+        self.is_paused = False
+        held, self._held = self._held, []
+        for action in held:
+            self.when_running(action)
+
+    def when_running(self, action: Callable[[], object]) -> None:
+        """Do something now, or as soon as this process is not stopped any more."""
+        if self.is_paused:
+            self._held.append(action)
+        else:
+            action()
+
     def later(self, seconds: float, action: Callable[[], None]) -> None:
         """Do something after a while, unless this life ends first."""
         boot = self.boot
-        self.world.at(
-            self.world.now + seconds, lambda: action() if boot == self.boot and self.is_up else None
-        )
+
+        def act() -> None:
+            if boot == self.boot and self.is_up:
+                self.when_running(action)
+
+        self.world.at(self.world.now + seconds, act)
+
+    def crash_soon(self, point: str) -> None:
+        """Where it hurts, this process may die at once; it comes back."""
+        if self.world.forces(point, CRASHED_SHARE):
+            self.crash()
+            self.world.at(self.world.now + self.world.rng.uniform(0.1, 5.0), self.start)
 
     def feed(self, event: events.Event) -> None:
         """Give the engine an event and carry out what it orders."""
+        boot = self.boot
         for command in self.engine.handle(event, self.world.now, self.rng):
-            self._carry[type(command)](command)
+            if boot == self.boot:  # it may die while it does so
+                self._carry[type(command)](command)
 
     # --- publishing -----------------------------------------------------------------------------
 
-    def publish(self, lane: Lane, statements: Sequence[Statement]) -> None:
-        """Say something, as the publisher does: sign, make durable, then tell and acknowledge."""
+    def publish(
+        self,
+        lane: Lane,
+        statements: Sequence[Statement],
+        acknowledged: Callable[[LogView], object] = lambda _view: None,
+    ) -> None:
+        """Say something, as the publisher does: sign, make durable, acknowledge and tell.
+
+        Where the disk is full it is refused: nothing is said and nothing acknowledged.
+        """
+        if self.disk.full:
+            self.world.seen["publish refused"] += 1
+            return
         log = LogId(self.member, self.world.founded.roster.federation_id, lane)
         queue = self._queues.setdefault(log, [])
-        queue.append(statements)
+        queue.append((statements, acknowledged))
         if len(queue) == 1:
             self._publish_next(log)
 
+    def lie(self, statements: Sequence[Statement]) -> None:
+        """A hostile member's own misdeed, with statements of its own; an honest one has none."""
+
     def _publish_next(self, log: LogId) -> None:
-        statements = self._queues[log][0]
+        statements, acknowledged = self._queues[log][0]
         view = self._own.get(log, LogView(log))
         step = view.advance(self.sign(view, statements), statements, (), self.verifier)
 
         def done() -> None:
             self._own[log] = step.view
-            self.feed(events.Published(step))
             if self.world.watch is not None:
                 self.world.watch.acknowledged(log, statements)
+            acknowledged(step.view)
+            boot = self.boot
+            self.feed(events.Published(step))
+            if boot != self.boot:
+                return
             self._queues[log].pop(0)
             if self._queues[log]:
                 self._publish_next(log)
@@ -319,11 +386,16 @@ class Node:
             gone = self.disk.learn(step.statements)
             if self.world.watch is not None:
                 self.world.watch.appended(self, step)
-            self.later(self.world.rng.uniform(0, 0.002), done)  # a crash may come in between
+            slow = 1.0 if self.world.forces("told late") else 0.002
+            self.later(self.world.rng.uniform(0, slow), done)  # a crash may come in between
             self._erased(gone)
+            self.crash_soon("crash after commit")
 
         seconds = self.world.rng.uniform(*self.world.weather.write)
+        if self.world.forces("write slow"):
+            seconds += self.world.rng.uniform(0.5, 3.0)
         self.disk.write(self.world.at, self.world.now, seconds, commit)
+        self.crash_soon("crash before commit")
 
     def _persist(self, command: events.Persist) -> None:
         step = command.step
@@ -366,7 +438,7 @@ class Node:
 
     def _erased(self, gone: frozenset[StatementId]) -> None:
         """Tell the engine what is gone here, and what is looked for no more."""
-        if not gone:
+        if not gone or not self.is_up:
             return
         self.world.seen["erased"] += 1
         self.feed(events.Erased(gone))
@@ -389,7 +461,12 @@ class Node:
             return None
         name = cosigner_name(self.member, head.log.federation_id, Cosigner.MIRROR)
         key = self.world.key_of(self.member, Cosigner.MIRROR)
-        line = cosign(head.checkpoint.text, name, key, 1 + int(self.world.now))
+        line = cosign(
+            head.checkpoint.text,
+            name,
+            key,
+            NEW_YEAR_2026 + int(self.world.now) + self.wall_offset_seconds,
+        )
         text = format_signature_line(line).rstrip("\n")
         return self.verifier.open_receipt(head, self.member, Cosigner.MIRROR, text)
 
@@ -425,70 +502,75 @@ class Node:
         elif self._wake < float("inf"):
             self.later(self._wake - self.world.now, self._woke)
 
+    def _ask(
+        self,
+        peer: str,
+        kind: str,
+        raw: bytes,
+        answered: Callable[[Any], events.Event],
+        failed: Callable[[str], events.Event],
+    ) -> None:
+        """Send a request, and tell the engine what came of it."""
+        read = DECODE[kind][1]
+
+        def ended(answer: bytes | None, reason: str) -> None:
+            try:
+                event = (
+                    failed(reason)
+                    if answer is None
+                    else answered(self.world.wire.decode(read, answer))
+                )
+            except FederationError as error:
+                event = failed(error.message)
+            self.feed(event)
+
+        self.world.request(self, peer, kind, raw, ended)
+
     def _announce(self, command: events.Announce) -> None:
         peer, lane = command.peer, command.lane
         message: Announcement = self.outgoing(command.message)
         self.world.seen["inlined"] += any(head.inline for head in message.heads)
-
-        def ended(raw: bytes | None, reason: str) -> None:
-            try:
-                answer = None if raw is None else decode_announcement_answer(raw)
-            except FederationError as error:
-                answer, reason = None, error.message
-            if answer is None:
-                self.feed(events.AnnouncementFailed(peer, lane, reason))
-            else:
-                self.feed(events.AnnouncementAnswered(peer, lane, answer))
-
-        raw = encode_announcement(message)
+        raw = self.world.wire.encode(message)
         assert len(raw) <= ANNOUNCE_BYTES_MAX or not self.is_honest
-        self.world.request(self, peer, "announce", raw, ended)
+        self._ask(
+            peer,
+            "announce",
+            raw,
+            lambda answer: events.AnnouncementAnswered(peer, lane, answer),
+            lambda reason: events.AnnouncementFailed(peer, lane, reason),
+        )
+        self.crash_soon("crash after telling")
 
     def _compare(self, command: events.Compare) -> None:
-        message: Comparison = self.outgoing(command.message)
-
-        def ended(raw: bytes | None, reason: str) -> None:
-            try:
-                answer = None if raw is None else decode_comparison_answer(raw)
-            except FederationError as error:
-                answer, reason = None, error.message
-            if answer is None:
-                self.feed(events.ComparisonFailed(command.peer, reason))
-            else:
-                self.feed(events.ComparisonAnswered(command.peer, answer))
-
-        self.world.request(self, command.peer, "digest", encode_comparison(message), ended)
+        peer = command.peer
+        self._ask(
+            peer,
+            "digest",
+            self.world.wire.encode(self.outgoing(command.message)),
+            lambda answer: events.ComparisonAnswered(peer, answer),
+            lambda reason: events.ComparisonFailed(peer, reason),
+        )
 
     def _fetch_range(self, command: events.FetchRange) -> None:
         self.world.seen["pulled"] += 1
-        wanted = f"{command.log.origin} {command.start} {command.end} {command.head_size}"
-
-        def ended(raw: bytes | None, reason: str) -> None:
-            try:
-                message = None if raw is None else decode_range(raw)
-            except FederationError as error:
-                message, reason = None, error.message
-            if message is None:
-                self.feed(events.RangeFailed(command.peer, command.log, reason))
-            else:
-                self.feed(events.RangeReceived(command.peer, command.log, message))
-
-        self.world.request(self, command.peer, "range", wanted.encode(), ended)
+        peer, log = command.peer, command.log
+        self._ask(
+            peer,
+            "range",
+            f"{log.origin} {command.start} {command.end} {command.head_size}".encode(),
+            lambda answer: events.RangeReceived(peer, log, answer),
+            lambda reason: events.RangeFailed(peer, log, reason),
+        )
 
     def _fetch_openings(self, command: events.FetchOpenings) -> None:
-        wanted = f"{command.log.origin} {command.start} {command.end} {command.end}"
-
-        def ended(raw: bytes | None, reason: str) -> None:
-            try:
-                message = None if raw is None else decode_range(raw)
-            except FederationError as error:
-                message, reason = None, error.message
-            if message is None:
-                self.feed(events.OpeningsFailed(command.peer, command.log, reason))
-            else:
-                self.feed(events.OpeningsReceived(command.peer, command.log, message))
-
-        self.world.request(self, command.peer, "openings", wanted.encode(), ended)
+        peer, log = command.peer, command.log
+        self._ask(
+            peer,
+            "openings",
+            f"{log.origin} {command.start} {command.end} {command.end}".encode(),
+            lambda answer: events.OpeningsReceived(peer, log, answer),
+            lambda reason: events.OpeningsFailed(peer, log, reason),
+        )
 
     # --- answering ------------------------------------------------------------------------------
 
@@ -499,33 +581,41 @@ class Node:
             return
         ask = next(self._ask_next)
         try:
-            if kind == "announce":
-                event: events.Event = events.AnnouncementReceived(
-                    sender, ask, decode_announcement(raw)
-                )
-            else:
-                event = events.ComparisonReceived(sender, ask, decode_comparison(raw))
+            message = self.world.wire.decode(DECODE[kind][0], raw)
         except FederationError:
             reply(None)
             return
         self._asks[ask] = reply
-        self.feed(event)
+        if kind == "announce":
+            self.feed(events.AnnouncementReceived(sender, ask, message))
+        else:
+            self.feed(events.ComparisonReceived(sender, ask, message))
 
     def _range(self, raw: bytes) -> bytes | None:
         origin, *numbers = raw.decode().split()
         start, end, size = map(int, numbers)
         kept = next((kept for log, kept in self.disk.logs.items() if log.origin == origin), None)
-        if kept is None or size > kept.view.size:
+        if kept is None or size > kept.view.size or self.world.forces("range refused"):
             return None
+        if self.world.forces("range cut short"):
+            end = start + self.world.rng.randint(1, end - start)
         statements = kept.serve(start, end)
         proof = kept.proof(start + len(statements), size)
         message: StatementRange = self.outgoing(StatementRange(start, statements, proof))
-        return encode_range(message)
+        return self.world.wire.encode(message)
 
     def _answer_announcement(self, command: events.AnswerAnnouncement) -> None:
         message: AnnouncementAnswer = self.outgoing(command.message)
-        self._asks.pop(command.ask)(encode_announcement_answer(message))
+        self._answer(command.ask, self.world.wire.encode(message))
 
     def _answer_comparison(self, command: events.AnswerComparison) -> None:
         message: ComparisonAnswer = self.outgoing(command.message)
-        self._asks.pop(command.ask)(encode_comparison_answer(message))
+        self._answer(command.ask, self.world.wire.encode(message))
+
+    def _answer(self, ask: int, raw: bytes) -> None:
+        reply = self._asks.pop(ask)
+        if self.world.forces("answer late"):
+            self.later(self.world.rng.uniform(1.0, 2 * TIMEOUT_SECONDS), lambda: reply(raw))
+        else:
+            reply(raw)
+        self.crash_soon("crash after answering")

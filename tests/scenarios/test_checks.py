@@ -1,0 +1,82 @@
+"""Each check passes what is right and names what is wrong: one that cannot fail checks nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.scenarios.checks import CHECKS, percentile, violations
+from tests.scenarios.history import Entry, History
+from tests.scenarios.scenario import Check, Scenario
+
+LOG = "acme/f/live"
+IDS = ["st_1", "st_2"]
+
+
+def scenario_of(name: str, **fields: Any) -> Scenario:
+    hostile = {"umbra": "tamperer"}
+    return Scenario(
+        "s", 1, ("acme", "nova", "umbra"), 10.0, hostile=hostile, checks=(Check(name, fields),)
+    )
+
+
+def observed(node: str, at: float = 9.0, **changed: Any) -> Entry:
+    held = {
+        "heads": {LOG: [2, "aa"]},
+        "ids": IDS,
+        "view": "v",
+        "faults": {"umbra": 3},
+        "accused": ["umbra/f/live"],
+        "receipts": {LOG: ["nova"]} if node == "acme" else {},
+    }
+    return Entry(at, "observe", node, result=held | changed)
+
+
+SAID = Entry(1.0, "publish", "acme", result={"key": "p", "log": LOG, "ids": IDS, "size": 2})
+RIGHT = [SAID, Entry(1.4, "seen", "nova", result={"key": "p"}), observed("acme"), observed("nova")]
+
+ASKED: dict[str, dict[str, Any]] = {"prompt": {"seconds": 0.5}, "accused": {"members": ["umbra"]}}
+
+WRONG = {
+    "acknowledged-everywhere": [*RIGHT[:3], observed("nova", ids=IDS[:1])],
+    "converged": [*RIGHT[:3], observed("nova", view="w")],
+    "equally-accused": [*RIGHT[:3], observed("nova", accused=[])],
+    "nobody-honest-is-blamed": [*RIGHT[:3], observed("nova", faults={"acme": 1})],
+    "one-root-for-each-size": [*RIGHT[:3], observed("nova", heads={LOG: [2, "bb"]})],
+    "nothing-shrinks": [*RIGHT, observed("nova", 9.5, heads={LOG: [1, "cc"]})],
+    "prompt": [SAID, Entry(1.6, "seen", "nova", result={"key": "p"})],
+    "accused": [*RIGHT[:3], observed("nova", accused=[])],
+    "receipted": [SAID, observed("acme", receipts={LOG: []}), observed("nova")],
+}
+
+
+@pytest.mark.parametrize("name", sorted(CHECKS))
+def test_what_is_right_passes(name: str) -> None:
+    assert [] == violations(scenario_of(name, **ASKED.get(name, {})), History(RIGHT))
+
+
+@pytest.mark.parametrize("name", sorted(CHECKS))
+def test_what_is_wrong_is_named(name: str) -> None:
+    wrong = violations(scenario_of(name, **ASKED.get(name, {})), History(WRONG[name]))
+    assert wrong
+    assert all(each.startswith(f"{name}: ") for each in wrong)
+
+
+def test_evidence_against_the_honest_is_blame() -> None:
+    history = History([*RIGHT[:3], observed("nova", accused=[LOG])])
+    assert violations(scenario_of("nobody-honest-is-blamed"), history)
+
+
+def test_what_was_never_seen_is_not_prompt() -> None:
+    assert violations(scenario_of("prompt", seconds=100.0), History([SAID]))
+
+
+def test_a_wiped_disk_may_hold_less() -> None:
+    history = History([*RIGHT, Entry(9.2, "wipe", "nova"), observed("nova", 9.5, heads={})])
+    assert [] == violations(scenario_of("nothing-shrinks"), history)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.5, 2), (0.99, 4), (0.0, 1), (1.0, 4)])
+def test_a_percentile_is_one_of_the_values(share: float, expected: int) -> None:
+    assert expected == percentile([3, 1, 4, 2], share)

@@ -1,0 +1,311 @@
+"""Plays a scenario in the simulated world, and writes its history.
+
+See ``tests/scenarios/scenario.py``. The other backend plays the same on real processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, lru_cache
+from random import Random
+from typing import Any, Final
+
+from federation.gossip.engine import GossipSettings
+from federation.protocol.headers import StatementId
+from federation.protocol.limits import REFERENCES_MAX
+from federation.protocol.origins import Lane, LogId
+from federation.protocol.statements import Statement
+from federation.provenance.log_view import Advance, LogView
+from tests.builders import Founded, make_erase, make_roster, make_statement, make_withdraw
+from tests.scenarios.history import Entry, History
+from tests.scenarios.scenario import EVERYBODY, Scenario, Step
+from tests.simulation.cast import HOSTILE
+from tests.simulation.checks import Watch, forked_logs, heads_of, view_of
+from tests.simulation.disk import Disk
+from tests.simulation.network import Weather
+from tests.simulation.world import Node, World
+
+MEETING_SECONDS: Final = 1.0
+"""Before a scenario begins, everybody has met."""
+
+
+@cache
+def federation_of(members: tuple[str, ...]) -> Founded:
+    """The federation of these members; made once, since making it takes real signatures."""
+    return make_roster(*members)
+
+
+@lru_cache(maxsize=16_384)
+def made_statement(number: int, member: str, federation_id: str) -> Statement:
+    """A statement of that number; most schedules say the same ones."""
+    return make_statement(number, member=member, federation_id=federation_id)
+
+
+class Onlooker(Watch):
+    """Writes into the history what nodes can read from when on, and checks what Watch checks."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage.world)
+        self._stage = stage
+
+    def appended(self, node: Node, step: Advance) -> None:
+        """A step became durable."""
+        super().appended(node, step)
+        self._stage.note_seen(node, step)
+
+
+class Stage:
+    """One scenario being played.
+
+    Args:
+        scenario: what happens.
+
+    Attributes:
+        world: where.
+        history: what came of it so far.
+        watch: looks on.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        settings = scenario.settings
+        self.scenario = scenario
+        self.history = History()
+        self.world = World(
+            scenario.seed,
+            federation_of(scenario.nodes),
+            GossipSettings(
+                settings.get("anti_entropy_seconds", 30.0), settings.get("full_view_members", 150)
+            ),
+            is_fast=not settings.get("real_keys", False),
+            buggify=settings.get("buggify", 0.0),
+        )
+        self.watch = Onlooker(self)
+        self.said: dict[str, list[Statement]] = {}
+        self._rng = Random(f"stage {scenario.seed}")
+        self._numbers = dict.fromkeys(scenario.nodes, 0)
+        self._keys: dict[StatementId, str] = {}
+        self._lacking: dict[tuple[str, str], set[StatementId]] = {}
+        self._backups: dict[tuple[str, str], Disk] = {}
+        self._views: dict[Any, str] = {}
+        for member in scenario.nodes:
+            kind = HOSTILE[scenario.hostile[member]] if member in scenario.hostile else Node
+            kind(self.world, member).start()
+
+    def play(self) -> History:
+        """All of it, then what every node holds.
+
+        Raises:
+            AssertionError: something that must hold at any moment does not.
+        """
+        self.world.run(MEETING_SECONDS)
+        for step in self.scenario.steps:
+            self.world.at(MEETING_SECONDS + step.at, lambda step=step: self.do(step))  # type: ignore[misc]
+        self.world.run(MEETING_SECONDS + self.scenario.seconds)
+        self.observe()
+        return self.history
+
+    def do(self, step: Step) -> None:
+        """One step."""
+        getattr(self, f"_{step.op}")(step)
+
+    def observe(self) -> None:
+        """Write down what every node holds that is up."""
+        for node in self.world.nodes.values():
+            if node.is_up and node.is_honest:
+                self._note("observe", node.member, **self._held_by(node))
+
+    def note_seen(self, node: Node, step: Advance) -> None:
+        """A step is durable at a node: what it completes can be read there."""
+        for verified in step.statements:
+            key = self._keys.get(verified.id)
+            if key is None:
+                continue
+            lacking = self._lacking.get((key, node.member))
+            if lacking is None:
+                lacking = self._lacking[key, node.member] = {each.id for each in self.said[key]}
+            if verified.id in lacking:
+                lacking.remove(verified.id)
+                if not lacking:
+                    self._note("seen", node.member, key=key)
+
+    def _note(self, op: str, node: str = "", *, ok: bool = True, **result: Any) -> None:
+        self.history.add(Entry(self.world.now - MEETING_SECONDS, op, node, ok, result))
+
+    def _nodes(self, step: Step) -> Iterator[Node]:
+        who = step["node"]
+        return iter(self.world.nodes.values() if who == EVERYBODY else [self.world.nodes[who]])
+
+    def _at_each(self, step: Step, act: Callable[[Node], object]) -> None:
+        for node in list(self._nodes(step)):
+            act(node)
+            self._note(step.op, node.member)
+
+    # --- saying ---------------------------------------------------------------------------------
+
+    def make(self, member: str, count: int) -> list[Statement]:
+        """So many statements that this member has not made before."""
+        first = self._numbers[member]
+        self._numbers[member] += count
+        federation_id = self.world.founded.roster.federation_id
+        return [made_statement(first + each, member, federation_id) for each in range(count)]
+
+    def _publish(self, step: Step) -> None:
+        for node in self._nodes(step):
+            self._say(node, step, self.make(node.member, step["count"]))
+
+    def _withdraw(self, step: Step) -> None:
+        self._answer_to(step, make_withdraw)
+
+    def _erase(self, step: Step) -> None:
+        self._answer_to(step, make_erase)
+
+    def _answer_to(self, step: Step, make: Callable[..., Statement]) -> None:
+        node, said = self.world.nodes[step["node"]], self.said.get(step["of"])
+        if not said:
+            self._note(step.op, node.member, ok=False, key=step["key"])
+            return
+        federation_id = self.world.founded.roster.federation_id
+        self._numbers[node.member] += 1
+        number = self._numbers[node.member]
+        ids = [each.id for each in said[:REFERENCES_MAX]]
+        statement = make(number, *ids, member=node.member, federation_id=federation_id)
+        self._say(node, step, [statement])
+
+    def _say(self, node: Node, step: Step, statements: list[Statement]) -> None:
+        key, lane = step["key"], Lane(step["lane"])
+        log = LogId(node.member, self.world.founded.roster.federation_id, lane)
+        result = {"key": key, "log": log.origin, "ids": [str(each.id) for each in statements]}
+        if not node.is_up or node.is_paused or node.disk.full:
+            self.world.seen["publish refused"] += 1
+            self._note(step.op, node.member, ok=False, **result)
+            return
+        self.said[key] = statements
+        self._keys |= {each.id: key for each in statements}
+
+        def acknowledged(view: LogView) -> None:
+            self._note(step.op, node.member, **result, size=view.size)
+
+        node.publish(lane, statements, acknowledged)
+
+    def _lie(self, step: Step) -> None:
+        node = self.world.nodes[step["node"]]
+        statements = self.make(node.member, step["count"])
+        self.said[step["key"]] = statements
+        node.lie(statements)
+        self._note("lie", node.member, key=step["key"])
+
+    # --- processes and disks --------------------------------------------------------------------
+
+    def _kill(self, step: Step) -> None:
+        self._at_each(step, Node.crash)
+
+    def _start(self, step: Step) -> None:
+        self._at_each(step, lambda node: node.start())
+
+    def _pause(self, step: Step) -> None:
+        self._at_each(step, Node.pause)
+
+    def _resume(self, step: Step) -> None:
+        self._at_each(step, Node.resume)
+
+    def _wipe(self, step: Step) -> None:
+        def wipe(node: Node) -> None:
+            node.crash()
+            node.disk = Disk()
+            self.world.seen["wiped"] += 1
+
+        self._at_each(step, wipe)
+
+    def _backup(self, step: Step) -> None:
+        def backup(node: Node) -> None:
+            self._backups[node.member, step["name"]] = node.disk.copy()
+
+        self._at_each(step, backup)
+
+    def _restore(self, step: Step) -> None:
+        def restore(node: Node) -> None:
+            node.crash()
+            found = self._backups.get((node.member, step["name"]))
+            if found is not None:
+                node.disk = found.copy()
+                self.world.seen["restored"] += 1
+
+        self._at_each(step, restore)
+
+    def _disk(self, step: Step) -> None:
+        def change(node: Node) -> None:
+            node.disk.full = step.fields.get("full", node.disk.full)
+            node.disk.slow = step.fields.get("slow", node.disk.slow)
+
+        self._at_each(step, change)
+
+    def _clock(self, step: Step) -> None:
+        self._at_each(
+            step, lambda node: setattr(node, "wall_offset_seconds", step["offset_seconds"])
+        )
+
+    def _observe(self, step: Step) -> None:
+        for node in self._nodes(step):
+            if node.is_honest:
+                held = self._held_by(node) if node.is_up and not node.is_paused else {}
+                self._note("observe", node.member, ok=bool(held), **held)
+
+    # --- the network ----------------------------------------------------------------------------
+
+    def _link(self, step: Step) -> None:
+        members = self.scenario.nodes
+        fields: Mapping[str, Any] = step.fields
+        sources = members if step["source"] == EVERYBODY else (step["source"],)
+        targets = members if step["target"] == EVERYBODY else (step["target"],)
+        for source in sources:
+            for target in targets:
+                if source == target:
+                    continue
+                way = self.world.network.way(source, target)
+                way.up = fields.get("up", way.up)
+                way.latency = tuple(fields.get("latency", way.latency))
+                way.loss = fields.get("loss", way.loss)
+                way.doubled = fields.get("doubled", way.doubled)
+                way.rate = fields.get("rate", way.rate)
+                if "clog" in fields:
+                    way.clogged_until = self.world.now + fields["clog"]
+        self._note("link")
+
+    def _calm(self, _step: Step) -> None:
+        self.world.weather = Weather()
+        self.world.network.calm()
+        self.world.stop_forcing()
+        self._note("calm")
+
+    # --- looking --------------------------------------------------------------------------------
+
+    def _held_by(self, node: Node) -> dict[str, Any]:
+        forked = forked_logs(self.world)
+        # A view is a pure function of what is held: equal statements are not looked at twice.
+        held = tuple(
+            (each.id.entry, each.statement.opening is not None)
+            for log in sorted(node.disk.logs, key=str)
+            for each in node.disk.logs[log].statements
+        )
+        place = held, frozenset(forked)
+        if place not in self._views:
+            self._views[place] = view_of(node, forked).hex()
+        return {
+            "heads": {
+                origin: [size, root.hex()]
+                for origin, (size, root) in heads_of(node, forked).items()
+            },
+            "ids": [f"st_{entry.hex()}" for entry, _is_opened in held],
+            "view": self._views[place],
+            "faults": {peer.member: peer.faults for peer in node.engine.peers.values()},
+            "accused": sorted(log.origin for log in node.disk.evidence),
+            "receipts": {
+                log.origin: sorted(
+                    member
+                    for (receipted, member), receipt in node.disk.receipts.items()
+                    if receipted == log and receipt.head == kept.view.head
+                )
+                for log, kept in node.disk.logs.items()
+                if log.member == node.member
+            },
+        }

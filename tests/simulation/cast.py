@@ -1,0 +1,26 @@
+"""Hostile members by the name that a scenario calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from tests.simulation.hostile import Tamperer, TwoFaced
+from tests.simulation.hostile_relays import (
+    Flooder,
+    Pretender,
+    Replayer,
+    SlowReader,
+    Withholder,
+)
+from tests.simulation.world import Node
+
+HOSTILE: Final[Mapping[str, type[Node]]] = {
+    "flooder": Flooder,
+    "pretender": Pretender,
+    "replayer": Replayer,
+    "slow-reader": SlowReader,
+    "tamperer": Tamperer,
+    "two-faced": TwoFaced,
+    "withholder": Withholder,
+}

@@ -1,0 +1,40 @@
+"""States that many schedules together must reach, or they test less than they seem to."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SOMETIMES: Final = frozenset(
+    {
+        "altered",
+        "answered slowly",
+        "crash",
+        "crash while writing",
+        "erased",
+        "flooded",
+        "forced: answer late",
+        "forced: crash after answering",
+        "forced: crash after commit",
+        "forced: crash after telling",
+        "forced: crash before commit",
+        "forced: range cut short",
+        "forced: range refused",
+        "forced: told late",
+        "forced: write slow",
+        "fork",
+        "inlined",
+        "message clogged",
+        "message doubled",
+        "message lost",
+        "pretended",
+        "publish refused",
+        "pulled",
+        "reopened",
+        "replayed",
+        "restored",
+        "wiped",
+        "withheld",
+        "write failed",
+    }
+)
+"""Names of ``World.seen``."""
