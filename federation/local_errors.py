@@ -380,6 +380,12 @@ class MethodNotThere(NotFound):
     code = "method-not-there"
 
 
+class CallNotWaiting(NotFound):
+    """A member brought the answer to a call that nobody waits for any more."""
+
+    code = "call-not-waiting"
+
+
 class StatementNotFound(NotFound):
     """This node holds no statement of that id."""
 

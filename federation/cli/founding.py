@@ -11,13 +11,23 @@ from federation.local_errors import ConfigInvalid
 
 
 def initialise_node(
-    folder: Path, member: str, url: str, api: str | None, *, post_quantum: bool = False
+    folder: Path,
+    member: str,
+    url: str | None,
+    api: str | None,
+    *,
+    post_quantum: bool = False,
+    outbound_only: bool = False,
 ) -> Answer:
     """Make a node's folder, and say what to do with it.
 
     Raises:
         FederationError: the name, URL or address is wrong, or a node is there already.
     """
+    if outbound_only == (url is not None):
+        raise ConfigInvalid(
+            "a node has a --url, or is --outbound-only because peers cannot reach it"
+        )
     try:
         ApiSettings(listen=api or ApiSettings().listen)
     except ValueError:
@@ -39,7 +49,7 @@ def initialise_node(
         f"{request.member} is made in {plain(str(folder))}",
         f"  config        {plain(str(config_path))}",
         f"  join request  {plain(str(folder / REQUEST_FILE))}",
-        f"  peers         {config.peers.listen}, reached as {', '.join(request.urls)}",
+        f"  peers         {_reach(config.peers.listen, request.urls)}",
         f"  local API     {config.api.listen}",
     )
     following = (
@@ -48,3 +58,9 @@ def initialise_node(
         f"      then run federation serve --config {config_path}",
     )
     return Answer(fields, lines, talk=following)
+
+
+def _reach(listen: str, urls: tuple[str, ...]) -> str:
+    if not listen:
+        return "none reach it; it calls them, and waits at each for what they have to say"
+    return f"{listen}, reached as {', '.join(urls)}"

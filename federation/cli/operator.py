@@ -67,8 +67,16 @@ def init(
         str, typer.Option("--member", metavar="NAME", help="A lower-case DNS name, for ever.")
     ],
     url: Annotated[
-        str, typer.Option("--url", metavar="URL", help="Where peers reach it: https://host[:port].")
-    ],
+        str | None,
+        typer.Option("--url", metavar="URL", help="Where peers reach it: https://host[:port]."),
+    ] = None,
+    outbound_only: Annotated[
+        bool,
+        typer.Option(
+            "--outbound-only",
+            help="Instead of --url: peers cannot reach it, it only calls them; it has no listener.",
+        ),
+    ] = False,
     api: Annotated[
         str | None,
         typer.Option(
@@ -89,7 +97,9 @@ def init(
     """
     from federation.cli.founding import initialise_node
 
-    return initialise_node(folder, member, url, api, post_quantum=post_quantum)
+    return initialise_node(
+        folder, member, url, api, post_quantum=post_quantum, outbound_only=outbound_only
+    )
 
 
 @app.command()

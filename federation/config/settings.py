@@ -19,7 +19,6 @@ from pydantic import (
 )
 
 from federation.config.checks import (
-    check_listen,
     check_listen_or_off,
     check_loopback,
     check_member,
@@ -72,8 +71,9 @@ class KeySettings(_Section):
 class PeerSettings(_Section):
     """The listener for other members: TLS 1.3 both ways, identities pinned by the roster."""
 
-    listen: Annotated[str, AfterValidator(check_listen)] = Field(
-        "0.0.0.0:7001", description="address of the peer listener"
+    listen: Annotated[str, AfterValidator(check_listen_or_off)] = Field(
+        "0.0.0.0:7001",
+        description="address of the peer listener; empty: none, for a node that only calls others",
     )
     anti_entropy_seconds: float = Field(
         30.0,

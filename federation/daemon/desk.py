@@ -10,6 +10,7 @@ from federation.daemon.membership import Membership
 from federation.daemon.replicator import Replicator
 from federation.errors import LogUnknown, RequestMalformed
 from federation.local_errors import LogNotFound, RangeNotHeld
+from federation.net.mailboxes import Mailboxes
 from federation.protocol.limits_messages import RANGE_BYTES_MAX, RANGE_STATEMENTS_MAX
 from federation.protocol.messages import (
     decode_announcement,
@@ -18,6 +19,7 @@ from federation.protocol.messages import (
     encode_comparison_answer,
     encode_range_parts,
 )
+from federation.protocol.messages_calls import encode_calls
 from federation.protocol.messages_hashes import BundleHashes, encode_hashes
 from federation.protocol.origins import LogId
 from federation.protocol.roster_directory import log_by_sha256
@@ -31,10 +33,18 @@ class Desk:
         replicator: what the engine is reached through.
         stores: where statements are read.
         membership: the roster in force.
+        mailboxes: what waits for members that cannot be called.
     """
 
-    def __init__(self, replicator: Replicator, stores: Stores, membership: Membership) -> None:
+    def __init__(
+        self,
+        replicator: Replicator,
+        stores: Stores,
+        membership: Membership,
+        mailboxes: Mailboxes,
+    ) -> None:
         self._replicator, self._stores, self._membership = replicator, stores, membership
+        self._mailboxes = mailboxes
 
     async def announce(self, member: str, body: bytes) -> bytes:
         """Take an announcement.
@@ -103,6 +113,27 @@ class Desk:
         if note is None:
             raise LogNotFound(f"this node holds nothing of {log} yet")
         return note
+
+    async def heads(self, member: str, since: int, wait_seconds: int) -> bytes:
+        """The calls that wait for a member which cannot be called; waits for one to come."""
+        return encode_calls(await self._mailboxes.poll(member, since, wait_seconds))
+
+    def answer_bytes_max(self, member: str, number: int) -> int:
+        """How long a member's answer to a call may be.
+
+        Raises:
+            CallNotWaiting: nobody waits for it.
+        """
+        return self._mailboxes.answer_bytes_max(member, number)
+
+    async def brought(self, member: str, number: int, status: int, body: bytes) -> bytes:
+        """Take a member's answer to a call that waited for it; there is nothing to say to that.
+
+        Raises:
+            CallNotWaiting: nobody waits for it any more.
+        """
+        self._mailboxes.bring(member, number, status, body)
+        return b""
 
     async def roster(self, _member: str, version: int) -> bytes | None:
         """A roster version, verbatim; None where it is not known here."""

@@ -38,7 +38,7 @@ API_PORT_ABOVE: Final = 1_000
 def initialise(
     folder: Path,
     member: str,
-    url: str,
+    url: str | None,
     *,
     api_listen: str | None = None,
     post_quantum: bool = False,
@@ -48,7 +48,8 @@ def initialise(
     Args:
         folder: made when missing; refused when it holds any of the files already.
         member: the node's name.
-        url: where peers will reach it, ``https://host[:port]``.
+        url: where peers will reach it, ``https://host[:port]``; None for a node that cannot be
+            connected to, and only calls others.
         post_quantum: make ML-DSA-44 keys as well, and ask for their place in the roster.
         api_listen: address of the local API; by default loopback, the peers' port plus 1,000.
 
@@ -70,7 +71,7 @@ def initialise(
     identity = make_identity(member, not_before=datetime.now(UTC))
     request = make_join_request(
         member,
-        urls=(url,),
+        urls=() if url is None else (url,),
         keys={name: SigningKey.from_seed(seed) for name, seed in seeds.items()},
         tls_identity=identity_der(identity.certificate),
         mldsa44={name: MldsaSigningKey.from_seed(seed) for name, seed in seconds.items()},
@@ -129,7 +130,9 @@ def write_new_files(folder: Path, files: Mapping[Path, bytes]) -> None:
         raise ConfigInvalid(f"cannot write {error.filename}: {error.strerror}") from None
 
 
-def _config(folder: Path, member: str, url: str, api_listen: str | None) -> NodeConfig:
+def _config(folder: Path, member: str, url: str | None, api_listen: str | None) -> NodeConfig:
+    if url is None:
+        return _settings(folder, member, "", api_listen or ApiSettings().listen)
     try:
         parts = urlsplit(url)
         port = parts.port or HTTPS_PORT
@@ -142,11 +145,15 @@ def _config(folder: Path, member: str, url: str, api_listen: str | None) -> Node
     api_port = port + API_PORT_ABOVE
     if api_port > 65_535:  # noqa: PLR2004 - the last port there is
         api_port = port - API_PORT_ABOVE
+    return _settings(folder, member, f"{host}:{port}", api_listen or f"127.0.0.1:{api_port}")
+
+
+def _settings(folder: Path, member: str, listen: str, api_listen: str) -> NodeConfig:
     try:
         return NodeConfig(
             member=member,
-            peers=PeerSettings(listen=f"{host}:{port}"),
-            api=ApiSettings(listen=api_listen or f"127.0.0.1:{api_port}"),
+            peers=PeerSettings(listen=listen),
+            api=ApiSettings(listen=api_listen),
             folder=folder.resolve(),
         )
     except ValueError as error:

@@ -20,6 +20,7 @@ from federation.daemon.data_directory import lock_directory
 from federation.daemon.desk import Desk
 from federation.daemon.eraser import Eraser
 from federation.daemon.keyring import Keyring, check_keys, load_identity, load_keyring
+from federation.daemon.links import Links
 from federation.daemon.membership import Membership, read_root_of_trust
 from federation.daemon.outlets import Outlets
 from federation.daemon.outside import Outside
@@ -37,9 +38,12 @@ from federation.gossip.engine import GossipEngine, GossipSettings
 from federation.local_errors import PeerError, RosterMissing
 from federation.matching.index import warm_up
 from federation.net.identities import identity_der
-from federation.net.link import PeerLink
+from federation.net.limits import ListenerLimits
 from federation.net.listener import PeerListener
+from federation.net.mailboxes import Mailboxes
 from federation.net.peering import PeerIdentities
+from federation.net.polling import CallDesk
+from federation.protocol.messages_calls import WaitingCall
 from federation.protocol.origins import Cosigner, Lane, LogId
 from federation.protocol.roster_directory import (
     former_tls_identities,
@@ -90,6 +94,7 @@ class Node:
         replicator: the gossip engine's hands.
         stores: what it keeps; for reading.
         listener: the peer listener.
+        links: how peers are reached.
         outside: the public log and the witnesses.
         outlets: the feed and the webhooks.
     """
@@ -108,7 +113,6 @@ class Node:
         self.membership = membership
         self.stores = stores
         self._views, self._lock = views, lock
-        self._links: dict[str, PeerLink] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._identities = PeerIdentities(
             config.member,
@@ -128,6 +132,10 @@ class Node:
             receipt=self._receipt_on,
             tell=self._tell,
         )
+        mailboxes = Mailboxes(lambda member: self._tell(events.PeerCame(member)))
+        self.links = Links(
+            config.member, lambda: membership.roster, self._identities, mailboxes, self._carry_out
+        )
         self.replicator = self._make_replicator(keyring)
         self.outside = Outside(
             config, keyring, stores, membership, _unix_ms, self.replicator.raise_alarm
@@ -138,8 +146,9 @@ class Node:
             config.member, self._lanes, stores.logs, stores.signals, membership
         )
         self.prover = Prover(stores, membership)
-        desk = Desk(self.replicator, stores, membership)
+        desk = Desk(self.replicator, stores, membership, mailboxes)
         self.listener = PeerListener(desk, self._identities, self._permit)
+        self._call_desk = CallDesk(desk, self._permit, self.listener.counters, ListenerLimits())
         membership.on_changed(self._follow_roster(keyring).apply)
 
     @classmethod
@@ -204,7 +213,9 @@ class Node:
         await self._settle_receipts(receipts)
         self._views = {}
         await self._catch_up()
-        await self.listener.start(*split_listen(self.config.peers.listen))
+        if self.config.peers.listen:
+            await self.listener.start(*split_listen(self.config.peers.listen))
+        self.links.poll()
 
     async def _settle_receipts(self, receipts: Sequence[Receipt]) -> None:
         """Give the receipts that a crash came before."""
@@ -231,6 +242,7 @@ class Node:
 
     async def close(self) -> None:
         """Stop listening, let writes end, close the database. What was acknowledged is safe."""
+        self.links.end_waiting()
         await self.listener.close()
         await self.outside.close()
         for task in self._tasks:
@@ -239,8 +251,7 @@ class Node:
         await self.replicator.close()
         await self.platform.close()
         await self.outlets.close()
-        for link in self._links.values():
-            await link.close()
+        await self.links.close()
         await self.stores.close()
         self._lock.close()
 
@@ -275,7 +286,7 @@ class Node:
         settings = GossipSettings(config.peers.anti_entropy_seconds)
         return Replicator(
             GossipEngine(config.member, self.membership.verifier, settings),
-            self._link_to,
+            self.links.to,
             stores=self.stores,
             membership=self.membership,
             mirror=keyring.mirror,
@@ -333,24 +344,14 @@ class Node:
     async def _reconnect(self) -> None:
         """A newer roster: who may connect changes at once, and whom this node connects to."""
         self._take_identities()
-        roster = self.membership.roster
-        for name, link in list(self._links.items()):
-            member = roster.members.get(name)
-            if member is None or not member.is_active or link.urls != member.urls:
-                del self._links[name]
-                await link.close()
+        await self.links.follow_roster()
 
     def _permit(self, member: str, call: Call) -> None:
         """Asked for each request of a peer: the roster of this moment decides."""
         check_may(self.membership.roster.member(member), call)
 
-    def _link_to(self, name: str) -> PeerLink | None:
-        member = self.membership.roster.members.get(name)
-        if member is None or not member.is_active or not member.urls:
-            return None
-        if name not in self._links:
-            self._links[name] = PeerLink(name, member.urls, self._identities)
-        return self._links[name]
+    async def _carry_out(self, peer: str, call: WaitingCall) -> tuple[int, bytes]:
+        return await self._call_desk.carry_out(peer, call)
 
     async def _find_own_membership(self) -> None:
         """A new member has only ``1.root.json``: ask its peers for the versions since.
@@ -362,7 +363,7 @@ class Node:
         for peer in sorted(self.membership.roster.members):
             if name in self.membership.roster.members:
                 return
-            link = self._link_to(peer)
+            link = self.links.to(peer)
             if link is None:
                 continue
             try:

@@ -20,7 +20,7 @@ from federation.errors import FederationError
 from federation.gossip import events, joining_events
 from federation.gossip.engine import GossipEngine
 from federation.local_errors import PeerError, PeerRefused, StoreError, TooBusy
-from federation.net.link import PeerLink
+from federation.net.asking import PeerCalls
 from federation.protocol.checkpoints_signing import cosign
 from federation.protocol.keys_signing import SigningKey
 from federation.protocol.messages import (
@@ -71,7 +71,7 @@ class Replicator:
     def __init__(
         self,
         engine: GossipEngine,
-        links: Callable[[str], PeerLink | None],
+        links: Callable[[str], PeerCalls | None],
         *,
         stores: Stores,
         membership: Membership,
@@ -339,7 +339,7 @@ class Replicator:
         except StoreError as error:
             log_lines.error("cannot keep evidence: %s", error)
 
-    def _link(self, peer: str) -> PeerLink:
+    def _link(self, peer: str) -> PeerCalls:
         link = self._links(peer)
         if link is None:
             raise PeerError(f"{peer} is no longer a peer")

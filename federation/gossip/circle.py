@@ -12,10 +12,10 @@ from federation.gossip.dice import Dice
 from federation.gossip.events import Command, FetchRoster, RaiseAlarm
 from federation.gossip.neighbours import neighbours_of
 from federation.gossip.peers import BACKOFF_SECONDS_MAX, ISOLATED_WAIT_SECONDS_MAX, Peers, PeerView
+from federation.gossip.reach import reachable_from, readers_of
 from federation.gossip.waves import WAVE_PEERS, Wave
 from federation.protocol.origins import LogId
 from federation.protocol.roster import Roster
-from federation.protocol.roster_roles import reads_bodies
 
 
 class Circle:
@@ -41,11 +41,7 @@ class Circle:
 
     def meet(self, now: float) -> None:
         """Take the roster's members in; new ones that will be told are compared with."""
-        new = self.peers.replace(
-            member.name
-            for member in self._roster().members.values()
-            if member.name != self._member and member.urls and reads_bodies(member)
-        )
+        new = self.peers.replace(reachable_from(self._roster(), self._member))
         met = new if self.tells_everybody else [peer.member for peer in self.neighbours()]
         for name in met:
             self.peers[name].compare_soon(now)
@@ -57,10 +53,12 @@ class Circle:
 
     def neighbours(self) -> list[PeerView]:
         """Whom to pass on to."""
-        names = neighbours_of(
-            self._member, self.peers.reachable, self._roster().federation_id, self.peers.is_silent
-        )
-        return [self.peers[name] for name in names]
+        # The rings are everybody's, also of those whom only others can reach: they are stepped
+        # over from both sides.
+        roster = self._roster()
+        everybody = readers_of(roster, self._member)
+        names = neighbours_of(self._member, everybody, roster.federation_id, self.peers.is_silent)
+        return [self.peers[name] for name in names if self.peers.is_reachable(name)]
 
     def audience(self) -> list[PeerView]:
         """Whom this node tells of what it publishes itself."""
@@ -129,6 +127,15 @@ class Circle:
                 if each.failures:
                     each.note_probed(now)
                     self.peers.touched[each.member] = None
+
+    def note_came(self, name: str, now: float) -> None:
+        """A peer that cannot be connected to asks what there is for it."""
+        peer = self.peers.get(name)
+        if peer is None:
+            return
+        peer.note_heard(now)
+        if peer.failures:
+            peer.compare_soon(now)  # it was away; an answer will end the count of failures
 
     # --- rosters --------------------------------------------------------------------------------
 

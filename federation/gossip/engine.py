@@ -106,6 +106,7 @@ class GossipEngine:
             events.Published: self._published,
             events.Persisted: self._persisted,
             events.PersistFailed: self._persist_failed,
+            events.PeerCame: self._peer_came,
             events.AnnouncementReceived: self._announcement_received,
             events.AnnouncementAnswered: self._announcement_answered,
             events.AnnouncementFailed: self._announcement_failed,
@@ -251,6 +252,10 @@ class GossipEngine:
     def _persist_failed(self, event: events.PersistFailed, now: float, _rng: Dice) -> list[Command]:
         self._reconciliation.note_not_persisted(event.log, now)
         return [self._answer(ask) for ask in self._answers.settle(event.log)]
+
+    def _peer_came(self, event: events.PeerCame, now: float, _rng: Dice) -> list[Command]:
+        self._circle.note_came(event.peer, now)
+        return []
 
     # --- announcements --------------------------------------------------------------------------
 

@@ -108,6 +108,13 @@ class PersistFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerCame:
+    """A peer that cannot be connected to asks for the calls that wait for it."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
 class AnnouncementReceived:
     """A peer announced; ``ask`` names the request that waits for an answer."""
 
@@ -213,6 +220,7 @@ Event: TypeAlias = (
     | Published
     | Persisted
     | PersistFailed
+    | PeerCame
     | AnnouncementReceived
     | AnnouncementAnswered
     | AnnouncementFailed

@@ -248,10 +248,14 @@ class Peers(Mapping[str, PeerView]):
         """The view of a peer, where it was needed before."""
         return self._met.get(name)
 
+    def is_reachable(self, name: str) -> bool:
+        """Whether this node can speak to that member at all."""
+        return name in self._names
+
     def is_silent(self, name: str) -> bool:
-        """Whether a peer was asked in vain several times."""
+        """Whether a peer was asked in vain several times, or cannot be asked."""
         view = self._met.get(name)
-        return view is not None and view.is_silent
+        return name not in self._names or (view is not None and view.is_silent)
 
     def seem_cut_off(self, now: float) -> bool:
         """Whether it is this node that is cut off: most peers are silent, and nobody answers."""

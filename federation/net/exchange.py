@@ -18,9 +18,10 @@ from aiohttp import hdrs, web
 
 from federation.errors import FederationError, RequestMalformed, TooLarge
 from federation.local_errors import PeerTimeout, TooBusy
-from federation.net.limits import ANSWER_PIECE_BYTES, ListenerLimits
+from federation.net.limits import ANSWER_PIECE_BYTES, ListenerLimits, Share
 from federation.net.refusals import encode_refusal, status_of
-from federation.net.routes import MSGPACK, Answer, Share
+from federation.net.routes import MSGPACK, Answer
+from federation.protocol.limits_messages import DIGEST_BYTES_MAX
 
 # Answers are for one peer at one moment; and the software's name and version are nobody's business.
 _FIELDS: Final = {hdrs.CACHE_CONTROL: "no-store", hdrs.SERVER: "federation"}
@@ -70,6 +71,7 @@ class InFlight:
         self._places = {
             Share.CONTROL: limits.control_in_flight_max,
             Share.BULK: limits.bulk_in_flight_max,
+            Share.POLL: limits.poll_in_flight_max,
         }
         self._taken: dict[Share, Counter[str]] = {share: Counter() for share in Share}
 
@@ -103,7 +105,8 @@ async def read_body(request: web.Request, *, bytes_max: int, limits: ListenerLim
 
     Raises:
         TooLarge: more than ``bytes_max``, declared or sent.
-        PeerTimeout: not all of it came within ``limits.body_seconds``.
+        PeerTimeout: not all of it came within ``limits.body_seconds``; for a body that may be as
+            long as an answer, ``limits.answer_seconds``.
         RequestMalformed: it is compressed.
     """
     too_large = f"a body of more than {bytes_max} bytes is not read"
@@ -115,16 +118,17 @@ async def read_body(request: web.Request, *, bytes_max: int, limits: ListenerLim
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # as aiohttp does: the answer proper has not begun
     body = bytearray()
+    # What may be as long as an answer may take as long as an answer.
+    is_long = bytes_max > DIGEST_BYTES_MAX
+    seconds = limits.answer_seconds if is_long else limits.body_seconds
     try:
-        async with asyncio.timeout(limits.body_seconds):
+        async with asyncio.timeout(seconds):
             while piece := await request.content.readany():
                 body += piece
                 if len(body) > bytes_max:
                     raise TooLarge(too_large)
     except TimeoutError:
-        raise PeerTimeout(
-            f"the body did not arrive within {limits.body_seconds:g} seconds"
-        ) from None
+        raise PeerTimeout(f"the body did not arrive within {seconds:g} seconds") from None
     return bytes(body)
 
 

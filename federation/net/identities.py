@@ -15,6 +15,7 @@ raise ConfigError leaves, foreign bytes ProtocolError leaves or PeerNotAMember.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from federation.errors import KeyMalformed
@@ -45,6 +47,7 @@ _UNREADABLE: Final = (
     TypeError,
     UnsupportedAlgorithm,
     InvalidSignature,
+    CryptographyDeprecationWarning,
     x509.DuplicateExtension,
     x509.ExtensionNotFound,
     x509.InvalidVersion,
@@ -230,7 +233,7 @@ def bind_leaf(
         PeerNotAMember: see :func:`leaf_member`.
     """
     try:
-        leaf = x509.load_der_x509_certificate(leaf_der)
+        leaf = _load(leaf_der)
         member = _only_dns_name(leaf)
         is_ca = _is_ca(leaf)
     except _UNREADABLE:
@@ -253,6 +256,19 @@ def bind_leaf(
     return bound
 
 
+def _load(der: bytes) -> x509.Certificate:
+    """A certificate in the one form there is of it; raises what ``_UNREADABLE`` lists."""
+    with warnings.catch_warnings():
+        # What the library will refuse one day (a serial number that is negative) is refused now.
+        warnings.simplefilter("error", CryptographyDeprecationWarning)
+        certificate = x509.load_der_x509_certificate(der)
+        certificate.extensions  # noqa: B018 - parsed now, under the filter
+    # The signature covers everything before it, but not how many of its own bits are unused.
+    if not der.endswith(b"\0" + certificate.signature):
+        raise ValueError("the signature is not written in its one form")
+    return certificate
+
+
 def _issuer(leaf: x509.Certificate, member: str, pinned: Sequence[bytes]) -> x509.Certificate:
     """Which of the member's identities issued the leaf; they differ in their keys."""
     for der in pinned:
@@ -271,7 +287,7 @@ def _identity_certificate(der: bytes, member: str) -> x509.Certificate:
     if len(der) > IDENTITY_DER_BYTES_MAX:
         raise KeyMalformed(f"a TLS identity has at most {IDENTITY_DER_BYTES_MAX} bytes")
     try:
-        certificate = x509.load_der_x509_certificate(der)
+        certificate = _load(der)
         flaw = _identity_flaw(certificate, member)
         is_verbatim = certificate.public_bytes(serialization.Encoding.DER) == der
         certificate.verify_directly_issued_by(certificate)

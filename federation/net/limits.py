@@ -8,6 +8,7 @@ agree on stands in ``protocol/limits.py``. Seconds that an operator may tune are
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from federation.protocol.limits import NOTE_BYTES_MAX, ROSTER_BYTES_MAX
@@ -69,6 +70,36 @@ ANSWER_PIECE_BYTES: Final = 64 * 1024
 """An answer is written in pieces of this size, so that a slow peer is noticed between two."""
 
 
+# --- nodes that cannot be called ------------------------------------------------------------------
+
+POLL_SECONDS: Final = 25
+"""A poll's wait: below the 30 to 60 seconds after which firewalls forget a silent connection."""
+
+POLL_GAP_SECONDS: Final = 5.0
+"""Between two polls a member counts as present for so long: a round trip and a lost packet."""
+
+POLL_BACKOFF_SECONDS_FIRST: Final = 0.25
+POLL_BACKOFF_SECONDS_MAX: Final = 30.0
+"""After failures; shorter than other waits, because the poll is such a node's only ear."""
+
+CALLS_CARRIED_MAX: Final = 16
+"""Calls of one peer carried out at once: what a peer that connects may have under way, and some."""
+
+CALL_WAIT_SECONDS: Final = 10.0
+"""For a control call to a member that polls: as long as a link waits for an answer."""
+
+CALL_WAIT_SECONDS_BULK: Final = 60.0
+"""The same for a range of statements."""
+
+
+class Share(StrEnum):
+    """What kind of place a request takes while it is under way."""
+
+    CONTROL = "control"
+    BULK = "bulk"
+    POLL = "poll"
+
+
 @dataclass(frozen=True, slots=True)
 class ListenerLimits:
     """What all peers together, and each alone, may take of the peer listener.
@@ -79,12 +110,14 @@ class ListenerLimits:
         handshakes_per_address_max: of these, from one address (some members share one NAT).
         handshake_seconds: 2 round trips and a signature; 5 s survives two lost packets.
         connections_max: established connections, well below the usual 1,024 open files.
-        connections_per_member_max: two pools of two for each of four nodes of one company.
+        connections_per_member_max: three pools of five connections in all, for a node, the one
+            that is taking its place, and one that was cut off and does not know it yet.
         keepalive_seconds: idle time, and time to send a request's head, before closing.
         body_seconds: for a whole request body to arrive.
         answer_seconds: for a whole answer to be taken; 4 MiB at 35 KiB/s.
         lingering_seconds: how long a refused body is thrown away so the answer can be read.
         control_in_flight_max: requests of one member at once, statements apart.
+        poll_in_flight_max: long polls of one member; a newer one ends the one before.
         bulk_in_flight_max: ranges of statements being served to one member.
         bulk_in_flight_total_max: the same for all members: 64 answers of 4 MiB are 256 MiB.
         retry_after_seconds: what a member over its limit is told to wait.
@@ -102,6 +135,7 @@ class ListenerLimits:
     answer_seconds: float = 120.0
     lingering_seconds: float = 1.0
     control_in_flight_max: int = 8
+    poll_in_flight_max: int = 2
     bulk_in_flight_max: int = 4
     bulk_in_flight_total_max: int = 64
     retry_after_seconds: int = 1
@@ -122,6 +156,7 @@ class LinkLimits:
         bulk_seconds: the same for a range of statements; 4 MiB at 70 KiB/s.
         control_connections: connections for requests that must never queue behind statements.
         bulk_connections: connections for ranges of statements.
+        poll_connections: connections for long polls; a node that can be called makes none.
         keepalive_seconds: idle time before closing; less than the listener's, so that the asker
             closes first and seldom writes into a connection that is being closed.
     """
@@ -132,7 +167,20 @@ class LinkLimits:
     bulk_seconds: float = 60.0
     control_connections: int = 2
     bulk_connections: int = 2
+    poll_connections: int = 1
     keepalive_seconds: float = 60.0
+
+    def connections(self, share: Share) -> int:
+        """How many connections requests of that kind may take."""
+        return {
+            Share.CONTROL: self.control_connections,
+            Share.BULK: self.bulk_connections,
+            Share.POLL: self.poll_connections,
+        }[share]
+
+    def seconds(self, share: Share) -> float:
+        """How long a whole request of that kind may take; a poll's own wait comes on top."""
+        return self.bulk_seconds if share is Share.BULK else self.control_seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """One peer, as this node reaches it: bounded waits, bounded answers, errors in an operator's words.
 
-A link has two connection pools, so that a control request never queues behind a range of
-statements. Whatever goes wrong is a PeerError leaf: nothing here judges what an answer means.
+A link has connection pools apart, so that a control request never queues behind a range of
+statements or a long poll. Whatever goes wrong is a PeerError leaf: nothing here judges what an
+answer means.
 
 Every call of the peer API may be repeated, so a request is sent again when a kept-alive connection
 turns out to have been closed meanwhile, and the peer's next URL is tried when one cannot be
@@ -13,7 +14,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Final
 
@@ -29,31 +29,23 @@ from federation.local_errors import (
     PeerTimeout,
     PeerUnreachable,
 )
+from federation.net.asking import PeerCall, PeerCalls
 from federation.net.limits import (
-    ANNOUNCE_ANSWER_BYTES_MAX,
-    CHECKPOINT_ANSWER_BYTES_MAX,
-    DIGEST_ANSWER_BYTES_MAX,
     HTTP_FIELD_BYTES_MAX,
     HTTP_FIELDS_MAX,
     HTTP_LINE_BYTES_MAX,
     READ_BUFFER_BYTES,
     REFUSAL_BYTES_MAX,
     RETRY_AFTER_SECONDS_MAX,
-    ROSTER_ANSWER_BYTES_MAX,
-    STATEMENTS_ANSWER_BYTES_MAX,
     LinkLimits,
+    Share,
 )
 from federation.net.peering import PeerIdentities
 from federation.net.refusals import decode_refusal
 from federation.net.routes import MSGPACK
-from federation.protocol.limits_messages import (
-    ANNOUNCE_BYTES_MAX,
-    DIGEST_BYTES_MAX,
-    HASHES_ANSWER_BYTES_MAX,
-)
+from federation.protocol.limits_messages import CALL_ANSWER_BYTES_MAX, CALLS_BYTES_MAX
 
 _OK: Final = 200
-_NOT_FOUND: Final = 404
 
 _DNS_SECONDS: Final = 60
 """How long a resolved address is used before asking again: what a failover of a peer may cost."""
@@ -66,18 +58,6 @@ _CLOSED_IN_HANDSHAKE: Final = (
 _RETRY_ELSEWHERE: Final = (PeerUnreachable, PeerIdentityWrong)
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One request of the peer API."""
-
-    method: str
-    path: str
-    answer_bytes_max: int
-    body: bytes | None = None
-    params: dict[str, str] | None = None
-    is_bulk: bool = False
-
-
 class _AnswerNeverBegan(Exception):
     """The connection ended before the first byte of an answer. Never leaves this file."""
 
@@ -86,8 +66,8 @@ class _AnswerNeverBegan(Exception):
         self.is_reused = is_reused
 
 
-class PeerLink:
-    """A client for one peer. Safe to use from many tasks at once.
+class PeerLink(PeerCalls):
+    """A client for one peer that connects to it. Safe to use from many tasks at once.
 
     Attributes:
         member: the peer's name.
@@ -109,92 +89,60 @@ class PeerLink:
             identities: gives the TLS context of the moment, for every request anew.
             limits: waits and pool sizes.
         """
-        self.member = member
-        self.urls = tuple(urls)
+        super().__init__(member, urls)
         self._urls = tuple(url.rstrip("/") for url in urls if url.startswith("https://"))
         self._preferred = 0
         self._identities = identities
         self._limits = limits or LinkLimits()
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by whether it is bulk
+        self._sessions: dict[Share, aiohttp.ClientSession] = {}
         self._places = {
-            False: asyncio.Semaphore(self._limits.control_connections),
-            True: asyncio.Semaphore(self._limits.bulk_connections),
+            share: asyncio.Semaphore(self._limits.connections(share)) for share in Share
         }
         self._is_closed = False
 
-    async def announce(self, body: bytes) -> bytes:
-        """Send an announcement; the answer says what the peer has.
+    async def heads(self, since: int, wait_seconds: int) -> bytes:
+        """Wait for what the peer would call this node for, if it could.
+
+        Args:
+            since: the highest number of a call that arrived here.
+            wait_seconds: how long the peer may hold the request while it has nothing to say.
 
         Raises:
-            TooLarge: the body is over ``ANNOUNCE_BYTES_MAX``; nothing was sent.
             PeerError: a leaf of it; see the module.
         """
-        return await self._post("/v1/announce", body, ANNOUNCE_BYTES_MAX, ANNOUNCE_ANSWER_BYTES_MAX)
-
-    async def digest(self, body: bytes) -> bytes:
-        """Compare heads.
-
-        Raises:
-            TooLarge: the body is over ``DIGEST_BYTES_MAX``; nothing was sent.
-            PeerError: a leaf of it; see the module.
-        """
-        return await self._post("/v1/digest", body, DIGEST_BYTES_MAX, DIGEST_ANSWER_BYTES_MAX)
-
-    async def statements(self, log_sha256: bytes, start: int, end: int, at: int) -> bytes:
-        """The statements [start, end) of a log, provable against its checkpoint of size ``at``.
-
-        Raises:
-            PeerError: a leaf of it; PeerRefused with status 409 when the peer does not hold the
-                range.
-        """
-        return await self._ask(
-            _Call(
+        params = {"since": str(since), "wait": str(wait_seconds)}
+        return await self.ask(
+            PeerCall(
                 "GET",
-                f"/v1/logs/{log_sha256.hex()}/statements",
-                STATEMENTS_ANSWER_BYTES_MAX,
-                params={"from": str(start), "to": str(end), "at": str(at)},
-                is_bulk=True,
+                "/v1/heads",
+                CALLS_BYTES_MAX,
+                params=params,
+                share=Share.POLL,
+                seconds=wait_seconds,
             )
         )
 
-    async def hashes(self, log_sha256: bytes, start: int, end: int, at: int) -> bytes:
-        """The roots of the bundles [start, end) of a log of size ``at``, and the leaves behind.
+    async def bring(self, number: int, status: int, body: bytes) -> None:
+        """Bring the answer to a call that came with :meth:`heads`.
+
+        Args:
+            number: the call's.
+            status: as it would have been over HTTP.
+            body: the answer, or the refusal.
 
         Raises:
-            PeerError: a leaf of it; PeerRefused with status 409 when the peer does not hold it.
+            TooLarge: it is over ``CALL_ANSWER_BYTES_MAX``; nothing was sent.
+            PeerError: a leaf of it; PeerRefused with status 404 when nobody waits for it any more.
         """
-        return await self._ask(
-            _Call(
-                "GET",
-                f"/v1/logs/{log_sha256.hex()}/hashes",
-                HASHES_ANSWER_BYTES_MAX,
-                params={"from": str(start), "to": str(end), "at": str(at)},
-                is_bulk=True,
-            )
+        if len(body) > CALL_ANSWER_BYTES_MAX:
+            raise TooLarge(f"an answer of {len(body)} bytes is over any call's limit")
+        # Receipts must not queue behind ranges of statements.
+        share = Share.BULK if len(body) > READ_BUFFER_BYTES else Share.CONTROL
+        path = f"/v1/heads/{number}"
+        params = {"status": str(status)}
+        await self.ask(
+            PeerCall("POST", path, REFUSAL_BYTES_MAX, body=body, params=params, share=share)
         )
-
-    async def checkpoint(self, log_sha256: bytes) -> bytes:
-        """The newest checkpoint that the peer has of a log.
-
-        Raises:
-            PeerError: a leaf of it; PeerRefused with status 404 when it has none.
-        """
-        path = f"/v1/logs/{log_sha256.hex()}/checkpoint"
-        return await self._ask(_Call("GET", path, CHECKPOINT_ANSWER_BYTES_MAX))
-
-    async def roster(self, version: int) -> bytes | None:
-        """A roster version, or None when the peer has not got it.
-
-        Raises:
-            PeerError: a leaf of it; see the module.
-        """
-        path = f"/roster/{version}.root.json"
-        try:
-            return await self._ask(_Call("GET", path, ROSTER_ANSWER_BYTES_MAX))
-        except PeerRefused as error:
-            if error.status == _NOT_FOUND:
-                return None
-            raise
 
     async def close(self) -> None:
         """Close all connections; later calls fail."""
@@ -206,13 +154,12 @@ class PeerLink:
 
     # --- one request ------------------------------------------------------------------------------
 
-    async def _post(self, path: str, body: bytes, bytes_max: int, answer_bytes_max: int) -> bytes:
-        if len(body) > bytes_max:
-            raise TooLarge(f"{len(body)} bytes where a peer takes at most {bytes_max}")
-        return await self._ask(_Call("POST", path, answer_bytes_max, body=body))
+    async def ask(self, call: PeerCall) -> bytes:
+        """Make one call: at the URL that worked last, then at the others.
 
-    async def _ask(self, call: _Call) -> bytes:
-        """Try the URL that worked last, then the others."""
+        Raises:
+            PeerError: a leaf of it; see the module.
+        """
         first_error: PeerError | None = None
         for step in range(len(self._urls)):
             index = (self._preferred + step) % len(self._urls)
@@ -225,13 +172,13 @@ class PeerLink:
             return answer
         raise first_error or PeerUnreachable(f"the roster has no https URL for {self.member}")
 
-    async def _ask_at(self, url: str, call: _Call) -> bytes:
+    async def _ask_at(self, url: str, call: PeerCall) -> bytes:
         # One closed connection may hide another: each pool holds no more than this many.
-        attempts_left = 1 + max(self._limits.control_connections, self._limits.bulk_connections)
+        attempts_left = 1 + max(self._limits.connections(share) for share in Share)
         while True:
             attempts_left -= 1
             try:
-                async with self._place(is_bulk=call.is_bulk):
+                async with self._place(call.share):
                     return await self._exchange(url, call)
             except _AnswerNeverBegan as ended:
                 if ended.is_reused and attempts_left:
@@ -241,16 +188,15 @@ class PeerLink:
                 raise _peer_error(url, self.member, error) from None
 
     @asynccontextmanager
-    async def _place(self, *, is_bulk: bool) -> AsyncIterator[None]:
+    async def _place(self, share: Share) -> AsyncIterator[None]:
         """Wait for one of our own connections to be free: that wait is not held against the peer.
 
         Raises:
             PeerTimeout: none became free for as long as a whole request may take.
         """
-        places = self._places[is_bulk]
-        seconds = self._limits.bulk_seconds if is_bulk else self._limits.control_seconds
+        places = self._places[share]
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(self._limits.seconds(share)):
                 await places.acquire()
         except TimeoutError:
             raise PeerTimeout(f"all connections to {self.member} have been busy too long") from None
@@ -259,10 +205,10 @@ class PeerLink:
         finally:
             places.release()
 
-    async def _exchange(self, url: str, call: _Call) -> bytes:
+    async def _exchange(self, url: str, call: PeerCall) -> bytes:
         context = self._identities.client_context(self.member)
         connection = SimpleNamespace(is_reused=False)
-        request = self._session(is_bulk=call.is_bulk).request(
+        request = self._session(call.share).request(
             call.method,
             url + call.path,
             data=call.body,
@@ -270,6 +216,7 @@ class PeerLink:
             headers={hdrs.CONTENT_TYPE: MSGPACK} if call.body is not None else None,
             ssl=context,
             server_hostname=self.member,
+            timeout=self._timeout(call),
             allow_redirects=False,  # a roster names the peer's URLs; the peer itself does not
             trace_request_ctx=connection,
         )
@@ -300,31 +247,34 @@ class PeerLink:
             retry_after_seconds=_retry_after(response.headers.get(hdrs.RETRY_AFTER)),
         )
 
-    def _session(self, *, is_bulk: bool) -> aiohttp.ClientSession:
+    def _timeout(self, call: PeerCall) -> aiohttp.ClientTimeout:
+        # Each of them: connect alone, or total alone, leaves a stage that waits for ever.
+        limits = self._limits
+        return aiohttp.ClientTimeout(
+            total=limits.seconds(call.share) + call.seconds,
+            connect=limits.connect_seconds,
+            sock_connect=limits.connect_seconds,
+            sock_read=limits.read_seconds + call.seconds,
+        )
+
+    def _session(self, share: Share) -> aiohttp.ClientSession:
         if self._is_closed:
             raise PeerUnreachable(f"the link to {self.member} is closed")
-        session = self._sessions.get(is_bulk)
+        session = self._sessions.get(share)
         if session is None:
-            session = self._sessions[is_bulk] = self._make_session(is_bulk=is_bulk)
+            session = self._sessions[share] = self._make_session(share)
         return session
 
-    def _make_session(self, *, is_bulk: bool) -> aiohttp.ClientSession:
+    def _make_session(self, share: Share) -> aiohttp.ClientSession:
         limits = self._limits
         trace = aiohttp.TraceConfig()
         trace.on_connection_create_start.append(_note_new)
         trace.on_connection_reuseconn.append(_note_reuse)
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=limits.bulk_connections if is_bulk else limits.control_connections,
+                limit=limits.connections(share),
                 keepalive_timeout=limits.keepalive_seconds,
                 ttl_dns_cache=_DNS_SECONDS,
-            ),
-            # Each of them: connect alone, or total alone, leaves a stage that waits for ever.
-            timeout=aiohttp.ClientTimeout(
-                total=limits.bulk_seconds if is_bulk else limits.control_seconds,
-                connect=limits.connect_seconds,
-                sock_connect=limits.connect_seconds,
-                sock_read=limits.read_seconds,
             ),
             headers={hdrs.ACCEPT_ENCODING: "identity", hdrs.USER_AGENT: "federation"},
             cookie_jar=aiohttp.DummyCookieJar(),

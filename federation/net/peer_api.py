@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from aiohttp import web
@@ -96,15 +97,19 @@ class PeerApi:
         route, parts = find_route(request.method, request.path)
         self._permit(member, route.call)
         with self._in_flight.place(member, route.share):
-            body = b""
-            if route.body_bytes_max is not None:
-                body = await read_body(request, bytes_max=route.body_bytes_max, limits=self._limits)
+            query = {name: request.query.getall(name) for name in request.query}
+            asked = Request(member, parts, query)
+            bytes_max = route.body_bytes_max
+            if callable(bytes_max):
+                bytes_max = bytes_max(self._desk, asked)
+            if bytes_max is not None:
+                body = await read_body(request, bytes_max=bytes_max, limits=self._limits)
+                asked = replace(asked, body=body)
             elif request.body_exists:
                 raise RequestMalformed("a GET of the peer API has no body")
-            query = {name: request.query.getall(name) for name in request.query}
             return await send_answer(
                 request,
-                await route.answer(self._desk, Request(member, parts, query, body)),
+                await route.answer(self._desk, asked),
                 content_type=route.content_type,
                 counters=self._counters,
                 limits=self._limits,

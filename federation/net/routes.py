@@ -6,6 +6,8 @@
     GET  /v1/logs/{sha256 of origin, hex}/hashes?from=&to=&at=
     GET  /v1/logs/{sha256 of origin, hex}/checkpoint
     GET  /roster/{version}.root.json
+    GET  /v1/heads?since=&wait=                           calls that wait for the asker
+    POST /v1/heads/{number}?status=                       its answer to one of them
 
 Each line names the :class:`Call` that the roster's roles are held against, so that no route can be
 added which nobody thought about. Bodies are opaque here: what they mean is the desk's business.
@@ -17,21 +19,24 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final, Protocol, TypeAlias
 
 from federation.errors import RequestMalformed
 from federation.local_errors import MethodNotThere, NotFound
-from federation.protocol.limits import LOG_SIZE_MAX
+from federation.net.limits import Share
+from federation.protocol.limits import INTEGER_MAX, LOG_SIZE_MAX
 from federation.protocol.limits_messages import (
     ANNOUNCE_BYTES_MAX,
     DIGEST_BYTES_MAX,
     HASHES_MAX,
+    POLL_SECONDS_MAX,
     RANGE_STATEMENTS_MAX,
 )
 from federation.protocol.roster_roles import Call
 
 MSGPACK: Final = "application/msgpack"
+_STATUS_MIN: Final = 200
+_STATUS_MAX: Final = 599
 _NOTE: Final = "text/plain; charset=utf-8"
 _JSON: Final = "application/json"
 
@@ -67,12 +72,18 @@ class PeerDesk(Protocol):
     async def roster(self, member: str, version: int) -> bytes | None:
         """The bytes of that roster version, verbatim, or None when this node has not got it."""
 
+    async def heads(self, member: str, since: int, wait_seconds: int) -> Answer:
+        """The calls that wait for a member which cannot be called; waits for one to come."""
 
-class Share(StrEnum):
-    """What kind of place a request takes while it is under way."""
+    def answer_bytes_max(self, member: str, number: int) -> int:
+        """How long the member's answer to that call may be, before it is read.
 
-    CONTROL = "control"
-    BULK = "bulk"
+        Raises:
+            NotFound: nobody waits for it.
+        """
+
+    async def brought(self, member: str, number: int, status: int, body: bytes) -> Answer:
+        """Take a member's answer to a call that waited for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +128,7 @@ class Route:
         method: of HTTP.
         path: matches the whole path; its groups are the request's parts.
         answer: asks the desk.
-        body_bytes_max: None where there is no body.
+        body_bytes_max: None where there is no body; may ask the desk.
         share: the kind of place it takes while it is under way.
         content_type: of the answer.
     """
@@ -126,7 +137,7 @@ class Route:
     method: str
     path: re.Pattern[str]
     answer: Callable[[PeerDesk, Request], Awaitable[Answer]]
-    body_bytes_max: int | None = None
+    body_bytes_max: int | Callable[[PeerDesk, Request], int] | None = None
     share: Share = Share.CONTROL
     content_type: str = MSGPACK
 
@@ -168,6 +179,24 @@ async def _roster(desk: PeerDesk, request: Request) -> Answer:
     return root
 
 
+async def _heads(desk: PeerDesk, request: Request) -> Answer:
+    since, wait = request.number("since"), request.number("wait")
+    if since > INTEGER_MAX or wait > POLL_SECONDS_MAX:
+        raise RequestMalformed(f"a poll waits at most {POLL_SECONDS_MAX} seconds")
+    return await desk.heads(request.member, since, wait)
+
+
+def _brought_bytes_max(desk: PeerDesk, request: Request) -> int:
+    return desk.answer_bytes_max(request.member, int(request.parts["number"]))
+
+
+async def _brought(desk: PeerDesk, request: Request) -> Answer:
+    status = request.number("status")
+    if not _STATUS_MIN <= status <= _STATUS_MAX:
+        raise RequestMalformed("`status` is one of HTTP's")
+    return await desk.brought(request.member, int(request.parts["number"]), status, request.body)
+
+
 def _path(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern + r"\Z", re.ASCII)
 
@@ -186,6 +215,14 @@ ROUTES: Final[tuple[Route, ...]] = (
         _path(r"/roster/(?P<version>[1-9][0-9]{0,5})\.root\.json"),
         _roster,
         content_type=_JSON,
+    ),
+    Route(Call.HEADS, "GET", _path("/v1/heads"), _heads, share=Share.POLL),
+    Route(
+        Call.HEADS,
+        "POST",
+        _path("/v1/heads/(?P<number>[1-9][0-9]{0,15})"),
+        _brought,
+        _brought_bytes_max,
     ),
 )
 

@@ -46,3 +46,21 @@ HASHES_MAX: Final = 16_384
 
 HASHES_ANSWER_BYTES_MAX: Final = 32 * (HASHES_MAX + 256) + 256
 """With the leaves behind the last bundle, and the names of the fields."""
+
+CALLS_MAX: Final = 64
+"""Calls that one node makes of another at once: three announcements, a comparison, 26 ranges."""
+
+CALL_TARGET_CHARACTERS_MAX: Final = 512
+"""A path with a log's name, three numbers and a root is about 220."""
+
+CALL_BODY_BYTES_MAX: Final = ANNOUNCE_BYTES_MAX
+"""Announcements are the largest that is ever posted to a peer."""
+
+CALLS_BYTES_MAX: Final = 1024 * 1024
+"""Three announcements and many small ones; what does not fit comes with the next poll."""
+
+CALL_ANSWER_BYTES_MAX: Final = RANGE_ANSWER_BYTES_MAX
+"""A range of statements is the largest answer."""
+
+POLL_SECONDS_MAX: Final = 30
+"""A poll is held no longer: most proxies give up on a silent answer after 60."""

@@ -21,6 +21,7 @@ from federation.protocol.messages import (
     encode_comparison_answer,
     encode_range,
 )
+from federation.protocol.messages_calls import decode_calls, encode_calls
 from federation.protocol.messages_hashes import decode_hashes, encode_hashes
 from federation.protocol.messages_prefix import decode_prefix, encode_prefix
 from federation.protocol.policy import parse_quorum
@@ -114,6 +115,19 @@ def read_hashes(case: Case) -> Json:
     }
 
 
+def read_calls(case: Case) -> Json:
+    calls = decode_calls(bytes_of(case, "message"))
+    assert bytes_of(case, "message") == encode_calls(calls)
+    return [
+        {
+            "body": None if call.body is None else call.body.hex(),
+            "number": str(call.number),
+            "target": call.target,
+        }
+        for call in calls
+    ]
+
+
 def read_quorum(case: Case) -> Json:
     quorum = parse_quorum(text_of(case, "text"))
     assert text_of(case, "text") == str(quorum)
@@ -128,6 +142,7 @@ ANSWERS: dict[str, Callable[[Case], Json]] = {
     "hashes": read_hashes,
     "range": read_range,
     "prefix": read_prefix,
+    "calls": read_calls,
     "quorum": read_quorum,
 }
 

@@ -32,6 +32,7 @@ from federation.protocol.messages import (
     encode_comparison_answer,
     encode_range,
 )
+from federation.protocol.messages_calls import WaitingCall, decode_calls, encode_calls
 from federation.protocol.messages_prefix import decode_prefix, encode_prefix
 from federation.protocol.statements import erased_statement, opened_statement
 
@@ -62,6 +63,13 @@ COMPARISON: Codec = decode_comparison, encode_comparison
 COMPARED: Codec = decode_comparison_answer, encode_comparison_answer
 RANGE: Codec = decode_range, encode_range
 PREFIX: Codec = decode_prefix, encode_prefix
+CALLS: Codec = decode_calls, encode_calls
+TARGETS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=60).map(
+    lambda rest: "/" + rest
+)
+WAITING = st.builds(
+    WaitingCall, st.integers(1, 2**53 - 1), TARGETS, st.none() | st.binary(max_size=60)
+)
 
 MESSAGES: list[tuple[Codec, st.SearchStrategy[Any]]] = [
     (ANNOUNCEMENT, st.builds(Announcement, HEADS, VERSIONS, EVIDENCE)),
@@ -69,6 +77,12 @@ MESSAGES: list[tuple[Codec, st.SearchStrategy[Any]]] = [
     (COMPARISON, st.builds(Comparison, HASHES, VERSIONS)),
     (COMPARED, st.builds(ComparisonAnswer, st.none() | HEADS, VERSIONS)),
     (COMPARED, st.builds(ComparisonAnswer, HEADS, VERSIONS, EVIDENCE)),
+    (
+        CALLS,
+        st.lists(WAITING, max_size=3, unique_by=lambda call: call.number).map(
+            lambda calls: tuple(sorted(calls, key=lambda call: call.number))
+        ),
+    ),
     (PREFIX, st.builds(Prefix, HASHES, st.lists(HASHES, max_size=3).map(tuple))),
     (
         RANGE,
@@ -81,8 +95,8 @@ MESSAGES: list[tuple[Codec, st.SearchStrategy[Any]]] = [
     ),
 ]
 NAMES = [
-    "evidence", "from", "heads", "held", "inline", "log", "note", "proof", "receipt",
-    "root", "roster", "size", "statements", "vector",
+    "body", "calls", "evidence", "from", "heads", "held", "inline", "log", "note", "number",
+    "proof", "receipt", "root", "roster", "size", "statements", "target", "vector",
 ]  # fmt: skip
 # Well-formed values of the right names and the wrong shapes: nearer to the target than noise.
 SHAPES: st.SearchStrategy[Value] = st.recursive(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -41,7 +42,10 @@ class Founded:
         return load_config(self.config_path(member))
 
 
-Found = Callable[[Sequence[str]], Founded]
+class Found(Protocol):
+    """Founds a federation of these members; those in ``outbound`` have no URL and no listener."""
+
+    def __call__(self, members: Sequence[str], *, outbound: Collection[str] = ()) -> Founded: ...
 
 
 SECONDS_MAX = 60.0
@@ -68,7 +72,7 @@ def free_ports(count: int) -> list[int]:
 def found(tmp_path: Path) -> Found:
     """Found a federation of these members, with quick anti-entropy."""
 
-    def make(members: Sequence[str]) -> Founded:
+    def make(members: Sequence[str], *, outbound: Collection[str] = ()) -> Founded:
         ports = free_ports(2 * len(members))
         requests = []
         for at, member in enumerate(members):
@@ -76,7 +80,7 @@ def found(tmp_path: Path) -> Found:
                 initialise(
                     tmp_path / member,
                     member,
-                    f"https://127.0.0.1:{ports[2 * at]}",
+                    None if member in outbound else f"https://127.0.0.1:{ports[2 * at]}",
                     api_listen=f"127.0.0.1:{ports[2 * at + 1]}",
                 )
             )

@@ -13,6 +13,7 @@ import pytest
 from federation.daemon.desk import Desk
 from federation.daemon.node import DATABASE_FILE, Node
 from federation.local_errors import NotYourStatement, StatementNotOpen
+from federation.net.mailboxes import Mailboxes
 from federation.protocol import roster_proposals
 from federation.protocol.bodies import Dispute, Endorse, Erase
 from federation.protocol.headers import StatementId
@@ -57,7 +58,7 @@ async def until_erased(node: Node, statement_id: StatementId) -> None:
 async def served(node: Node, said: VerifiedStatement) -> Statement:
     """The statement as that node serves it to a peer."""
     at = said.index
-    desk = Desk(node.replicator, node.stores, node.membership)
+    desk = Desk(node.replicator, node.stores, node.membership, Mailboxes(lambda _member: None))
     raw = await desk.statements(B, said.log.sha256, at, at + 1, at + 1)
     (statement,) = decode_range(raw).statements
     return statement

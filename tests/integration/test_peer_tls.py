@@ -27,6 +27,7 @@ from cryptography.x509.oid import NameOID
 
 from federation.errors import TooLarge
 from federation.local_errors import (
+    CallNotWaiting,
     LogNotFound,
     PeerAnswerTooLarge,
     PeerError,
@@ -99,6 +100,17 @@ class Desk:
     async def roster(self, member: str, version: int) -> bytes | None:
         self.heard.append((member, "roster"))
         return b"{}" if version == 1 else None
+
+    async def heads(self, member: str, since: int, wait_seconds: int) -> Answer:
+        return await self._answer(member, "heads", f"{since} {wait_seconds}".encode())
+
+    def answer_bytes_max(self, member: str, number: int) -> int:
+        if number != 1:
+            raise CallNotWaiting("nobody waits for that")
+        return 100
+
+    async def brought(self, member: str, number: int, status: int, body: bytes) -> Answer:
+        return await self._answer(member, "brought", f"{number} {status} ".encode() + body)
 
 
 @dataclass

@@ -137,6 +137,70 @@ def _bad_evidence() -> list[Case]:
     ]
 
 
+def call(number: int = 7, target: str = "/v1/announce", **more: bytes) -> bytes:
+    return fields(number=integer(number), target=text(target), **more)
+
+
+def calls(*waiting: bytes) -> bytes:
+    return fields(calls=array(waiting))
+
+
+def _shown_call(number: int, target: str, body: bytes | None) -> Json:
+    shown = None if body is None else body.hex()
+    return {"body": shown, "number": str(number), "target": target}
+
+
+def _good_calls() -> list[Case]:
+    asked = f"/v1/logs/{LOG.hex()}/statements?from=0&to=3&at=3"
+    told = calls(call(7, body=binary(b"news")), call(2**53 - 1, asked))
+    shown: list[Json] = [
+        _shown_call(7, "/v1/announce", b"news"),
+        _shown_call(2**53 - 1, asked, None),
+    ]
+    longest = "/" + "x" * 511
+    return [
+        _taken("calls", "one that posts and one that gets", shown, told),
+        _taken("calls", "none", [], calls()),
+        _taken(
+            "calls",
+            "an empty body",
+            [_shown_call(7, "/a", b"")],
+            calls(call(7, "/a", body=binary(b""))),
+        ),
+        _taken(
+            "calls", "the longest target", [_shown_call(1, longest, None)], calls(call(1, longest))
+        ),
+    ]
+
+
+def _bad_calls() -> list[Case]:
+    bodies = {
+        "nothing": b"",
+        "a list": array([]),
+        "no calls": fields(),
+        "calls that are true": fields(calls=TRUE),
+        "an unknown field": fields(calls=array([]), roster=integer(1)),
+        "a call that is a list": calls(array([])),
+        "a call without its number": calls(fields(target=text("/a"))),
+        "a call without its target": calls(fields(number=integer(1))),
+        "a call with an unknown field": calls(call(method=text("PUT"))),
+        "number 0": calls(call(0)),
+        "a number that is true": calls(fields(number=TRUE, target=text("/a"))),
+        "a target without a slash": calls(call(1, "v1/announce")),
+        "a target with a space": calls(call(1, "/a b")),
+        "a target with a line feed": calls(call(1, "/a\n")),
+        "a target with a letter beyond ASCII": calls(call(1, "/\u00e4")),
+        "a target of 513 characters": calls(call(1, "/" + "x" * 512)),
+        "a target in bytes": calls(fields(number=integer(1), target=binary(b"/a"))),
+        "a body that is text": calls(call(body=text("news"))),
+        "a body over its limit": calls(call(body=binary(bytes(65_537)))),
+        "one number twice": calls(call(7), call(7)),
+        "numbers out of order": calls(call(8), call(7)),
+        "65 calls": calls(*[call(number) for number in range(1, 66)]),
+    }
+    return [_left("calls", desc, raw) for desc, raw in bodies.items()]
+
+
 def _good_announcements() -> list[Case]:
     inline = array([statement(OPENED), statement(WITHDRAWN)])
     told = announcement(head(), head(b"", inline=inline, receipt=text(RECEIPT)))
@@ -333,6 +397,8 @@ def cases() -> list[Case]:
         *_good_evidence(),
         *_good_hashes(),
         *_bad_hashes(),
+        *_good_calls(),
+        *_bad_calls(),
         *_bad_announcements(),
         *_bad_answers_and_ranges(),
         *_bad_evidence(),

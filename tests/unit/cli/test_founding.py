@@ -59,3 +59,18 @@ def test_a_wrong_name_url_or_address_makes_nothing(
     assert ExitCode.MISUSE == main(["init", str(tmp_path / "acme"), *arguments, "--json"])
     assert code == json.loads(capsys.readouterr().out)["error"]["code"]
     assert [] == list(tmp_path.iterdir())
+
+
+def test_a_node_that_nobody_can_reach_has_no_url_and_no_listener(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "acme"
+    arguments = ["init", str(folder), "--member", "acme.example", "--json"]
+    for wrong in (arguments, [*arguments, "--url", URL, "--outbound-only"]):
+        assert ExitCode.MISUSE == main(wrong)
+        assert "config-invalid" == json.loads(capsys.readouterr().out)["error"]["code"]
+    assert ExitCode.YES == main([*arguments, "--outbound-only"])
+    told = json.loads(capsys.readouterr().out)
+    config = load_config(Path(told["config"]))
+    assert ("", "127.0.0.1:8001") == (config.peers.listen, config.api.listen)
+    assert () == parse_join_request(Path(told["join_request"]).read_bytes()).urls

@@ -6,9 +6,8 @@ import pytest
 
 from federation.local_errors import TooBusy
 from federation.net.exchange import InFlight
-from federation.net.limits import LinkLimits, ListenerLimits
+from federation.net.limits import LinkLimits, ListenerLimits, Share
 from federation.net.link import _retry_after
-from federation.net.routes import Share
 
 
 def test_places_are_counted_apart_by_member_and_kind_and_given_back() -> None:
@@ -40,8 +39,8 @@ def test_an_asker_closes_an_idle_connection_before_the_listener_does() -> None:
 
 
 def test_a_members_pools_fit_into_its_share_of_connections() -> None:
-    pools = LinkLimits().control_connections + LinkLimits().bulk_connections
-    assert 4 * pools <= ListenerLimits().connections_per_member_max
+    pools = sum(LinkLimits().connections(share) for share in Share)
+    assert 3 * pools <= ListenerLimits().connections_per_member_max
 
 
 @pytest.mark.parametrize(

@@ -326,4 +326,12 @@ def test_a_certificate_with_one_byte_changed_is_refused(place: int, change: int,
             judge(bytes(broken[:index] if cut else broken))
 
 
+def test_a_signature_has_one_form_only() -> None:
+    signature = x509.load_der_x509_certificate(LEAF).signature
+    broken = bytearray(LEAF)
+    broken[-len(signature) - 1] = 1  # "its last bit is unused": it may be zero anyway
+    with pytest.raises(PeerNotAMember):
+        leaf_member(bytes(broken), ROSTER, NOW)
+
+
 LEAF = leaf_der(ALICE, "alice.example")

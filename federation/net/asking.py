@@ -1,0 +1,157 @@
+"""What a node asks of a peer, whichever way the peer is reached.
+
+:class:`PeerCalls` is one peer's calls as methods. How a call gets there is its subclasses'
+business: ``link.py`` connects, ``mailboxes.py`` waits for a peer that cannot be connected to.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from federation.errors import TooLarge
+from federation.local_errors import PeerRefused
+from federation.net.limits import (
+    ANNOUNCE_ANSWER_BYTES_MAX,
+    CHECKPOINT_ANSWER_BYTES_MAX,
+    DIGEST_ANSWER_BYTES_MAX,
+    ROSTER_ANSWER_BYTES_MAX,
+    STATEMENTS_ANSWER_BYTES_MAX,
+    Share,
+)
+from federation.protocol.limits_messages import (
+    ANNOUNCE_BYTES_MAX,
+    DIGEST_BYTES_MAX,
+    HASHES_ANSWER_BYTES_MAX,
+)
+
+NOT_FOUND: Final = 404
+
+
+@dataclass(frozen=True, slots=True)
+class PeerCall:
+    """One request of the peer API.
+
+    Attributes:
+        method: of HTTP.
+        path: without the query.
+        answer_bytes_max: more than this is not read.
+        body: None for a GET.
+        params: the query.
+        share: which of our connections it may take.
+        seconds: how long the answer may be silent beyond the usual; for long polls.
+    """
+
+    method: str
+    path: str
+    answer_bytes_max: int
+    body: bytes | None = field(default=None, repr=False)
+    params: dict[str, str] | None = None
+    share: Share = Share.CONTROL
+    seconds: float = 0.0
+
+
+class PeerCalls(ABC):
+    """A client for one peer. Safe to use from many tasks at once.
+
+    Attributes:
+        member: the peer's name.
+        urls: where its node is reached, as in the roster; none for one that only calls others.
+    """
+
+    def __init__(self, member: str, urls: Sequence[str] = ()) -> None:
+        self.member = member
+        self.urls = tuple(urls)
+
+    @abstractmethod
+    async def ask(self, call: PeerCall) -> bytes:
+        """Make one call and give its whole answer.
+
+        Raises:
+            PeerError: a leaf of it, in an operator's words.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of what is held for this peer; later calls fail."""
+
+    async def announce(self, body: bytes) -> bytes:
+        """Send an announcement; the answer says what the peer has.
+
+        Raises:
+            TooLarge: the body is over ``ANNOUNCE_BYTES_MAX``; nothing was sent.
+            PeerError: a leaf of it; see :meth:`ask`.
+        """
+        return await self._post("/v1/announce", body, ANNOUNCE_BYTES_MAX, ANNOUNCE_ANSWER_BYTES_MAX)
+
+    async def digest(self, body: bytes) -> bytes:
+        """Compare heads.
+
+        Raises:
+            TooLarge: the body is over ``DIGEST_BYTES_MAX``; nothing was sent.
+            PeerError: a leaf of it; see :meth:`ask`.
+        """
+        return await self._post("/v1/digest", body, DIGEST_BYTES_MAX, DIGEST_ANSWER_BYTES_MAX)
+
+    async def statements(self, log_sha256: bytes, start: int, end: int, at: int) -> bytes:
+        """The statements [start, end) of a log, provable against its checkpoint of size ``at``.
+
+        Raises:
+            PeerError: a leaf of it; PeerRefused with status 409 when the peer does not hold the
+                range.
+        """
+        return await self.ask(
+            PeerCall(
+                "GET",
+                f"/v1/logs/{log_sha256.hex()}/statements",
+                STATEMENTS_ANSWER_BYTES_MAX,
+                params={"from": str(start), "to": str(end), "at": str(at)},
+                share=Share.BULK,
+            )
+        )
+
+    async def hashes(self, log_sha256: bytes, start: int, end: int, at: int) -> bytes:
+        """The roots of the bundles [start, end) of a log of size ``at``, and the leaves behind.
+
+        Raises:
+            PeerError: a leaf of it; PeerRefused with status 409 when the peer does not hold it.
+        """
+        return await self.ask(
+            PeerCall(
+                "GET",
+                f"/v1/logs/{log_sha256.hex()}/hashes",
+                HASHES_ANSWER_BYTES_MAX,
+                params={"from": str(start), "to": str(end), "at": str(at)},
+                share=Share.BULK,
+            )
+        )
+
+    async def checkpoint(self, log_sha256: bytes) -> bytes:
+        """The newest checkpoint that the peer has of a log.
+
+        Raises:
+            PeerError: a leaf of it; PeerRefused with status 404 when it has none.
+        """
+        path = f"/v1/logs/{log_sha256.hex()}/checkpoint"
+        return await self.ask(PeerCall("GET", path, CHECKPOINT_ANSWER_BYTES_MAX))
+
+    async def roster(self, version: int) -> bytes | None:
+        """A roster version, or None when the peer has not got it.
+
+        Raises:
+            PeerError: a leaf of it; see :meth:`ask`.
+        """
+        path = f"/roster/{version}.root.json"
+        try:
+            return await self.ask(PeerCall("GET", path, ROSTER_ANSWER_BYTES_MAX))
+        except PeerRefused as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
+
+    async def _post(self, path: str, body: bytes, bytes_max: int, answer_bytes_max: int) -> bytes:
+        if len(body) > bytes_max:
+            raise TooLarge(f"{len(body)} bytes where a peer takes at most {bytes_max}")
+        return await self.ask(PeerCall("POST", path, answer_bytes_max, body=body))

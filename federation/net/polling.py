@@ -1,0 +1,161 @@
+"""A node that cannot be called asks its peers what they would call it for, and does it.
+
+One :class:`Poller` for each peer that can be connected to. It holds one long poll; each call that
+comes is carried out as if it had come to this node's own listener, by the same table of routes and
+the same roles, and the answer is brought in a request of its own, while the next poll waits
+already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+from federation.errors import FederationError, RequestMalformed, TooLarge
+from federation.local_errors import NotFound, PeerError
+from federation.net.exchange import InFlight, ListenerCounters
+from federation.net.limits import (
+    CALLS_CARRIED_MAX,
+    POLL_BACKOFF_SECONDS_FIRST,
+    POLL_BACKOFF_SECONDS_MAX,
+    POLL_SECONDS,
+    ListenerLimits,
+)
+from federation.net.link import PeerLink
+from federation.net.peer_api import Permit
+from federation.net.refusals import encode_refusal, status_of
+from federation.net.routes import PeerDesk, Request, find_route
+from federation.protocol.limits_messages import CALL_ANSWER_BYTES_MAX
+from federation.protocol.messages_calls import WaitingCall, decode_calls
+from federation.protocol.roster_roles import Call
+
+_log = logging.getLogger("federation.net.polling")
+
+_OK: Final = 200
+_DOUBLINGS_MAX: Final = 16
+
+
+class CallDesk:
+    """Carries out calls that came by a poll: what ``peer_api.py`` is for those that came over HTTP.
+
+    Args:
+        desk: answers.
+        permit: says whether the peer may ask for that.
+        counters: counted into.
+        limits: how many at once.
+    """
+
+    def __init__(
+        self, desk: PeerDesk, permit: Permit, counters: ListenerCounters, limits: ListenerLimits
+    ) -> None:
+        self._desk, self._permit, self._counters = desk, permit, counters
+        self._in_flight = InFlight(limits)
+
+    async def carry_out(self, peer: str, call: WaitingCall) -> tuple[int, bytes]:
+        """Status and body of the answer; a refusal where it is one. Never raises an error of ours.
+
+        Args:
+            peer: whose call it is; its TLS identity proved the name.
+            call: as it came.
+        """
+        try:
+            answer = await self._answer(peer, call)
+        except FederationError as error:
+            self._counters.requests_refused[error.code] += 1
+            self._counters.note_refused(peer, error.code)
+            return status_of(error), encode_refusal(error)
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not end the polling
+            self._counters.faults += 1
+            # What kind, not what: an unforeseen error's text may hold a signal value.
+            _log.error("a peer's call met a bug: %s", type(error).__name__)
+            bug = FederationError("a bug")
+            return status_of(bug), encode_refusal(bug)
+        self._counters.requests_answered += 1
+        return _OK, answer
+
+    async def _answer(self, peer: str, call: WaitingCall) -> bytes:
+        target = urlsplit(call.target)
+        route, parts = find_route(call.method, target.path)
+        if route.call is Call.HEADS:
+            raise NotFound("a poll is not answered by a poll")
+        self._permit(peer, route.call)
+        query = parse_qs(target.query, keep_blank_values=True)
+        request = Request(peer, parts, query, call.body or b"")
+        bytes_max = route.body_bytes_max
+        if callable(bytes_max):
+            bytes_max = bytes_max(self._desk, request)
+        if bytes_max is not None and len(request.body) > bytes_max:
+            raise TooLarge(f"a body of more than {bytes_max} bytes is not read")
+        with self._in_flight.place(peer, route.share):
+            answer = await route.answer(self._desk, request)
+            if isinstance(answer, bytes):
+                return answer
+            whole = bytearray()
+            async for piece in answer:
+                whole += piece
+                if len(whole) > CALL_ANSWER_BYTES_MAX:
+                    raise RequestMalformed("that answer is too long for a call that came by a poll")
+            return bytes(whole)
+
+
+class Poller:
+    """Polls one peer for as long as :meth:`run` runs.
+
+    Args:
+        link: how the peer is reached.
+        carry_out: does what it asks; see :meth:`CallDesk.carry_out`.
+    """
+
+    def __init__(
+        self,
+        link: PeerLink,
+        carry_out: Callable[[str, WaitingCall], Awaitable[tuple[int, bytes]]],
+    ) -> None:
+        self._link = link
+        self._carry_out = carry_out
+        self._places = asyncio.Semaphore(CALLS_CARRIED_MAX)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Poll until cancelled; failures are waited out, for longer each time."""
+        since = failures = 0
+        try:
+            while True:
+                try:
+                    calls = decode_calls(await self._link.heads(since, POLL_SECONDS))
+                except FederationError as error:
+                    _log.info("polling %s: %s", self._link.member, error.message)
+                    await asyncio.sleep(_backoff(failures))
+                    failures = min(failures + 1, _DOUBLINGS_MAX)
+                    continue
+                failures = 0
+                for call in calls:
+                    since = max(since, call.number)
+                    await self._places.acquire()
+                    task = asyncio.create_task(self._do(call))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _do(self, call: WaitingCall) -> None:
+        try:
+            status, body = await self._carry_out(self._link.member, call)
+            await self._link.bring(call.number, status, body)
+        except (PeerError, TooLarge) as error:
+            # The peer asks again when it misses the answer.
+            _log.info("an answer for %s: %s", self._link.member, error.message)
+        finally:
+            self._places.release()
+
+
+def _backoff(failures: int) -> float:
+    """Seconds until the next attempt, jittered so that many such nodes do not return in step."""
+    longest: float = min(POLL_BACKOFF_SECONDS_FIRST * 2**failures, POLL_BACKOFF_SECONDS_MAX)
+    return longest * random.uniform(0.6, 1.4)  # noqa: S311 - no secret
