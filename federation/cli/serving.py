@@ -75,7 +75,7 @@ async def _run(config: NodeConfig, *, as_json: bool) -> None:
         try:
             log_lines.info("local API on %s; reading the store", config.api.listen)
             if await _started(node, stop):
-                server.api.is_ready = True
+                await server.open()
                 _say_ready(config, as_json=as_json)
                 await stop.wait()
                 server.api.is_ready = False

@@ -33,6 +33,9 @@ NO_QUORUM: Final = "none"
 WEBHOOKS_MAX: Final = 16
 """Each has a task, a connection and a place in the feed of its own."""
 
+WORKERS_MAX: Final = 64
+"""Cores of a large machine."""
+
 WITNESSES_MAX: Final = 32
 """Each is asked after every publish, at the same time as the others."""
 
@@ -97,6 +100,13 @@ class ApiSettings(_Section):
         "127.0.0.1:8001", description="address of the local API; loopback only"
     )
     token_file: Path = Field(Path("api.token"), description="the bearer token, a file of mode 0600")
+    workers: int = Field(
+        1,
+        ge=1,
+        le=WORKERS_MAX,
+        description="processes that answer matches on that address, the node among them; all share "
+        "one index in memory. One per core is enough",
+    )
 
 
 class PublicSettings(_Section):

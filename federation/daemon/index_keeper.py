@@ -51,6 +51,7 @@ class IndexKeeper:
         source: what it is made from.
         trees: the roots of the logs.
         whose: federation and member: another's files are of no use.
+        roster_version: of the roster in force. Another one may count what this one does not.
 
     Attributes:
         restored: whether the index came from disk at this start; None before.
@@ -63,10 +64,13 @@ class IndexKeeper:
         source: IndexSource,
         trees: TreeStore,
         whose: tuple[str, str],
+        roster_version: Callable[[], int],
     ) -> None:
         self.restored: bool | None = None
         self._index, self._files = index, files
         self._source, self._trees, self._whose = source, trees, whose
+        self._roster_version = roster_version
+        self._counted_roster = 0
         self._known: dict[Branch, int] = {}
         self._roots: dict[tuple[Branch, int], bytes] = {}
         self._missing: list[Missing] = []
@@ -91,6 +95,12 @@ class IndexKeeper:
         branch, before, after = (step.view.log, 0), step.before.size, step.view.size
         if self._known.get(branch, 0) == before:
             self._known[branch] = after
+            self._is_changed = True
+
+    def roster_counted(self) -> None:
+        """The index is what the roster in force makes of the store, its pins and lists included."""
+        if self._counted_roster != self._roster_version():
+            self._counted_roster = self._roster_version()
             self._is_changed = True
 
     def file_of(self, signal_type: SignalType) -> str | None:
@@ -119,6 +129,7 @@ class IndexKeeper:
             self._index.clear()
             self._known, self._missing = await self._source.sizes(), await self._still_missing()
             await read_all()
+            self._counted_roster = self._roster_version()
             self._is_changed = True
             return
         self.restored = True
@@ -127,6 +138,7 @@ class IndexKeeper:
             await absorb(page)
         await absorb(await self._source.opened(missing))
         self._known, self._missing = sizes, [*missing, *await self._still_missing()]
+        self._counted_roster = self._roster_version()
         log_lines.info("the index is from its files, with %d signals", len(self._index))
 
     async def _restore(self) -> tuple[dict[Branch, int], list[Missing]]:
@@ -158,6 +170,8 @@ class IndexKeeper:
             raise IndexFileInvalid("it is another node's")
         if about["reader"] != READER_VERSION:
             raise IndexFileInvalid("another release read the statements that it is made from")
+        if about["roster"] != self._roster_version():
+            raise IndexFileInvalid("another version of the roster is in force now")
         sections = read_sections(about["sections"], file.parts)
         settled = {
             SignalType(kind): self._map(SignalType(kind), name, bytes.fromhex(digest))
@@ -270,7 +284,7 @@ class IndexKeeper:
             sections, kept_in = self._index.changes(), dict(self._kept_in)
             listed = {(each.log.origin, each.branch, each.index) for each in missing}
             listed |= {(each.log.origin, each.branch, each.index) for each in self._missing}
-            about = {"logs": logs, "missing": sorted(listed)}
+            about = {"logs": logs, "missing": sorted(listed), "roster": self._counted_roster}
             epoch = self._files.epoch
             await asyncio.to_thread(self._write, about, sections, kept_in, epoch)
             self._missing = missing

@@ -278,7 +278,7 @@ class Node:
             replicator=self.replicator,
             lanes=self._lanes,
             reconnect=self._reconnect,
-            tell=self.platform.issuers_changed,
+            tell=self.platform.roster_applied,
         )
 
     def _make_replicator(self, keyring: Keyring) -> Replicator:

@@ -40,6 +40,7 @@ class Platform:
     Attributes:
         reader: what the federation says, from the store.
         index: the signals that match.
+        index_folder: where their files are.
         index_keeper: keeps it on disk.
         matcher: what matches uploaded content.
         teller: tells what changed, in order.
@@ -55,13 +56,15 @@ class Platform:
     ) -> None:
         self._tasks: list[asyncio.Task[None]] = []
         self.reader = ViewReader(stores.signals, stores.evidence, membership, unix_ms)
+        self.index_folder = config.path(config.data_directory) / INDEX_FOLDER
         self.index = LiveIndex()
         self.index_keeper = IndexKeeper(
             self.index,
-            IndexFiles(config.path(config.data_directory) / INDEX_FOLDER),
+            IndexFiles(self.index_folder),
             IndexSource(stores.database, stores.stems),
             stores.trees,
             (membership.roster.federation_id, config.member),
+            lambda: membership.roster.version,
         )
         self.matcher = Matcher(self.index, stores.signals, stores.logs, self.reader, unix_ms)
         self.teller = Teller(stores.changes, stores.logs, membership)
@@ -97,6 +100,11 @@ class Platform:
     def issuers_changed(self) -> None:
         """Members may stand otherwise than before."""
         self.teller.emit(*self.verdict_changes.issuers_changed())
+
+    def roster_applied(self) -> None:
+        """A new roster is in force, and all that it changes has been applied."""
+        self.index_keeper.roster_counted()
+        self.issuers_changed()
 
     async def keep_up(self) -> None:
         """What is due now and then."""

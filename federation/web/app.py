@@ -6,8 +6,10 @@ two apart.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -24,6 +26,7 @@ from federation.web.match_api import MatchApi
 from federation.web.openapi import describe
 from federation.web.problems import problem
 from federation.web.routes import BODY_BYTES_MAX, register
+from federation.web.workers import MatchWorkers
 
 TOKEN_CHARACTERS_MIN = 32
 """Shorter ones can be guessed, or are a file of something else."""
@@ -62,10 +65,15 @@ class LocalServer:
     def __init__(self, node: Node) -> None:
         self._node = node
         self.api = LocalApi(node)
-        token = read_token(read_key_file(node.config.path(node.config.api.token_file)))
+        self._token = token = read_token(
+            read_key_file(node.config.path(node.config.api.token_file))
+        )
+        self.workers = MatchWorkers(node.config.api.workers - 1, node.platform, self._hello)
+        self.api.workers_answering = lambda: 1 + self.workers.ready
         self.file_api = FileApi(node)
         self.feed_api = FeedApi(node)
-        apis = (MatchApi(node), self.api, self.file_api, self.feed_api)
+        self.match_api = MatchApi(node)
+        apis = (self.match_api, self.api, self.file_api, self.feed_api)
         calls = [call for api in apis for call in api.calls()]
         document = json.dumps(describe(calls)).encode("utf-8")
         application = web.Application(
@@ -91,15 +99,38 @@ class LocalServer:
         host, port = split_listen(self._node.config.api.listen)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            if self.workers.count:
+                # Sharing a port is allowed to whoever asks for it: look first whether it is free.
+                (await asyncio.start_server(lambda _reader, _writer: None, host, port)).close()
+                await web.UnixSite(self._runner, self.workers.node_path).start()
+            shares = bool(self.workers.count)
+            await web.TCPSite(self._runner, host, port, reuse_port=shares).start()
         except OSError as error:
             await self._runner.cleanup()
             if error.errno == errno.EADDRINUSE:
                 raise PortInUse(f"the local API's address {host}:{port} is taken") from None
             raise ConfigInvalid(f"cannot listen on {host}:{port}: {error.strerror}") from None
 
+    async def open(self) -> None:
+        """The node serves: say so, and have the workers answer beside it."""
+        await self.workers.start()
+        self.api.is_ready = True
+
+    def _hello(self) -> dict[str, Any]:
+        """What a worker has to know."""
+        host, port = split_listen(self._node.config.api.listen)
+        return {
+            "host": host,
+            "port": port,
+            "token": self._token,
+            "distance_max": self._node.config.matching.distance_max,
+            "index_folder": str(self._node.platform.index_folder),
+            "nothing": self.match_api.nothing().model_dump(mode="json"),
+        }
+
     async def close(self) -> None:
         """Stop listening and let requests under way end."""
+        await self.workers.close()
         self.feed_api.close()
         await self._runner.cleanup()
         await self.file_api.close()

@@ -6,7 +6,7 @@ For the company's moderation system and its operators; what its upload pipeline 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -35,11 +35,16 @@ class LocalApi:
 
     Args:
         node: the running node.
+
+    Attributes:
+        is_ready: whether it serves.
+        workers_answering: how many processes answer matches now, the node among them.
     """
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self.is_ready = False
+        self.workers_answering: Callable[[], int] = lambda: 1
 
     def calls(self) -> list[Call]:
         """Every call, as routed, validated and described."""
@@ -234,6 +239,7 @@ class LocalApi:
             governors=len(roster.governors),
             threshold=roster.threshold,
             signals=self._node.matcher.signals_held(),
+            workers=self.workers_answering(),
             missing=replicator.engine.missing_count(),
             logs=[
                 schemas.LogAnswer(

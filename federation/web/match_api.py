@@ -57,6 +57,10 @@ class MatchApi:
             )
         ]
 
+    def nothing(self) -> schemas.MatchAnswer:
+        """The whole answer to one signal that nothing known is near to, whatever the signal."""
+        return schemas.MatchAnswer(results=[result_of(())])
+
     async def match(self, _request: web.Request, body: schemas.MatchRequest) -> schemas.MatchAnswer:
         """Answer what is in force near each signal."""
         signals = [read_signal(signal.type, signal.value) for signal in body.signals]

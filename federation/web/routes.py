@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
@@ -20,6 +20,8 @@ from federation.web.problems import problem
 
 BODY_BYTES_MAX: Final = 8 * 1024 * 1024
 """A full publish request of 1,024 confirms with several signals each."""
+
+Model = TypeVar("Model", bound=BaseModel)
 
 Answerer: TypeAlias = Callable[[web.Request, Any], Awaitable[BaseModel | web.StreamResponse]]
 
@@ -73,12 +75,12 @@ def _answering(
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
             if not call.is_open:
-                _check_token(request, token)
+                check_token(request, token)
             if not (call.is_open or call.while_starting or is_ready()):
                 raise NodeStarting("the node is still reading its store")
             body: BaseModel | None = None
             if call.body is not None:
-                body = await _read(request, call.body)
+                body = await read_body(request, call.body)
             elif call.query is not None:
                 body = _read_query(request, call.query)
             answer = await call.answerer(request, body)
@@ -91,15 +93,25 @@ def _answering(
     return answer
 
 
-def _check_token(request: web.Request, token: str) -> None:
+def check_token(request: web.Request, token: str) -> None:
+    """Refuse a request without the API's token.
+
+    Raises:
+        TokenWrong: it is missing or another one.
+    """
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     matches = hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
     if scheme.lower() != "bearer" or not matches:
         raise TokenWrong("the bearer token is missing or wrong")
 
 
-async def _read(request: web.Request, model: type[BaseModel]) -> BaseModel:
-    """The body, validated; refused before it is read where it says that it is too long."""
+async def read_body(request: web.Request, model: type[Model]) -> Model:
+    """The body, validated; refused before it is read where it says that it is too long.
+
+    Raises:
+        TooLarge: over ``BODY_BYTES_MAX``.
+        RequestMalformed: what is wrong, without what was sent.
+    """
     if request.content_length is not None and request.content_length > BODY_BYTES_MAX:
         raise TooLarge(f"a request's body has at most {BODY_BYTES_MAX} bytes")
     try:

@@ -304,6 +304,9 @@ class StatusAnswer(_Model):
     governors: int
     threshold: int
     signals: Annotated[int, Field(description="that can match")]
+    workers: Annotated[
+        int, Field(description="processes that answer matches now, the node among them")
+    ] = 1
     missing: Annotated[
         int, Field(description="statements without a body and without an erase that says why")
     ] = 0
