@@ -1,17 +1,6 @@
 """The errors that bytes and proofs give, and the tree that every error of this product hangs on.
 
-The first branching answers the first question of the person who gets the error, whose fault it is:
-
-    FederationError
-    ├── ConfigError        the operator wrote or placed something wrong
-    ├── ProtocolError      bytes or values that are not well-formed
-    ├── VerificationError  well-formed, but not proven
-    │   └── Fork           a log's key signed two histories; carries the evidence
-    ├── PeerError          another node was silent, refused, or answered nonsense
-    ├── StoreError         our own disk or database
-    ├── NotFound           no such thing here
-    └── NotAllowed         the asker has no right to it
-
+The first branching answers the first question of the person who gets the error, whose fault it is.
 Here stand the two branches that anybody meets who reads and judges what members said, an auditor
 too; in ``local_errors`` stands what only a node meets, its own branches and some leaves of these.
 
@@ -109,12 +98,6 @@ class ProofMalformed(ProtocolError):
     code = "proof-malformed"
 
 
-class LaneUnknown(ProtocolError):
-    """A lane other than crisis, live or bulk."""
-
-    code = "lane-unknown"
-
-
 class HeaderMalformed(ProtocolError):
     """A statement header that breaks its grammar."""
 
@@ -137,6 +120,12 @@ class BundleMalformed(ProtocolError):
     """A provenance bundle that breaks its grammar."""
 
     code = "bundle-malformed"
+
+
+class AttestationMalformed(ProtocolError):
+    """A status attestation that breaks its grammar."""
+
+    code = "attestation-malformed"
 
 
 class RequestMalformed(ProtocolError):
@@ -190,12 +179,6 @@ class WrongMember(VerificationError):
     code = "wrong-member"
 
 
-class CommitmentMismatch(VerificationError):
-    """Salt and body do not open the commitment."""
-
-    code = "commitment-mismatch"
-
-
 class InclusionUnproven(VerificationError):
     """The inclusion proof does not lead from the entry to the root."""
 
@@ -203,9 +186,21 @@ class InclusionUnproven(VerificationError):
 
 
 class QuorumUnmet(VerificationError):
-    """Fewer cosigners than the auditor asked for."""
+    """Fewer members vouch than were asked for."""
 
     code = "quorum-unmet"
+
+
+class AttestationUnfit(VerificationError):
+    """A status attestation of something else, or by one who did not look where it takes."""
+
+    code = "attestation-unfit"
+
+
+class NotInForce(VerificationError):
+    """What was stated was taken back, has expired, or nobody can read it."""
+
+    code = "not-in-force"
 
 
 class RosterUnproven(VerificationError):

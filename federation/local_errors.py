@@ -1,5 +1,15 @@
 """The errors that only a node meets: its operator's, its peers', its disk's and its askers'.
 
+    FederationError
+    ├── ConfigError        the operator wrote or placed something wrong
+    ├── ProtocolError      bytes or values that are not well-formed
+    ├── VerificationError  well-formed, but not proven
+    │   └── Fork           a log's key signed two histories; carries the evidence
+    ├── PeerError          another node was silent, refused, or answered nonsense
+    ├── StoreError         our own disk or database
+    ├── NotFound           no such thing here
+    └── NotAllowed         the asker has no right to it
+
 Some leaves of ``ProtocolError`` and ``VerificationError`` stand here too: of forms that only nodes
 exchange, of what only they judge who hold whole logs, and of what is refused at a node's local
 door. The tree and its rules are told in ``errors``; the auditor's program knows nothing of this
@@ -80,6 +90,12 @@ class PortInUse(ConfigError):
 # --- not well-formed, between nodes ---------------------------------------------------------------
 
 
+class LaneUnknown(ProtocolError):
+    """A lane other than crisis, live or bulk."""
+
+    code = "lane-unknown"
+
+
 class TilePathMalformed(ProtocolError):
     """Not a C2SP tlog-tiles path."""
 
@@ -105,6 +121,12 @@ class EvidenceMalformed(ProtocolError):
 
 
 # --- not proven, of whole logs and of a roster in force ------------------------------------------
+
+
+class CommitmentMismatch(VerificationError):
+    """Salt and body do not open the commitment."""
+
+    code = "commitment-mismatch"
 
 
 class RootMismatch(VerificationError):

@@ -15,6 +15,8 @@ from typing import Any
 from securesystemslib.exceptions import FormatError
 from securesystemslib.formats import encode_canonical
 
+from federation.protocol.attestations import Attestation, Finding, State
+from federation.protocol.attestations_signing import sign_attestation
 from federation.protocol.bodies import Confirm, Erase, Readable, Withdraw
 from federation.protocol.bundles import Bundle, RosterReference
 from federation.protocol.checkpoints import Checkpoint
@@ -24,7 +26,7 @@ from federation.protocol.join_requests import REQUESTED_KEYS, JoinRequest, make_
 from federation.protocol.keys import check_ed25519
 from federation.protocol.keys_signing import SigningKey
 from federation.protocol.limits import SALT_BYTES
-from federation.protocol.merkle import leaf_hash
+from federation.protocol.merkle import EMPTY_ROOT, leaf_hash
 from federation.protocol.merkle_growth import CompactRange
 from federation.protocol.merkle_proofs import consistency_proof, inclusion_proof
 from federation.protocol.notes import format_signature_line, parse_signature_line
@@ -399,6 +401,7 @@ def make_bundle(
     *,
     chain: RosterChain | None = None,
     carries_chain: bool = True,
+    attestations: Sequence[str] = (),
 ) -> Bundle:
     """The bundle of one statement of a log, under its newest head, with these members' receipts."""
     head, founding = made.head(), chain or made.founded.chain
@@ -412,4 +415,45 @@ def make_bundle(
             decision=founding.newest.decision_sha256.hex(),
             chain=tuple(founding.versions[1:]) if carries_chain else None,
         ),
+        tuple(attestations),
     )
+
+
+def make_attestation(
+    made: MadeLog,
+    index: int = 0,
+    member: str = NOVA,
+    state: State = State.ACTIVE,
+    *,
+    at_ms: int = NEW_YEAR_2026_MS + 60_000,
+    roster: Roster | None = None,
+    by: Sequence[StatementId] = (),
+) -> Attestation:
+    """What a member attests of a statement, under the newest heads of its member's logs.
+
+    Of the three logs only ``made`` holds something.
+    """
+    judged_by = roster or made.founded.roster
+    heads = {log: Checkpoint(log.origin, 0, EMPTY_ROOT) for log in judged_by.logs}
+    heads[made.log] = made.head().checkpoint
+    said = made.said[index]
+    return Attestation(
+        roster=(judged_by.version, judged_by.decision_sha256.hex()),
+        at_ms=at_ms,
+        about=str(said.id),
+        findings=(Finding(said.id, state, tuple(by)),),
+        heads=tuple(
+            sorted(
+                (head for log, head in heads.items() if log.member == made.log.member),
+                key=lambda head: head.origin,
+            )
+        ),
+    )
+
+
+def sign_as(
+    member: str, attestation: Attestation, federation_id: str, key: SigningKey | None = None
+) -> str:
+    """The attestation's note, signed by that member's mirror unless another key is given."""
+    name = cosigner_name(member, federation_id, Cosigner.MIRROR)
+    return sign_attestation(attestation, name, key or make_key(f"{member}/mirror")).decode()

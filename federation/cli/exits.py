@@ -1,8 +1,7 @@
 """What the exit codes of both programs mean; which error ends in which is told in ``exit_codes``.
 
-Scripts act on them: ``federation match photo.jpg && refuse_the_upload``. So a no is only ever said
-by an answer or by a proof that failed; a bug, a broken pipe or a silent node is "could not tell",
-never a no.
+Scripts act on them, so a no is only ever said by an answer or by a proof that failed; a bug, a
+broken pipe or a silent node is "could not tell", never a no.
 """
 
 from __future__ import annotations

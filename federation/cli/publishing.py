@@ -25,7 +25,7 @@ from federation.local_errors import LabelUnknown, SignalMalformed
 from federation.protocol.headers import parse_statement_id
 from federation.protocol.labels import check_labels
 from federation.protocol.limits_content import ITEM_CHARACTERS_MAX, SIGNALS_MAX
-from federation.protocol.origins import parse_lane
+from federation.protocol.origins_local import parse_lane
 from federation.protocol.signals import SignalType
 from federation.protocol.signals_local import format_value
 from federation.web import schemas

@@ -18,10 +18,9 @@ from federation.config import WitnessSettings
 from federation.errors import FederationError, SignatureInvalid
 from federation.local_errors import PeerError, PeerRefused
 from federation.net.witness_client import WitnessClient, WitnessReply
-from federation.protocol.checkpoints import open_cosignature
-from federation.protocol.checkpoints_foreign import open_mldsa_cosignature
-from federation.protocol.keys import KeyType, VerifierKey, check_ed25519
-from federation.protocol.keys_foreign import check_mldsa44, parse_vkey
+from federation.protocol.checkpoints import open_cosignature, open_mldsa_cosignature
+from federation.protocol.keys import KeyType, VerifierKey, check_ed25519, check_mldsa44
+from federation.protocol.keys_foreign import parse_vkey
 from federation.protocol.notes import format_signature_line, parse_signature_lines
 from federation.protocol.origins import LogId
 from federation.protocol.witness import SIZE_MEDIA_TYPE, format_add_checkpoint, parse_size

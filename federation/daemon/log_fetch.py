@@ -19,10 +19,9 @@ from federation.daemon.log_folder import CHECKPOINT_FILE, LogFolder
 from federation.errors import ProtocolError, SignatureInvalid, TooLarge, VerificationError
 from federation.local_errors import Fork, NotFound, RootMismatch, TooBusy
 from federation.net.log_client import CONNECTIONS_MAX, LogClient
-from federation.protocol.checkpoints import Checkpoint, open_checkpoint
-from federation.protocol.checkpoints_foreign import open_mldsa_cosignature
-from federation.protocol.keys import VerifierKey, check_ed25519
-from federation.protocol.keys_foreign import check_mldsa44
+from federation.protocol.checkpoints import Checkpoint, open_mldsa_cosignature
+from federation.protocol.checkpoints_foreign import open_checkpoint
+from federation.protocol.keys import VerifierKey, check_ed25519, check_mldsa44
 from federation.protocol.limits import NOTE_BYTES_MAX, TILE_WIDTH
 from federation.protocol.merkle import DIGEST_BYTES, leaf_hash
 from federation.protocol.merkle_growth import CompactRange

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from federation.errors import CommitmentMismatch, FederationError
+from federation.errors import FederationError
 from federation.gossip.dice import Dice
 from federation.gossip.events import (
     Command,
@@ -26,6 +26,7 @@ from federation.gossip.events import (
     Reopen,
 )
 from federation.gossip.peers import PeerView
+from federation.local_errors import CommitmentMismatch
 from federation.protocol.headers import StatementId
 from federation.protocol.origins import LogId
 from federation.protocol.statements import Statement

@@ -3,6 +3,7 @@
 JSON with exactly these fields, in its only form (sorted keys, no spaces, one final newline), so
 that no byte of a bundle can change without it being noticed:
 
+    attestations      status attestations, each as its note's text; left out where there are none
     body, salt        base64; or commitment instead, where they were erased
     format            "hash-federation/bundle/v1"
     header            base64
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from federation.errors import BodyMalformed, BundleMalformed, HeaderMalformed, TooLarge
-from federation.protocol.limits import BUNDLE_BYTES_MAX, ROSTER_VERSIONS_MAX
+from federation.protocol.limits import BUNDLE_BYTES_MAX, MEMBERS_MAX, ROSTER_VERSIONS_MAX
 from federation.protocol.proofs import TlogProof, format_tlog_proof, parse_tlog_proof
 from federation.protocol.statements import Statement, erased_statement, opened_statement
 from federation.protocol.texts import format_base64, parse_base64
@@ -35,13 +36,9 @@ _ERASED: Final = frozenset({"commitment", "format", "header", "proof", "roster"}
 
 @dataclass(frozen=True, slots=True)
 class RosterReference:
-    """Which roster version the bundle is judged by.
+    """Which roster version the bundle is judged by: its number and its decision, in hex.
 
-    Attributes:
-        version: its number.
-        decision: hex SHA-256 of its signed part: two files of one version that differ only in who
-            signed are one decision.
-        chain: the root files 2 to ``version``, verbatim; None where only the hash is given.
+    ``chain`` holds the root files 2 to ``version``, verbatim; None where only the hash is given.
     """
 
     version: int
@@ -51,17 +48,15 @@ class RosterReference:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """One statement and its proof.
+    """One statement, its place in its log, the roster version to judge by, and status attestations.
 
-    Attributes:
-        statement: header, and salt and body or C.
-        proof: its place in its log, under a checkpoint with cosignatures.
-        roster: the roster version to judge by.
+    None of it is judged; attestations are the texts of their notes.
     """
 
     statement: Statement
     proof: TlogProof
     roster: RosterReference
+    attestations: tuple[str, ...] = ()
 
 
 def encode_bundle(bundle: Bundle) -> bytes:
@@ -77,6 +72,8 @@ def encode_bundle(bundle: Bundle) -> bytes:
             "version": roster.version,
         },
     }
+    if bundle.attestations:
+        fields["attestations"] = list(bundle.attestations)
     if statement.opening is None:
         fields["commitment"] = format_base64(statement.commitment)
     else:
@@ -86,25 +83,23 @@ def encode_bundle(bundle: Bundle) -> bytes:
 
 
 def decode_bundle(encoded: bytes) -> Bundle:
-    """Read a bundle file.
-
-    Raises:
-        TooLarge: over ``BUNDLE_BYTES_MAX``.
-        BundleMalformed: not a bundle in its only form.
-        NoteMalformed, ProofMalformed: its proof is malformed.
-    """
+    """Read a bundle file. Raises: TooLarge, BundleMalformed, ProofMalformed: it is none."""
     if len(encoded) > BUNDLE_BYTES_MAX:
         raise TooLarge(f"a bundle has at most {BUNDLE_BYTES_MAX} bytes")
     try:
         fields = json.loads(encoded.decode("utf-8"))
     except (ValueError, RecursionError):
         raise BundleMalformed("a bundle is JSON in UTF-8") from None
-    if not isinstance(fields, dict) or fields.keys() not in (_OPENED, _ERASED):
+    if not isinstance(fields, dict) or fields.keys() - {"attestations"} not in (_OPENED, _ERASED):
         raise BundleMalformed("not the fields of a bundle")
     if fields["format"] != FORMAT:
         raise BundleMalformed(f"the bundle's format is not {FORMAT}")
     proof = parse_tlog_proof(_text(fields["proof"]).encode("utf-8"))
-    bundle = Bundle(_statement(fields), proof, _roster(fields["roster"]))
+    attested = fields.get("attestations", [])
+    if not isinstance(attested, list) or len(attested) > MEMBERS_MAX:
+        raise BundleMalformed(f"the attestations of a bundle are a list of at most {MEMBERS_MAX}")
+    texts = tuple(_text(each) for each in attested)
+    bundle = Bundle(_statement(fields), proof, _roster(fields["roster"]), texts)
     if encode_bundle(bundle) != encoded:
         raise BundleMalformed("the bundle is not in its only form")
     return bundle

@@ -5,11 +5,8 @@
     z3Y6BByBzu8VeKYIP3XG…         root hash, base64
 
 A log signs this text as a note (type 01) under its own origin as the key name. A cosigner adds a
-timestamped line of type 04, with Ed25519; type 06 is read in ``checkpoints_foreign``. Extension
-lines are refused: nobody could audit what they say.
-
-``open_*`` functions are the only way from bytes to a believed value; each takes the key that must
-have signed. They judge one signature each: who has to sign is the verifier's business.
+timestamped line of type 04, with Ed25519, or 06, with ML-DSA-44, as a log may too. Extension
+lines are refused: nobody could audit what they say. Who has to sign is the verifier's business.
 
 Source: docs/spec/checkpoints.md; C2SP tlog-checkpoint v1.0.0, tlog-cosignature v1.1.0-rc.1.
 """
@@ -23,13 +20,14 @@ from typing import Final
 from federation.errors import CheckpointMalformed, KeyMalformed, SignatureInvalid
 from federation.protocol.keys import (
     ED25519_SIGNATURE_BYTES,
+    MLDSA44_SIGNATURE_BYTES,
     KeyType,
     SignatureCheck,
     VerifierKey,
 )
 from federation.protocol.limits import ORIGIN_BYTES_MAX
 from federation.protocol.merkle import DIGEST_BYTES, EMPTY_ROOT
-from federation.protocol.notes import NoteSignature, parse_note
+from federation.protocol.notes import NoteSignature
 from federation.protocol.texts import (
     SIZE_LIMIT,
     check_characters,
@@ -39,6 +37,7 @@ from federation.protocol.texts import (
 )
 
 TIMESTAMP_BYTES: Final = 8
+SUBTREE_LABEL: Final = b"subtree/v1\n\x00"
 
 _LINES = re.compile(r"([^\n]*)\n([^\n]*)\n([^\n]*)\n\Z")
 
@@ -50,11 +49,10 @@ class Checkpoint:
     Attributes:
         origin: the log's name; 1 to 255 bytes of UTF-8 without a newline.
         size: entries in the log, below 2^63.
-        root_hash: root of the Merkle tree at that size, 32 bytes.
+        root_hash: root of the Merkle tree at that size, 32 bytes; at size 0 the empty tree's.
 
     Raises:
-        CheckpointMalformed: a part that a checkpoint cannot carry, or size 0 with a root other
-            than the empty tree's.
+        CheckpointMalformed: a part that a checkpoint cannot carry.
     """
 
     origin: str
@@ -79,11 +77,7 @@ class Checkpoint:
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
-    """Read the text of a checkpoint note.
-
-    Raises:
-        CheckpointMalformed: not exactly three lines in the form that ``Checkpoint.text`` writes.
-    """
+    """Read a checkpoint note's text. Raises: CheckpointMalformed: not in its only form."""
     lines = _LINES.match(text)
     if lines is None:
         raise CheckpointMalformed("a checkpoint is three lines: origin, size and root hash")
@@ -95,53 +89,14 @@ def parse_checkpoint(text: str) -> Checkpoint:
     )
 
 
-# --- the log's own signature ----------------------------------------------------------------------
-
-
-def open_checkpoint(raw: bytes, vkey: VerifierKey, check: SignatureCheck) -> Checkpoint:
-    """Read a checkpoint note and judge its log's signature; other keys' lines are not looked at.
-
-    Args:
-        raw: the note, verbatim.
-        vkey: the log's key, of type 01, named by the log's origin.
-        check: the Ed25519 check.
-
-    Raises:
-        TooLarge: over the limits of a note.
-        NoteMalformed: not a note.
-        CheckpointMalformed: a note whose text is not a checkpoint.
-        KeyMalformed: ``vkey`` is of another type.
-        SignatureInvalid: another log's checkpoint, or no valid signature by this key.
-    """
-    check_type(vkey, KeyType.ED25519)
-    note = parse_note(raw)
-    checkpoint = parse_checkpoint(note.text)
-    # A log's key that signs under another origin would speak for a log that is not its own.
-    if checkpoint.origin != vkey.name:
-        raise SignatureInvalid("the checkpoint is of another log")
-    line = note.signature_by(vkey.name, vkey.key_id)
-    if line is None:
-        raise SignatureInvalid("the log did not sign the checkpoint")
-    if not check(vkey.public, note.text.encode(), line.signature):
-        raise SignatureInvalid("the log's signature on the checkpoint is wrong")
-    return checkpoint
-
-
-# --- cosignatures ---------------------------------------------------------------------------------
-
-
 def open_cosignature(
     checkpoint_text: str, line: NoteSignature, vkey: VerifierKey, check: SignatureCheck
 ) -> int:
-    """Judge a type 04 cosignature on the text of a note.
-
-    Returns:
-        When the cosigner says it signed, in POSIX seconds.
+    """Judge a type 04 cosignature on a note's text; gives the cosigner's time in POSIX seconds.
 
     Raises:
         KeyMalformed: ``vkey`` is of another type.
-        SignatureInvalid: a line by another key, of the wrong length, with a time over 2^63 - 1,
-            or with a wrong signature.
+        SignatureInvalid: a line by another key, of another length, or with a wrong signature.
     """
     check_type(vkey, KeyType.COSIGNATURE_ED25519)
     at_seconds, signature = split_stamp(line, vkey, ED25519_SIGNATURE_BYTES)
@@ -155,12 +110,46 @@ def cosigned_message(checkpoint_text: str, at_seconds: int) -> bytes:
     return f"cosignature/v1\ntime {at_seconds}\n{checkpoint_text}".encode()
 
 
-def split_stamp(line: NoteSignature, vkey: VerifierKey, length: int) -> tuple[int, bytes]:
-    """Timestamp and signature of a line by that key.
+def open_mldsa_cosignature(
+    checkpoint: Checkpoint, line: NoteSignature, vkey: VerifierKey, check: SignatureCheck
+) -> int | None:
+    """Judge a type 06 line on a checkpoint by the key, of type 06, that must have made it.
+
+    Returns:
+        When the signer says it signed, in POSIX seconds; None where it says nothing about time, nor
+        that the tree was the largest.
 
     Raises:
-        SignatureInvalid: another key's line, of another length, or with a time out of range.
+        KeyMalformed: ``vkey`` is of another type.
+        SignatureInvalid: as for ``open_cosignature``.
     """
+    check_type(vkey, KeyType.COSIGNATURE_MLDSA44)
+    at_seconds, signature = split_stamp(line, vkey, MLDSA44_SIGNATURE_BYTES)
+    if not check(vkey.public, subtree_message(checkpoint, vkey.name, at_seconds), signature):
+        raise SignatureInvalid("the cosignature is wrong")
+    return at_seconds or None
+
+
+def subtree_message(checkpoint: Checkpoint, cosigner_name: str, at_seconds: int) -> bytes:
+    """What a type 06 signer signs for a whole tree; second 0 says nothing about time."""
+    name, origin = cosigner_name.encode(), checkpoint.origin.encode()
+    return b"".join(
+        (
+            SUBTREE_LABEL,
+            bytes([len(name)]),
+            name,
+            at_seconds.to_bytes(TIMESTAMP_BYTES, "big"),
+            bytes([len(origin)]),
+            origin,
+            bytes(8),  # start: a checkpoint's tree begins at its first leaf
+            checkpoint.size.to_bytes(8, "big"),
+            checkpoint.root_hash,
+        )
+    )
+
+
+def split_stamp(line: NoteSignature, vkey: VerifierKey, length: int) -> tuple[int, bytes]:
+    """Timestamp and signature of a line by that key. Raises: SignatureInvalid: it cannot be one."""
     if line.signer != (vkey.name, vkey.key_id):
         raise SignatureInvalid("the line is by another key")
     if len(line.signature) != TIMESTAMP_BYTES + length:
@@ -172,10 +161,6 @@ def split_stamp(line: NoteSignature, vkey: VerifierKey, length: int) -> tuple[in
 
 
 def check_type(vkey: VerifierKey, wanted: KeyType) -> None:
-    """Accept a key of that type.
-
-    Raises:
-        KeyMalformed: it is of another.
-    """
+    """Accept a key of that type. Raises: KeyMalformed: it is of another."""
     if vkey.type is not wanted:
         raise KeyMalformed(f"a verifier key of type {wanted:02x} is needed")

@@ -6,8 +6,12 @@ Source: docs/spec/checkpoints.md; C2SP tlog-checkpoint v1.0.0, tlog-cosignature 
 from __future__ import annotations
 
 from federation.errors import CheckpointMalformed
-from federation.protocol.checkpoints import TIMESTAMP_BYTES, Checkpoint, cosigned_message
-from federation.protocol.checkpoints_foreign import subtree_message
+from federation.protocol.checkpoints import (
+    TIMESTAMP_BYTES,
+    Checkpoint,
+    cosigned_message,
+    subtree_message,
+)
 from federation.protocol.keys import KeyType, VerifierKey
 from federation.protocol.keys_signing import SigningKey
 from federation.protocol.keys_signing_mldsa import MldsaSigningKey

@@ -11,7 +11,8 @@ from typing import TypeAlias
 import msgpack
 
 from federation.errors import EncodingMalformed
-from federation.protocol.encoding import sorted_value
+from federation.protocol.encoding import KEY_CHARACTERS_MAX, Decoded
+from federation.protocol.limits import DEPTH_MAX, INTEGER_MAX
 
 Value: TypeAlias = "int | bool | str | bytes | Sequence[Value] | Mapping[str, Value]"
 
@@ -26,7 +27,42 @@ def encode(value: Value) -> bytes:
     Raises:
         EncodingMalformed: the value has a part that the encoding does not know.
     """
-    packed = msgpack.packb(sorted_value(value), use_bin_type=True)
+    packed = msgpack.packb(_sorted(value), use_bin_type=True)
     if not isinstance(packed, bytes):  # pragma: no cover - packb is typed as optional
         raise EncodingMalformed("the encoder gave no bytes")
     return packed
+
+
+def _sorted(value: object, depth_left: int = DEPTH_MAX) -> Decoded:
+    """The same value with every map in key order: what the encoder writes.
+
+    Raises:
+        EncodingMalformed: a part that this encoding does not have, or nested too deep.
+    """
+    if isinstance(value, (bool, str, bytes)):
+        if isinstance(value, str):
+            _check_text(value)
+        return value
+    if isinstance(value, int):
+        if not 0 <= value <= INTEGER_MAX:
+            raise EncodingMalformed("an integer outside 0 to 2^53 - 1")
+        return value
+    if depth_left == 0:
+        raise EncodingMalformed(f"nested deeper than {DEPTH_MAX}")
+    if isinstance(value, (list, tuple)):
+        return [_sorted(part, depth_left - 1) for part in value]
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str) or not 1 <= len(key) <= KEY_CHARACTERS_MAX:
+                raise EncodingMalformed(f"a map key that is not text of 1 to {KEY_CHARACTERS_MAX}")
+            _check_text(key)
+        return {key: _sorted(value[key], depth_left - 1) for key in sorted(value)}
+    raise EncodingMalformed(f"a {type(value).__name__}, which this encoding does not have")
+
+
+def _check_text(text: str) -> None:
+    # Lone surrogates cannot be written as UTF-8; msgpack would raise its own error later.
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise EncodingMalformed("text that is not valid Unicode") from None

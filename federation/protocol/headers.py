@@ -14,13 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from federation.errors import (
-    EncodingMalformed,
-    HeaderMalformed,
-    MemberNameMalformed,
-    RequestMalformed,
-    TooLarge,
-)
+from federation import errors
 from federation.protocol.encoding import Decoded, decode_map
 from federation.protocol.limits import (
     FORMAT_VERSION,
@@ -47,13 +41,9 @@ class StatementId:
 
 
 def parse_statement_id(text: str) -> StatementId:
-    """Read ``st_`` and 64 lower-case hex digits.
-
-    Raises:
-        RequestMalformed: anything else.
-    """
+    """Read ``st_`` and 64 lower-case hex digits. Raises: RequestMalformed: anything else."""
     if not _ID_TEXT.match(text):
-        raise RequestMalformed("a statement id is st_ and 64 lower-case hex digits")
+        raise errors.RequestMalformed("a statement id is st_ and 64 lower-case hex digits")
     return StatementId(bytes.fromhex(text[3:]))
 
 
@@ -88,14 +78,7 @@ _TIMED_BYTES_MAX: Final = 256
 
 
 def decode_header(encoded: bytes) -> Header:
-    """Read a header.
-
-    A header of a higher version may hold fields this release does not know; one of this version
-    may not. Either way the six fields below are where they always are.
-
-    Raises:
-        HeaderMalformed: not in its only encoding, or a field is missing, unknown or malformed.
-    """
+    """Read a header, of a higher version too, in its only encoding. Raises: HeaderMalformed."""
     if encoded[: len(_TIMED)] == _TIMED and len(encoded) <= _TIMED_BYTES_MAX:
         at_ms = int.from_bytes(encoded[len(_TIMED) : _TIME_END], "big")
         if _TIME_OF_EIGHT_BYTES_MIN <= at_ms <= INTEGER_MAX and len(encoded) > _TIME_END:
@@ -109,10 +92,7 @@ def _decode_after_time(rest: bytes) -> Header:
     """The header of those bytes after some time: the millions of one log differ in nothing else.
 
     A time in eight bytes is read alike whatever follows it, and what follows is read alike whatever
-    time stands before it, so one strict reading speaks for all.
-
-    Raises:
-        HeaderMalformed: as :func:`decode_header`; nothing is remembered then.
+    time stands before it, so one strict reading speaks for all. Raises: HeaderMalformed.
     """
     return _decode_strictly(_TIMED + _TIME_OF_EIGHT_BYTES_MIN.to_bytes(8, "big") + rest)
 
@@ -120,23 +100,23 @@ def _decode_after_time(rest: bytes) -> Header:
 def _decode_strictly(encoded: bytes) -> Header:
     try:
         return _read(decode_map(encoded, bytes_max=HEADER_BYTES_MAX))
-    except (EncodingMalformed, MemberNameMalformed, TooLarge) as error:
-        raise HeaderMalformed(error.message) from None
+    except (errors.EncodingMalformed, errors.MemberNameMalformed, errors.TooLarge) as error:
+        raise errors.HeaderMalformed(error.message) from None
 
 
 def _read(fields: Mapping[str, Decoded]) -> Header:
     version = _integer(fields, "v")
     if version < 1:
-        raise HeaderMalformed("versions of the format start at 1")
+        raise errors.HeaderMalformed("versions of the format start at 1")
     if version <= FORMAT_VERSION and not fields.keys() <= _HEADER_FIELDS:
-        raise HeaderMalformed("an unknown field in the header")
+        raise errors.HeaderMalformed("an unknown field in the header")
     federation_id, kind, member = fields.get("fed"), fields.get("kind"), fields.get("member")
     if not isinstance(federation_id, bytes) or len(federation_id) != FEDERATION_ID_BYTES:
-        raise HeaderMalformed(f"the federation id has {FEDERATION_ID_BYTES} bytes")
+        raise errors.HeaderMalformed(f"the federation id has {FEDERATION_ID_BYTES} bytes")
     if not isinstance(kind, str) or not _KIND.match(kind):
-        raise HeaderMalformed("the kind is a short lower-case word")
+        raise errors.HeaderMalformed("the kind is a short lower-case word")
     if not isinstance(member, str):
-        raise HeaderMalformed("the member is text")
+        raise errors.HeaderMalformed("the member is text")
     check_member_name(member)
     return Header(
         federation_id=federation_id.hex(),
@@ -152,19 +132,21 @@ def _references(value: Decoded | None) -> tuple[StatementId, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not 1 <= len(value) <= REFERENCES_MAX:
-        raise HeaderMalformed(f"a header refers to between 1 and {REFERENCES_MAX} statements")
+        raise errors.HeaderMalformed(
+            f"a header refers to between 1 and {REFERENCES_MAX} statements"
+        )
     references = []
     for entry in value:
         if not isinstance(entry, bytes) or len(entry) != STATEMENT_ID_BYTES:
-            raise HeaderMalformed("a reference is a statement id of 32 bytes")
+            raise errors.HeaderMalformed("a reference is a statement id of 32 bytes")
         references.append(StatementId(entry))
     if len(set(references)) != len(references):
-        raise HeaderMalformed("a statement is referred to twice")
+        raise errors.HeaderMalformed("a statement is referred to twice")
     return tuple(references)
 
 
 def _integer(fields: Mapping[str, Decoded], name: str) -> int:
     value = fields.get(name)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise EncodingMalformed(f"{name} is an integer")
+        raise errors.EncodingMalformed(f"{name} is an integer")
     return value

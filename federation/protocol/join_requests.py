@@ -22,8 +22,7 @@ from typing import Final, Protocol
 
 from federation.errors import EncodingMalformed, RosterMalformed, SignatureInvalid, TooLarge
 from federation.protocol.encoding_writing import encode
-from federation.protocol.keys import SignatureCheck, check_ed25519, check_public_key
-from federation.protocol.keys_foreign import check_mldsa44
+from federation.protocol.keys import SignatureCheck, check_ed25519, check_mldsa44, check_public_key
 from federation.protocol.limits import MEMBER_URLS_MAX, POSSESSION_TAG
 from federation.protocol.limits_messages import JOIN_REQUEST_BYTES_MAX
 from federation.protocol.origins import Cosigner, Lane, check_member_name

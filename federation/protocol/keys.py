@@ -2,10 +2,8 @@
 
 A verifier key (C2SP vkey) binds a name, a signature type and a public key by a key id, and no
 ``VerifierKey`` exists that is weak, unnamed or of a type nobody here verifies. Judges take the
-check as an argument of type ``SignatureCheck``, so that a simulator can count or replace it.
-
-Secret keys are in ``keys_signing``, the forms of foreign cosigners in ``keys_foreign``; with these
-it is the only room of the pure floors that knows the cryptography library.
+check as an argument of type ``SignatureCheck``, so that a simulator can count or replace it. With
+its neighbours ``keys_*`` it is the only pure room that knows the cryptography library.
 
 Source: docs/spec/keys.md; C2SP signed-note (vkeys, key ids); RFC 8032; C2SP tlog-cosignature.
 """
@@ -21,6 +19,7 @@ from typing import Final, TypeAlias
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
 from federation.errors import KeyMalformed, KeyWeak
 from federation.protocol.limits import ORIGIN_BYTES_MAX
@@ -66,14 +65,9 @@ _LOW_ORDER_Y: Final = frozenset(
 class KeyType(IntEnum):
     """Signature types of C2SP signed-note that this protocol uses."""
 
-    ED25519 = 1
-    """A log's signature over the text of its checkpoint."""
-
-    COSIGNATURE_ED25519 = 4
-    """A cosigner's timestamped signature over a checkpoint."""
-
-    COSIGNATURE_MLDSA44 = 6
-    """The same with ML-DSA-44, which also covers the cosigner's name."""
+    ED25519 = 1  # over a text, such as a log's over its checkpoint
+    COSIGNATURE_ED25519 = 4  # a cosigner's, timestamped, over a checkpoint
+    COSIGNATURE_MLDSA44 = 6  # the same with ML-DSA-44, which also covers the cosigner's name
 
 
 def check_public_key(raw: bytes) -> None:
@@ -108,6 +102,16 @@ def check_ed25519(public: bytes, message: bytes, signature: bytes) -> bool:
     return True
 
 
+def check_mldsa44(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether the holder of an ML-DSA-44 key signed the message, with an empty context."""
+    # Not remembered: loading is a twentieth of a check, and a loaded key takes some 20 kB.
+    try:
+        MLDSA44PublicKey.from_public_bytes(public).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
 @lru_cache(maxsize=KEYS_LOADED_MAX)
 def _load_ed25519(public: bytes) -> Ed25519PublicKey | None:
     try:
@@ -121,8 +125,7 @@ def check_key_name(name: str) -> None:
     """Accept a name that a signature line can carry.
 
     Raises:
-        KeyMalformed: empty, over ``KEY_NAME_BYTES_MAX`` bytes, or with a Unicode space, a ``+``,
-            a control character or half of a surrogate pair.
+        KeyMalformed: empty, too long, with a Unicode space, a ``+`` or a control character.
     """
     if not name:
         raise KeyMalformed("a key name is not empty")
@@ -143,8 +146,7 @@ class VerifierKey:
         public: the public key: 32 bytes, or 1,312 for ML-DSA-44.
 
     Raises:
-        KeyMalformed: a bad name, or a public key of the wrong length.
-        KeyWeak: an Ed25519 key of low order or not in canonical form.
+        KeyMalformed, KeyWeak: a bad name, or a public key that can bind nobody.
     """
 
     name: str

@@ -1,15 +1,12 @@
-"""What other logs and cosigners bring along: verifier keys as text, and ML-DSA-44.
+"""What other logs and cosigners bring along: verifier keys as text.
 
-The logs of this protocol are signed with Ed25519 by keys that the roster holds. A witness from
-elsewhere is named by its vkey text, and may cosign with ML-DSA-44.
+The logs of this protocol are signed by keys that the roster holds. A witness from elsewhere is
+named by its vkey text.
 
 Source: docs/spec/keys.md; C2SP signed-note (vkeys, key ids), tlog-cosignature.
 """
 
 from __future__ import annotations
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
 from federation.errors import KeyMalformed
 from federation.protocol.keys import KeyType, VerifierKey
@@ -38,13 +35,3 @@ def parse_vkey(text: str) -> VerifierKey:
     if key_id != key.key_id.hex():
         raise KeyMalformed("the key id is not the one of this name, type and key")
     return key
-
-
-def check_mldsa44(public: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether the holder of an ML-DSA-44 key signed the message, with an empty context."""
-    # Not remembered: loading is a twentieth of a check, and a loaded key takes some 20 kB.
-    try:
-        MLDSA44PublicKey.from_public_bytes(public).verify(signature, message)
-    except (InvalidSignature, ValueError):
-        return False
-    return True

@@ -1,10 +1,7 @@
 """The Merkle tree of RFC 6962: its hashes, and the proof that a leaf stands in it.
 
-A log of ``size`` leaves has one root, and an inclusion proof leads from one leaf to it. How a tree
-grows is told in ``merkle_growth``, how proofs are made in ``merkle_proofs``.
-
-A proof that is wrong in a way that shows without hashing (a hash that is not 32 bytes, an index
-outside the tree, too few or too many hashes) is malformed; one that leads elsewhere is unproven.
+How a tree grows is told in ``merkle_growth``, how proofs are made in ``merkle_proofs``. What is
+wrong in a way that shows without hashing is malformed; what leads elsewhere is unproven.
 
 Source: docs/spec/merkle.md; RFC 6962 section 2.1; RFC 9162 section 2.1.
 """
@@ -41,17 +38,16 @@ def verify_inclusion(
     Args:
         index: zero-based index of the leaf.
         size: leaves in the tree.
-        leaf: the leaf hash, 32 bytes.
-        proof: sibling hashes from the leaf up, 32 bytes each.
-        root: the tree's root hash, 32 bytes.
+        leaf: the leaf hash; this and all hashes have 32 bytes.
+        proof: sibling hashes from the leaf up.
+        root: the tree's root hash.
 
     Raises:
         ProofMalformed: no such index, or not as many hashes of 32 bytes as it takes.
         InclusionUnproven: the path leads to another root.
     """
-    check_size(size)
     check_digests((leaf, root, *proof))
-    if not 0 <= index < size:
+    if not 0 <= index < size < SIZE_LIMIT:
         raise ProofMalformed("the index is outside the tree")
     inner, border = path_shape(index, size)
     check_count(proof, inner + border)
@@ -82,44 +78,13 @@ def climb(
     return digest
 
 
-# --- shapes ---------------------------------------------------------------------------------------
-
-
-def check_digest(digest: bytes, what: str) -> None:
-    """Accept 32 bytes.
-
-    Raises:
-        ProofMalformed: another length.
-    """
-    if len(digest) != DIGEST_BYTES:
-        raise ProofMalformed(f"{what} is not {DIGEST_BYTES} bytes")
-
-
 def check_digests(digests: Iterable[bytes]) -> None:
-    """Accept hashes of 32 bytes each.
-
-    Raises:
-        ProofMalformed: one has another length.
-    """
+    """Accept hashes of 32 bytes each. Raises: ProofMalformed: one has another length."""
     if not set(map(len, digests)) <= {DIGEST_BYTES}:
         raise ProofMalformed(f"a hash is not {DIGEST_BYTES} bytes")
 
 
-def check_size(size: int) -> None:
-    """Accept a tree size below 2^63.
-
-    Raises:
-        ProofMalformed: another number.
-    """
-    if not 0 <= size < SIZE_LIMIT:
-        raise ProofMalformed("a tree has between 0 and 2^63 - 1 leaves")
-
-
 def check_count(proof: Sequence[bytes], expected: int) -> None:
-    """Accept a proof of that many hashes.
-
-    Raises:
-        ProofMalformed: another count.
-    """
+    """Accept a proof of that many hashes. Raises: ProofMalformed: another count."""
     if len(proof) != expected:
         raise ProofMalformed(f"the proof has {len(proof)} hashes where {expected} are needed")

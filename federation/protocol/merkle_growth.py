@@ -16,14 +16,15 @@ from typing import Final
 from federation.errors import ProofMalformed
 from federation.local_errors import ConsistencyUnproven
 from federation.protocol.merkle import (
+    DIGEST_BYTES,
     EMPTY_ROOT,
     check_count,
     check_digests,
-    check_size,
     climb,
     node_hash,
     path_shape,
 )
+from federation.protocol.texts import SIZE_LIMIT
 
 TILE_HEIGHT: Final = 8
 """Tree levels that one tile spans (C2SP tlog-tiles): its 256 hashes are 8 levels below its root."""
@@ -188,3 +189,26 @@ def fold_right(hashes: Sequence[bytes]) -> bytes:
     for left in reversed(hashes[:-1]):
         root = node_hash(left, root)
     return root
+
+
+# --- shapes ---------------------------------------------------------------------------------------
+
+
+def check_digest(digest: bytes, what: str) -> None:
+    """Accept 32 bytes.
+
+    Raises:
+        ProofMalformed: another length.
+    """
+    if len(digest) != DIGEST_BYTES:
+        raise ProofMalformed(f"{what} is not {DIGEST_BYTES} bytes")
+
+
+def check_size(size: int) -> None:
+    """Accept a tree size below 2^63.
+
+    Raises:
+        ProofMalformed: another number.
+    """
+    if not 0 <= size < SIZE_LIMIT:
+        raise ProofMalformed("a tree has between 0 and 2^63 - 1 leaves")

@@ -11,8 +11,15 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from federation.errors import ProofMalformed
-from federation.protocol.merkle import check_digest, check_size, path_shape
-from federation.protocol.merkle_growth import CompactRange, count_at, fold_right, last_full_subtree
+from federation.protocol.merkle import path_shape
+from federation.protocol.merkle_growth import (
+    CompactRange,
+    check_digest,
+    check_size,
+    count_at,
+    fold_right,
+    last_full_subtree,
+)
 
 Nodes: TypeAlias = Callable[[int, int], bytes]
 """(level, index) -> root of the full subtree over leaves [index << level, (index + 1) << level)."""

@@ -5,10 +5,9 @@
                                   the last empty line of the note
     — node-a.example/log GgKX…    em dash, key name, base64 of 4-byte key id and signature
 
-Parsing proves nothing: it says what the lines are, and other rooms judge the signatures. It is
-stricter than the C2SP page, because every byte that may vary is a byte two implementations can
-disagree about: base64 only in its canonical form, and no two lines by one key. Callers keep the
-received bytes; formatting a parsed note gives the same bytes back.
+Parsing proves nothing: other rooms judge the signatures. It is stricter than the C2SP page, because
+every byte that may vary is a byte two implementations can disagree about: base64 in its canonical
+form, no two lines by one key. Formatting a parsed note gives the received bytes back.
 
 Source: docs/spec/notes.md; C2SP signed-note v1.0.0, and C2SP pull request 327 for the duplicates.
 """
@@ -29,11 +28,7 @@ SIGNATURE_LINE_START: Final = "\u2014 "
 
 @dataclass(frozen=True, slots=True)
 class NoteSignature:
-    """One signature line, not judged: key name, 4 bytes of key id, and the signature.
-
-    Raises:
-        NoteMalformed: a part that a line cannot carry.
-    """
+    """A signature line, not judged: name, 4 bytes of key id, signature. Raises: NoteMalformed."""
 
     name: str
     key_id: bytes
@@ -55,16 +50,7 @@ class NoteSignature:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A text with signatures, none of them judged.
-
-    Attributes:
-        text: what was signed, with its final newline.
-        signatures: the lines in order.
-
-    Raises:
-        NoteMalformed: a text or signatures that no note can carry.
-        TooLarge: over ``NOTE_LINES_MAX`` lines.
-    """
+    """A text and the lines under it, none of them judged. Raises: NoteMalformed, TooLarge."""
 
     text: str
     signatures: tuple[NoteSignature, ...]
@@ -77,19 +63,11 @@ class Note:
 
     def signature_by(self, name: str, key_id: bytes) -> NoteSignature | None:
         """The line of that key, or None."""
-        for line in self.signatures:
-            if line.signer == (name, key_id):
-                return line
-        return None
+        return next((each for each in self.signatures if each.signer == (name, key_id)), None)
 
 
 def parse_note(raw: bytes) -> Note:
-    """Read a signed note.
-
-    Raises:
-        TooLarge: over ``NOTE_BYTES_MAX`` bytes or ``NOTE_LINES_MAX`` signature lines.
-        NoteMalformed: anything else that docs/spec/notes.md does not allow.
-    """
+    """Read a signed note. Raises: NoteMalformed, TooLarge: docs/spec/notes.md says when."""
     if len(raw) > NOTE_BYTES_MAX:
         raise TooLarge(f"a note has at most {NOTE_BYTES_MAX} bytes")
     try:
@@ -104,11 +82,7 @@ def parse_note(raw: bytes) -> Note:
 
 
 def format_note(note: Note) -> bytes:
-    """Write a signed note.
-
-    Raises:
-        TooLarge: over ``NOTE_BYTES_MAX`` bytes.
-    """
+    """Write a signed note. Raises: TooLarge: over ``NOTE_BYTES_MAX`` bytes."""
     lines = "".join(format_signature_line(line) for line in note.signatures)
     raw = f"{note.text}\n{lines}".encode()
     if len(raw) > NOTE_BYTES_MAX:
@@ -117,12 +91,7 @@ def format_note(note: Note) -> bytes:
 
 
 def parse_signature_lines(text: str) -> tuple[NoteSignature, ...]:
-    """Read signature lines, each with its newline, as in a note or a witness's answer.
-
-    Raises:
-        TooLarge: over ``NOTE_LINES_MAX`` lines.
-        NoteMalformed: no line, a line of another form, or two lines by one key.
-    """
+    """Read signature lines, as in a note or a witness's answer. Raises: NoteMalformed, TooLarge."""
     if not text.endswith("\n"):
         raise NoteMalformed("the last signature line has no newline")
     lines = text[:-1].split("\n")
@@ -134,11 +103,7 @@ def parse_signature_lines(text: str) -> tuple[NoteSignature, ...]:
 
 
 def parse_signature_line(line: str) -> NoteSignature:
-    """Read one signature line, with its newline.
-
-    Raises:
-        NoteMalformed: not em dash, name and canonical base64, separated by single spaces.
-    """
+    """Read one line, with its newline. Raises: NoteMalformed: not dash, name, canonical base64."""
     if not (line.startswith(SIGNATURE_LINE_START) and line.endswith("\n")):
         raise NoteMalformed("a signature line starts with an em dash and ends with a newline")
     # A second space would stand in the base64, which has none.
@@ -153,12 +118,7 @@ def format_signature_line(line: NoteSignature) -> str:
 
 
 def check_signers(signatures: tuple[NoteSignature, ...]) -> None:
-    """Accept the lines of one note.
-
-    Raises:
-        TooLarge: over ``NOTE_LINES_MAX`` lines.
-        NoteMalformed: no line, or two by one key.
-    """
+    """Accept the lines of one note. Raises: NoteMalformed: none, or two by one key; TooLarge."""
     if not signatures:
         raise NoteMalformed("a note has at least one signature")
     if len(signatures) > NOTE_LINES_MAX:

@@ -19,7 +19,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Final
 
-from federation.errors import LaneUnknown, MemberNameMalformed, OriginMalformed
+from federation.errors import MemberNameMalformed, OriginMalformed
 from federation.protocol.limits import EPOCH_MAX, MEMBER_CHARACTERS_MAX, ORIGIN_BYTES_MAX
 
 FEDERATION_ID_CHARACTERS: Final = 32
@@ -46,12 +46,10 @@ class Cosigner(StrEnum):
 
 
 def check_member_name(name: str) -> None:
-    """Accept a lower-case DNS name of at most ``MEMBER_CHARACTERS_MAX`` characters.
-
-    Names with an ``xn--`` label are refused: they show as look-alike letters.
+    """Accept a lower-case DNS name of at most ``MEMBER_CHARACTERS_MAX`` characters, without xn--.
 
     Raises:
-        MemberNameMalformed: anything else.
+        MemberNameMalformed: anything else; ``xn--`` shows as look-alike letters.
     """
     if (
         len(name) > MEMBER_CHARACTERS_MAX
@@ -62,11 +60,7 @@ def check_member_name(name: str) -> None:
 
 
 def check_federation_id(federation_id: str) -> None:
-    """Accept 32 lower-case hex digits.
-
-    Raises:
-        OriginMalformed: anything else.
-    """
+    """Accept 32 lower-case hex digits. Raises: OriginMalformed: anything else."""
     if not _FEDERATION_ID.match(federation_id):
         raise OriginMalformed("a federation id is 32 lower-case hex digits")
 
@@ -76,26 +70,9 @@ def federation_id_of(first_root: bytes) -> str:
     return sha256(first_root).hexdigest()[:FEDERATION_ID_CHARACTERS]
 
 
-def parse_lane(text: str) -> Lane:
-    """The lane of that name.
-
-    Raises:
-        LaneUnknown: not crisis, live or bulk.
-    """
-    try:
-        return Lane(text)
-    except ValueError:
-        raise LaneUnknown("a lane is one of: crisis, live, bulk") from None
-
-
 @dataclass(frozen=True)
 class LogId:
-    """One log: a member's lane, in one federation, in one epoch.
-
-    Raises:
-        MemberNameMalformed: the member's name is no lower-case DNS name.
-        OriginMalformed: the federation id or the epoch is malformed.
-    """
+    """One log: a member's lane and epoch. Raises: MemberNameMalformed, OriginMalformed."""
 
     member: str
     federation_id: str
@@ -124,11 +101,7 @@ class LogId:
 
 
 def parse_origin(origin: str) -> LogId:
-    """The log of that origin.
-
-    Raises:
-        OriginMalformed: not an origin of this protocol.
-    """
+    """The log of that origin. Raises: OriginMalformed: not an origin of this protocol."""
     if len(origin) > ORIGIN_BYTES_MAX:
         raise OriginMalformed(f"an origin has at most {ORIGIN_BYTES_MAX} bytes")
     parts = origin.split("/")
@@ -140,9 +113,9 @@ def parse_origin(origin: str) -> LogId:
             raise OriginMalformed("an epoch is a number from 1 without leading zeros")
         epoch = int(parts[3])
     try:
-        return LogId(parts[0], parts[1], parse_lane(parts[2]), epoch)
-    except (MemberNameMalformed, LaneUnknown) as error:
-        raise OriginMalformed(error.message) from None
+        return LogId(parts[0], parts[1], Lane(parts[2]), epoch)
+    except (MemberNameMalformed, ValueError):
+        raise OriginMalformed("an origin names a member, and one of crisis, live, bulk") from None
 
 
 def cosigner_name(member: str, federation_id: str, cosigner: Cosigner) -> str:

@@ -1,6 +1,7 @@
 """Quorum policies: how many others must have seen a head before an auditor is satisfied.
 
-``none`` must be written out: an empty list of cosigners is never a pass.
+``none`` must be written out: an empty list of cosigners is never a pass. ``+mldsa44`` behind it
+asks for a second, post-quantum signature line of the log and of each that counts.
 
 Source: docs/spec/policy.md; C2SP tlog-policy for the idea.
 """
@@ -15,6 +16,7 @@ from federation.errors import RequestMalformed
 from federation.protocol.limits import MEMBERS_MAX
 
 NONE: Final = "none"
+SECOND_LINES: Final = "+mldsa44"
 _COUNT = re.compile(r"[1-9][0-9]{0,3}\Z")
 
 
@@ -24,12 +26,14 @@ class Quorum:
 
     Attributes:
         count: 1 to ``MEMBERS_MAX``, or 0 where ``none`` was written out.
+        second_lines: whether an ML-DSA-44 line of each must stand beside the Ed25519 one.
     """
 
     count: int
+    second_lines: bool = False
 
     def __str__(self) -> str:
-        return str(self.count) if self.count else NONE
+        return (str(self.count) if self.count else NONE) + SECOND_LINES * self.second_lines
 
     def is_met_by(self, cosigners: int) -> bool:
         """Whether that many different members are enough."""
@@ -37,16 +41,17 @@ class Quorum:
 
 
 def parse_quorum(text: str) -> Quorum:
-    """Read ``none`` or a count.
+    """Read ``none`` or a count, and whether second lines are asked for.
 
     Raises:
         RequestMalformed: anything else; 0 and the empty text too.
     """
-    if text == NONE:
-        return Quorum(0)
-    if not _COUNT.match(text) or int(text) > MEMBERS_MAX:
+    number = text.removesuffix(SECOND_LINES)
+    if number == NONE:
+        return Quorum(0, number != text)
+    if not _COUNT.match(number) or int(number) > MEMBERS_MAX:
         raise RequestMalformed(
             "a quorum is a number of members from 1, or the word none",
             hint="write none only if you mean to trust the log's own word",
         )
-    return Quorum(int(text))
+    return Quorum(int(number), number != text)

@@ -8,8 +8,7 @@
     node-a.example/0123…/live      the checkpoint note, verbatim, with its cosignatures
     …
 
-Reading one proves nothing: the note is opened with the log's key, and then the hashes are judged
-against its root. What the log's leaf is made of is not said here.
+Reading one proves nothing: note and hashes are judged elsewhere, as is what a leaf is made of.
 
 Source: docs/spec/proofs.md; C2SP tlog-proof@v1.
 """
@@ -20,13 +19,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from federation.errors import ProofMalformed, TooLarge
-from federation.protocol.limits import (
-    NOTE_BYTES_MAX,
-    PROOF_HASHES_MAX,
-    TLOG_PROOF_BYTES_MAX,
-    TLOG_PROOF_EXTRA_BYTES_MAX,
-)
-from federation.protocol.merkle import check_digest
+from federation.protocol import limits
+from federation.protocol.merkle import check_digests
 from federation.protocol.texts import SIZE_LIMIT, format_base64, parse_base64, parse_decimal
 
 TLOG_PROOF_HEADER: Final = "c2sp.org/tlog-proof@v1"
@@ -45,8 +39,7 @@ class TlogProof:
         checkpoint_note: the signed checkpoint, verbatim.
 
     Raises:
-        ProofMalformed: a part that the text cannot carry.
-        TooLarge: an extra or a note over its limit.
+        ProofMalformed, TooLarge: a part that the text cannot carry.
     """
 
     index: int
@@ -57,30 +50,23 @@ class TlogProof:
     def __post_init__(self) -> None:
         if not 0 <= self.index < SIZE_LIMIT:
             raise ProofMalformed("an index is between 0 and 2^63 - 1")
-        if len(self.hashes) > PROOF_HASHES_MAX:
-            raise ProofMalformed(f"an inclusion proof has at most {PROOF_HASHES_MAX} hashes")
-        for digest in self.hashes:
-            check_digest(digest, "a hash of the inclusion proof")
+        if len(self.hashes) > limits.PROOF_HASHES_MAX:
+            raise ProofMalformed(f"an inclusion proof has at most {limits.PROOF_HASHES_MAX} hashes")
+        check_digests(self.hashes)
         if self.extra is not None and not self.extra:
             raise ProofMalformed("an extra that is empty is left out")
-        if self.extra is not None and len(self.extra) > TLOG_PROOF_EXTRA_BYTES_MAX:
-            raise TooLarge(f"an extra has at most {TLOG_PROOF_EXTRA_BYTES_MAX} bytes")
+        if self.extra is not None and len(self.extra) > limits.TLOG_PROOF_EXTRA_BYTES_MAX:
+            raise TooLarge(f"an extra has at most {limits.TLOG_PROOF_EXTRA_BYTES_MAX} bytes")
         if not self.checkpoint_note:
             raise ProofMalformed("the proof has no checkpoint")
-        if len(self.checkpoint_note) > NOTE_BYTES_MAX:
-            raise TooLarge(f"a note has at most {NOTE_BYTES_MAX} bytes")
+        if len(self.checkpoint_note) > limits.NOTE_BYTES_MAX:
+            raise TooLarge(f"a note has at most {limits.NOTE_BYTES_MAX} bytes")
 
 
 def parse_tlog_proof(raw: bytes) -> TlogProof:
-    """Read a tlog-proof.
-
-    Raises:
-        TooLarge: over ``TLOG_PROOF_BYTES_MAX``, or a part over its own limit.
-        ProofMalformed: anything else that docs/spec/proofs.md does not allow. Whether the note is
-            one is left to those who open it.
-    """
-    if len(raw) > TLOG_PROOF_BYTES_MAX:
-        raise TooLarge(f"a tlog-proof has at most {TLOG_PROOF_BYTES_MAX} bytes")
+    """Read a tlog-proof, but for what its note says. Raises: ProofMalformed, TooLarge."""
+    if len(raw) > limits.TLOG_PROOF_BYTES_MAX:
+        raise TooLarge(f"a tlog-proof has at most {limits.TLOG_PROOF_BYTES_MAX} bytes")
     head, empty_line, note = raw.partition(b"\n\n")
     if not empty_line:
         raise ProofMalformed("no empty line separates the proof from the checkpoint")
@@ -98,8 +84,8 @@ def parse_tlog_proof(raw: bytes) -> TlogProof:
         raise ProofMalformed("the proof does not say its index")
     index = parse_decimal(rest[0][len(_INDEX) :], ProofMalformed, "the index")
     hashes = rest[1:]
-    if len(hashes) > PROOF_HASHES_MAX:
-        raise ProofMalformed(f"an inclusion proof has at most {PROOF_HASHES_MAX} hashes")
+    if len(hashes) > limits.PROOF_HASHES_MAX:
+        raise ProofMalformed(f"an inclusion proof has at most {limits.PROOF_HASHES_MAX} hashes")
     what = "a hash of the inclusion proof"
     digests = tuple(parse_base64(line, ProofMalformed, what) for line in hashes)
     return TlogProof(index, digests, extra, note)

@@ -2,9 +2,8 @@
 
 A roster is one version of a TUF root (``N.root.json``): its governors are TUF's root keys, and the
 federation's facts stand in the signed part under the field ``x-hash-federation``. The bytes are
-stored and served verbatim. What is judged here is one file alone; that a version follows another
-and is signed by enough governors is :mod:`federation.protocol.roster_chain`'s to say, so a
-:class:`Roster` from :func:`parse_roster` is well-formed and not yet proven.
+stored and served verbatim. One file alone is judged here: a :class:`Roster` is well-formed and not
+yet proven, which takes :mod:`federation.protocol.roster_chain`.
 
 Source: docs/spec/roster.md (PROTOCOL section 6), where the steps are numbered.
 """
@@ -24,16 +23,9 @@ from federation.errors import (
     RequestMalformed,
     RosterMalformed,
 )
+from federation.protocol import limits
 from federation.protocol.headers import StatementId, parse_statement_id
 from federation.protocol.keys import KeyType, VerifierKey
-from federation.protocol.limits import (
-    BODY_BYTES_MAX,
-    EPOCH_MAX,
-    GOVERNANCE_IDS_MAX,
-    LOG_SIZE_MAX,
-    MEMBERS_MAX,
-    PUBLIC_DELAY_SECONDS_MAX,
-)
 from federation.protocol.origins import Cosigner, LogId, check_federation_id, federation_id_of
 from federation.protocol.roster_fields import (
     Json,
@@ -69,9 +61,9 @@ class RosterLimits:
         body_bytes: bytes of one statement's body.
     """
 
-    log_size: int = LOG_SIZE_MAX
+    log_size: int = limits.LOG_SIZE_MAX
     epochs: int = 16
-    body_bytes: int = BODY_BYTES_MAX
+    body_bytes: int = limits.BODY_BYTES_MAX
 
 
 @dataclass(frozen=True)
@@ -117,33 +109,21 @@ class Roster:
         return now_ms >= self.expires_at_ms
 
     def member(self, name: str) -> Member:
-        """The member of that name, whatever its status.
-
-        Raises:
-            MemberUnknown: there is none.
-        """
+        """The member of that name, whatever its status. Raises: MemberUnknown: there is none."""
         found = self.members.get(name)
         if found is None:
             raise MemberUnknown("the roster holds no member of that name")
         return found
 
     def log(self, log: LogId) -> MemberLog:
-        """Keys and pin of a log, whatever its member's status.
-
-        Raises:
-            LogUnknown: the roster does not hold it.
-        """
+        """Keys and pin of a log, whatever its member's status. Raises: LogUnknown."""
         found = self.logs.get(log)
         if found is None:
             raise LogUnknown(f"the roster does not hold the log {log}")
         return found
 
     def log_vkey(self, log: LogId) -> VerifierKey:
-        """The verifier key in use for a log's checkpoints.
-
-        Raises:
-            LogUnknown: the roster does not hold the log.
-        """
+        """The verifier key in use for a log's checkpoints. Raises: LogUnknown."""
         return VerifierKey(log.origin, KeyType.ED25519, self.log(log).public)
 
     def cosigner_vkey(self, member: str, cosigner: Cosigner) -> VerifierKey:
@@ -178,9 +158,6 @@ class Roster:
 def parse_roster(root_bytes: bytes) -> Roster:
     """Read one ``N.root.json``, without asking who signed it (steps 1 to 8).
 
-    Args:
-        root_bytes: the file.
-
     Raises:
         TooLarge: over ``ROSTER_BYTES_MAX``.
         ProtocolError: RosterMalformed, or the leaf for a malformed name or key in it.
@@ -189,11 +166,7 @@ def parse_roster(root_bytes: bytes) -> Roster:
 
 
 def read_roster(metadata: SignedRoot, root_bytes: bytes) -> Roster:
-    """The same for a file whose TUF side was decoded already (steps 4 to 8).
-
-    Args:
-        metadata: what :func:`decode_root` made of the file.
-        root_bytes: the file.
+    """The same for a file whose TUF side :func:`decode_root` decoded already (steps 4 to 8).
 
     Raises:
         ProtocolError: RosterMalformed, or the leaf for a malformed name or key in it.
@@ -208,7 +181,10 @@ def read_roster(metadata: SignedRoot, root_bytes: bytes) -> Roster:
         members=MappingProxyType(_members(facts["members"])),
         limits=_limits(facts["limits"]),
         public_delay_seconds=read_integer(
-            facts["public_delay_seconds"], "public_delay_seconds", 0, PUBLIC_DELAY_SECONDS_MAX
+            facts["public_delay_seconds"],
+            "public_delay_seconds",
+            0,
+            limits.PUBLIC_DELAY_SECONDS_MAX,
         ),
         governors=governors,
         threshold=threshold,
@@ -236,7 +212,7 @@ def _federation_id(version: int, value: Json, root_bytes: bytes) -> str:
 
 def _members(value: Json) -> dict[str, Member]:
     # (6) Each member keeps its own rules (roster_members).
-    members = [read_member(part) for part in read_list(value, "members", MEMBERS_MAX)]
+    members = [read_member(part) for part in read_list(value, "members", limits.MEMBERS_MAX)]
     names = [member.name for member in members]
     if names != sorted(set(names)):
         raise RosterMalformed("the members of a roster are sorted by name, each once")
@@ -246,14 +222,14 @@ def _members(value: Json) -> dict[str, Member]:
 def _limits(value: Json) -> RosterLimits:
     fields = read_fields(value, _LIMITS_FIELDS, "limits")
     return RosterLimits(
-        log_size=read_integer(fields["log_size"], "log_size", 1, LOG_SIZE_MAX),
-        epochs=read_integer(fields["epochs"], "epochs", 0, EPOCH_MAX),
-        body_bytes=read_integer(fields["body_bytes"], "body_bytes", 1, BODY_BYTES_MAX),
+        log_size=read_integer(fields["log_size"], "log_size", 1, limits.LOG_SIZE_MAX),
+        epochs=read_integer(fields["epochs"], "epochs", 0, limits.EPOCH_MAX),
+        body_bytes=read_integer(fields["body_bytes"], "body_bytes", 1, limits.BODY_BYTES_MAX),
     )
 
 
 def _statement_ids(value: Json, what: str) -> frozenset[StatementId]:
-    texts = [read_text(part, what) for part in read_list(value, what, GOVERNANCE_IDS_MAX)]
+    texts = [read_text(part, what) for part in read_list(value, what, limits.GOVERNANCE_IDS_MAX)]
     if texts != sorted(set(texts)):
         raise RosterMalformed(f"the ids in {what} are sorted, each once")
     try:

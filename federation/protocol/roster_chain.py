@@ -1,10 +1,7 @@
 """The roster chain: every version from the first, each signed by those who governed before it.
 
 Version N+1 counts when the threshold of N's governors and the threshold of its own have signed it.
-Only the bytes of version 1 are trusted; whoever holds them can walk the chain from any source. A
-version in the middle may have expired, as TUF allows, and whether the newest has is a question of
-``now`` (:meth:`Roster.check_unexpired`).
-
+Only the bytes of version 1 are trusted. A version in the middle may have expired, as TUF allows.
 What TUF does not ask, and is asked here: nothing that a version said is unsaid by the next. A node
 that joins in ten years has to judge statements made today.
 
@@ -43,10 +40,7 @@ class RosterChain:
 
     @classmethod
     def trust(cls, first_root_bytes: bytes) -> RosterChain:
-        """The chain of version 1 alone.
-
-        Args:
-            first_root_bytes: ``1.root.json``, from where its holder trusts it to be the right one.
+        """The chain of version 1 alone, whose bytes its holder trusts.
 
         Raises:
             ProtocolError: see :func:`~federation.protocol.roster.parse_roster`.

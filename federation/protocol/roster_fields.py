@@ -2,8 +2,7 @@
 
 Text is printable ASCII, so that no two implementations can sort or escape it differently and no
 name looks like another; there are no floats and no negative numbers; an object has exactly the
-fields its format names, and any number whose name starts with ``x-``, which are kept and mean
-nothing here. The canonical form that is signed is the TUF library's; none is made here.
+fields its format names, and any number whose name starts with ``x-``, which mean nothing here.
 
 Source: docs/spec/roster.md.
 """
@@ -93,42 +92,26 @@ def check_unknown(names: frozenset[str], what: str, *, is_extensible: bool = Tru
 
 
 def read_text(value: Json, what: str) -> str:
-    """Text.
-
-    Raises:
-        RosterMalformed: anything else.
-    """
+    """Text. Raises: RosterMalformed: anything else."""
     if not isinstance(value, str):
         raise RosterMalformed(f"{what} is text")
     return value
 
 
 def read_integer(value: Json, what: str, least: int, most: int) -> int:
-    """An integer from ``least`` to ``most``.
-
-    Raises:
-        RosterMalformed: anything else.
-    """
+    """An integer from ``least`` to ``most``. Raises: RosterMalformed: anything else."""
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise RosterMalformed(f"{what} is an integer from {least} to {most}")
     return value
 
 
 def read_list(value: Json, what: str, most: int) -> list[Json]:
-    """A list of at most ``most`` parts.
-
-    Raises:
-        RosterMalformed: anything else.
-    """
+    """A list of at most ``most`` parts. Raises: RosterMalformed: anything else."""
     if not isinstance(value, list) or len(value) > most:
         raise RosterMalformed(f"{what} is a list of at most {most}")
     return value
 
 
 def read_base64(value: Json, what: str) -> bytes:
-    """Bytes, written in base64.
-
-    Raises:
-        RosterMalformed: anything else.
-    """
+    """Bytes, written in base64. Raises: RosterMalformed: anything else."""
     return parse_base64(read_text(value, what), RosterMalformed, what)

@@ -18,18 +18,9 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import Final, TypeVar
 
-from federation.errors import LogUnknown, RosterMalformed
+from federation.errors import RosterMalformed
+from federation.protocol import limits
 from federation.protocol.keys import check_public_key
-from federation.protocol.limits import (
-    COSIGNER_KEYS_MAX,
-    EPOCH_MAX,
-    LOG_KEYS_MAX,
-    LOG_SIZE_MAX,
-    MEMBER_URL_CHARACTERS_MAX,
-    MEMBER_URLS_MAX,
-    TLS_IDENTITIES_MAX,
-    TLS_IDENTITY_BYTES_MAX,
-)
 from federation.protocol.origins import Cosigner, Lane, check_member_name
 from federation.protocol.roster_fields import (
     Json,
@@ -78,22 +69,13 @@ class MemberStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A place in a log that governance vouches for; the origin is the log's that holds the pin.
-
-    Attributes:
-        size: statements up to here.
-        root_hash: the tree's root at that size, 32 bytes.
-
-    Raises:
-        RosterMalformed: a size out of range, a root of another length, or an empty log with any
-            but the empty tree's root (RFC 6962: the hash of nothing).
-    """
+    """A place in a log, and its root hash, vouched for by governance. Raises: RosterMalformed."""
 
     size: int
     root_hash: bytes
 
     def __post_init__(self) -> None:
-        if not 0 <= self.size <= LOG_SIZE_MAX or len(self.root_hash) != ROOT_HASH_BYTES:
+        if not 0 <= self.size <= limits.LOG_SIZE_MAX or len(self.root_hash) != ROOT_HASH_BYTES:
             raise RosterMalformed("a pin is a size and a root hash of 32 bytes")
         if (self.size == 0) != (self.root_hash == sha256().digest()):
             raise RosterMalformed("the root hash of an empty log is SHA-256 of nothing")
@@ -109,8 +91,7 @@ class LogKey:
 
     Attributes:
         public: Ed25519 public key, 32 bytes.
-        start: from where on it signs, which is where its predecessor's word ends; None for the
-            log's first key.
+        start: from where on it signs, its predecessor's word ending; None for the log's first key.
 
     Raises:
         KeyMalformed, KeyWeak: the key can bind nobody.
@@ -131,8 +112,7 @@ class MemberLog:
         lane: which of the three.
         epoch: 0 for the first, one more for each restart that governance ordered.
         keys: at least one; the last is in use.
-        pin: where the log ends for good or for now; beyond it, or off it, its word is evidence
-            only. None while it may grow.
+        pin: where the log ends, beyond which its word is evidence only; None while it may grow.
 
     Raises:
         RosterMalformed: keys without a start, out of order, or too many; an epoch out of range.
@@ -144,10 +124,10 @@ class MemberLog:
     pin: Pin | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.epoch <= EPOCH_MAX:
-            raise RosterMalformed(f"an epoch is between 0 and {EPOCH_MAX}")
-        if not 1 <= len(self.keys) <= LOG_KEYS_MAX:
-            raise RosterMalformed(f"a log has between 1 and {LOG_KEYS_MAX} keys")
+        if not 0 <= self.epoch <= limits.EPOCH_MAX:
+            raise RosterMalformed(f"an epoch is between 0 and {limits.EPOCH_MAX}")
+        if not 1 <= len(self.keys) <= limits.LOG_KEYS_MAX:
+            raise RosterMalformed(f"a log has between 1 and {limits.LOG_KEYS_MAX} keys")
         starts = [key.start for key in self.keys]
         later = [start for start in starts[1:] if start is not None]
         if starts[0] is not None or len(later) != len(starts) - 1:
@@ -181,16 +161,12 @@ class Member:
         successor: who may take back its statements after it departed.
         urls: where its node is reached, best first; none for one that only calls others.
         logs: by lane, most urgent first, then by epoch.
-        witness_keys: Ed25519 public keys of its witness cosigner; the last is in use.
-        mirror_keys: the same for its mirror.
+        witness_keys, mirror_keys: Ed25519 public keys of its cosigners; the last is in use.
         tls_identities: DER certificates pinned for it; the last is the newest.
-        mldsa44_keys: purpose (a lane or a cosigner) and ML-DSA-44 public key, 1,312 bytes, of
-            those that sign a second line; by purpose.
+        mldsa44_keys: (lane or cosigner, ML-DSA-44 public key) of each second line, in order.
 
     Raises:
-        MemberNameMalformed: the name is no lower-case DNS name.
-        KeyMalformed, KeyWeak: a cosigner key that can bind nobody.
-        RosterMalformed: any other rule of docs/spec/roster.md, step 6.
+        ProtocolError: a rule of docs/spec/roster.md, step 6, is broken.
     """
 
     name: str
@@ -212,10 +188,12 @@ class Member:
         check_urls(self.urls)
         for public in (*self.witness_keys, *self.mirror_keys):
             check_public_key(public)
-        if max(len(self.witness_keys), len(self.mirror_keys)) > COSIGNER_KEYS_MAX:
-            raise RosterMalformed(f"a cosigner has at most {COSIGNER_KEYS_MAX} keys")
-        if len(self.tls_identities) > TLS_IDENTITIES_MAX:
-            raise RosterMalformed(f"a member has at most {TLS_IDENTITIES_MAX} TLS identities")
+        if max(len(self.witness_keys), len(self.mirror_keys)) > limits.COSIGNER_KEYS_MAX:
+            raise RosterMalformed(f"a cosigner has at most {limits.COSIGNER_KEYS_MAX} keys")
+        if len(self.tls_identities) > limits.TLS_IDENTITIES_MAX:
+            raise RosterMalformed(
+                f"a member has at most {limits.TLS_IDENTITIES_MAX} TLS identities"
+            )
         for der in self.tls_identities:
             check_tls_identity(der)
         if self.successor is not None and self.status is not MemberStatus.DEPARTED:
@@ -259,17 +237,6 @@ class Member:
         """Whether its logs may grow."""
         return self.is_active and MemberRole.MEMBER in self.roles
 
-    def log(self, lane: Lane, epoch: int | None = None) -> MemberLog:
-        """Its log of that lane; the newest where no epoch is given.
-
-        Raises:
-            LogUnknown: it has none.
-        """
-        logs = [log for log in self.logs if log.lane is lane and epoch in {None, log.epoch}]
-        if not logs:
-            raise LogUnknown(f"{self.name} has no such {lane} log")
-        return logs[-1]
-
     def cosigner_keys(self, cosigner: Cosigner) -> tuple[bytes, ...]:
         """Its public keys in that role; the last is in use."""
         return self.witness_keys if cosigner is Cosigner.WITNESS else self.mirror_keys
@@ -290,16 +257,15 @@ class Member:
 
 
 def check_urls(urls: tuple[str, ...]) -> None:
-    """Accept the addresses of one member's node.
+    """Accept the addresses of one member's node: in lower case, ASCII, no user, query or fragment.
 
     Raises:
-        RosterMalformed: too many, one twice, or one that is not ``https://host[:port][/path]``
-            in lower case and ASCII, without user, query, fragment or final slash.
+        RosterMalformed: too many, one twice, or not ``https://host[:port][/path]``.
     """
-    if len(urls) > MEMBER_URLS_MAX or len(set(urls)) != len(urls):
-        raise RosterMalformed(f"a member has at most {MEMBER_URLS_MAX} URLs, each once")
+    if len(urls) > limits.MEMBER_URLS_MAX or len(set(urls)) != len(urls):
+        raise RosterMalformed(f"a member has at most {limits.MEMBER_URLS_MAX} URLs, each once")
     for url in urls:
-        match = _URL.match(url) if len(url) <= MEMBER_URL_CHARACTERS_MAX else None
+        match = _URL.match(url) if len(url) <= limits.MEMBER_URL_CHARACTERS_MAX else None
         if match is None or int(match["port"] or 0) > _PORT_MAX or not _is_ipv6(match["ipv6"]):
             raise RosterMalformed(
                 "a member's URL is https://host[:port][/path]",
@@ -315,13 +281,11 @@ def _is_ipv6(text: str | None) -> bool:
 
 
 def check_tls_identity(der: bytes) -> None:
-    """Accept the size only: certificates are read where TLS is spoken, not on this floor.
-
-    Raises:
-        RosterMalformed: empty or over ``TLS_IDENTITY_BYTES_MAX``.
-    """
-    if not 1 <= len(der) <= TLS_IDENTITY_BYTES_MAX:
-        raise RosterMalformed(f"a TLS identity has between 1 and {TLS_IDENTITY_BYTES_MAX} bytes")
+    """Accept the size; certificates are read where TLS is spoken. Raises: RosterMalformed."""
+    if not 1 <= len(der) <= limits.TLS_IDENTITY_BYTES_MAX:
+        raise RosterMalformed(
+            f"a TLS identity has between 1 and {limits.TLS_IDENTITY_BYTES_MAX} bytes"
+        )
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -334,7 +298,7 @@ _MEMBER_FIELDS: Final = frozenset(Member.__slots__) - {_MLDSA44_FIELD}
 _LOG_FIELDS: Final = frozenset({"epoch", "keys", "lane", "pin"})
 _LOG_KEY_FIELDS: Final = frozenset({"public", "start"})
 _PIN_FIELDS: Final = frozenset({"root", "size"})
-_LOGS_MAX: Final = len(Lane) * (EPOCH_MAX + 1)
+_LOGS_MAX: Final = len(Lane) * (limits.EPOCH_MAX + 1)
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
@@ -353,7 +317,7 @@ def read_member(value: Json) -> Member:
     ]
     if roles != sorted(set(roles)):
         raise RosterMalformed("the roles of a member are sorted, each once")
-    urls = read_list(fields["urls"], "urls", MEMBER_URLS_MAX)
+    urls = read_list(fields["urls"], "urls", limits.MEMBER_URLS_MAX)
     logs = read_list(fields["logs"], "logs", _LOGS_MAX)
     return Member(
         name=read_text(fields["name"], "a member's name"),
@@ -366,19 +330,21 @@ def read_member(value: Json) -> Member:
         ),
         urls=tuple(read_text(url, "a member's URL") for url in urls),
         logs=tuple(_read_log(log) for log in logs),
-        witness_keys=_read_all(fields["witness_keys"], "witness_keys", COSIGNER_KEYS_MAX),
-        mirror_keys=_read_all(fields["mirror_keys"], "mirror_keys", COSIGNER_KEYS_MAX),
-        tls_identities=_read_all(fields["tls_identities"], "tls_identities", TLS_IDENTITIES_MAX),
+        witness_keys=_read_all(fields["witness_keys"], "witness_keys", limits.COSIGNER_KEYS_MAX),
+        mirror_keys=_read_all(fields["mirror_keys"], "mirror_keys", limits.COSIGNER_KEYS_MAX),
+        tls_identities=_read_all(
+            fields["tls_identities"], "tls_identities", limits.TLS_IDENTITIES_MAX
+        ),
         mldsa44_keys=read_mldsa44_keys(fields[_MLDSA44_FIELD]) if has_mldsa44 else (),
     )
 
 
 def _read_log(value: Json) -> MemberLog:
     fields = read_fields(value, _LOG_FIELDS, "a log")
-    keys = read_list(fields["keys"], "keys", LOG_KEYS_MAX)
+    keys = read_list(fields["keys"], "keys", limits.LOG_KEYS_MAX)
     return MemberLog(
         lane=_word(Lane, fields["lane"]),
-        epoch=read_integer(fields["epoch"], "epoch", 0, EPOCH_MAX),
+        epoch=read_integer(fields["epoch"], "epoch", 0, limits.EPOCH_MAX),
         keys=tuple(_read_log_key(key) for key in keys),
         pin=_read_pin(fields["pin"]),
     )
@@ -393,7 +359,7 @@ def _read_pin(value: Json) -> Pin | None:
     if value is None:
         return None
     fields = read_fields(value, _PIN_FIELDS, "a pin")
-    size = read_integer(fields["size"], "a pin's size", 0, LOG_SIZE_MAX)
+    size = read_integer(fields["size"], "a pin's size", 0, limits.LOG_SIZE_MAX)
     return Pin(size, read_base64(fields["root"], "a pin's root"))
 
 

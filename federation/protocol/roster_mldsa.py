@@ -1,7 +1,4 @@
-"""The ML-DSA-44 keys of a member: who may sign a second line, and how a roster says so.
-
-A key here is the one in use; none is kept of those before, because a second line only ever adds to
-an Ed25519 one, and what that proved stays proven.
+"""The ML-DSA-44 keys in use of a member: who may sign a second line beside an Ed25519 one.
 
 Source: docs/spec/roster.md, docs/spec/checkpoints.md.
 """
@@ -29,11 +26,7 @@ def check_mldsa44_keys(keys: tuple[tuple[str, bytes], ...]) -> None:
 
 
 def read_mldsa44_keys(value: Json) -> tuple[tuple[str, bytes], ...]:
-    """ML-DSA-44 keys by purpose, from their object; one that is empty is left out.
-
-    Raises:
-        RosterMalformed, KeyMalformed: see :func:`check_mldsa44_keys`; or no object, or empty.
-    """
+    """ML-DSA-44 keys by purpose, from their object. Raises: RosterMalformed, KeyMalformed."""
     if not isinstance(value, dict) or not value:
         raise RosterMalformed("mldsa44_keys is an object with at least one key")
     keys = [(purpose, read_base64(value[purpose], "an ML-DSA-44 key")) for purpose in sorted(value)]

@@ -1,9 +1,8 @@
 """The TUF side of a roster: root metadata in its one form, its governors and their signatures.
 
-Thresholds, signatures and canonical JSON are the TUF library's, which is known here and, to make
-roots, in :mod:`federation.protocol.roster_drafts`. Added here is what it leaves open: one key
-under two ids, weak keys, key ids that are not the key's, unsigned fields, and files that say one
-thing in two forms.
+Thresholds, signatures and canonical JSON are the TUF library's. Added here is what it leaves open:
+one key under two ids, weak keys, key ids that are not the key's, unsigned fields, and files that
+say one thing in two forms. Roots are made in :mod:`federation.protocol.roster_drafts`.
 
 Source: docs/spec/roster.md, where the steps are numbered; TUF specification 1.0.34, 4.3 and 6.1.
 """
@@ -148,12 +147,7 @@ def _read_governor(key_id: str, key: Key) -> bytes:
 
 
 def count_signatures(metadata: SignedRoot, before: SignedRoot | None) -> RootVerificationResult:
-    """Who has signed a root, by TUF's rule: of the governors before it, and of its own.
-
-    Args:
-        metadata: the root to judge.
-        before: the root of the version just before; None for version 1.
-    """
+    """Who has signed a root, by TUF's rule: of the governors of ``before``, and of its own."""
     return metadata.signed.get_root_verification_result(
         None if before is None else before.signed, metadata.signed_bytes, metadata.signatures
     )

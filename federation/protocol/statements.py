@@ -16,15 +16,8 @@ from functools import cached_property
 from hashlib import sha256
 
 from federation.errors import BodyMalformed, HeaderMalformed
+from federation.protocol import limits
 from federation.protocol.headers import StatementId
-from federation.protocol.limits import (
-    BODY_BYTES_MAX,
-    COMMITMENT_TAG,
-    ENTRY_TAG,
-    HEADER_BYTES_MAX,
-    SALT_BYTES,
-    STATEMENT_ID_BYTES,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +34,7 @@ class Opening:
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement as it travels and rests: verbatim bytes, with or without its opening.
+    """One statement as it travels and rests: verbatim bytes.
 
     Attributes:
         header_bytes: the encoded header, verbatim.
@@ -58,29 +51,28 @@ class Statement:
         """The entry that commits to header and C."""
         known: StatementId | None = self.__dict__.get("_id")  # cached_property would take a lock
         if known is None:
-            known = StatementId(sha256(ENTRY_TAG + self.commitment + self.header_bytes).digest())
+            known = StatementId(
+                sha256(limits.ENTRY_TAG + self.commitment + self.header_bytes).digest()
+            )
             self.__dict__["_id"] = known
         return known
 
     @cached_property
     def bytes_on_wire(self) -> int:
         """About how many bytes it takes in a message: for size limits, not for signing."""
-        opened = SALT_BYTES + len(self.opening.body) if self.opening else len(self.commitment)
+        opened = (
+            limits.SALT_BYTES + len(self.opening.body) if self.opening else len(self.commitment)
+        )
         return len(self.header_bytes) + opened + 12
 
 
 def commitment_of(opening: Opening) -> bytes:
     """C, 32 bytes: SHA-256 over tag, salt and body."""
-    return sha256(COMMITMENT_TAG + opening.salt + opening.body).digest()
+    return sha256(limits.COMMITMENT_TAG + opening.salt + opening.body).digest()
 
 
 def opened_statement(header_bytes: bytes, salt: bytes, body: bytes) -> Statement:
-    """The statement that a header, salt and body received from elsewhere make.
-
-    Raises:
-        HeaderMalformed: an empty or oversized header.
-        BodyMalformed: a salt of the wrong length or an oversized body.
-    """
+    """The statement of a header, salt and body. Raises: HeaderMalformed, BodyMalformed."""
     _check_header_size(header_bytes)
     opening = Opening(salt, body)
     check_opening_sizes(opening)
@@ -88,30 +80,21 @@ def opened_statement(header_bytes: bytes, salt: bytes, body: bytes) -> Statement
 
 
 def erased_statement(header_bytes: bytes, commitment: bytes) -> Statement:
-    """The statement whose salt and body are gone: header and C.
-
-    Raises:
-        HeaderMalformed: an empty or oversized header.
-        BodyMalformed: a commitment of the wrong length.
-    """
+    """The statement of a header and C alone. Raises: HeaderMalformed, BodyMalformed."""
     _check_header_size(header_bytes)
-    if len(commitment) != STATEMENT_ID_BYTES:
+    if len(commitment) != limits.STATEMENT_ID_BYTES:
         raise BodyMalformed("a commitment has 32 bytes")
     return Statement(header_bytes, commitment, None)
 
 
 def check_opening_sizes(opening: Opening) -> None:
-    """Sizes only; grammar is the reader's.
-
-    Raises:
-        BodyMalformed: a salt of the wrong length, or an empty or oversized body.
-    """
-    if len(opening.salt) != SALT_BYTES:
-        raise BodyMalformed(f"a salt has {SALT_BYTES} bytes")
-    if not 1 <= len(opening.body) <= BODY_BYTES_MAX:
-        raise BodyMalformed(f"a body has between 1 and {BODY_BYTES_MAX} bytes")
+    """Accept a salt and a body of sizes that they can have. Raises: BodyMalformed."""
+    if len(opening.salt) != limits.SALT_BYTES:
+        raise BodyMalformed(f"a salt has {limits.SALT_BYTES} bytes")
+    if not 1 <= len(opening.body) <= limits.BODY_BYTES_MAX:
+        raise BodyMalformed(f"a body has between 1 and {limits.BODY_BYTES_MAX} bytes")
 
 
 def _check_header_size(header_bytes: bytes) -> None:
-    if not 1 <= len(header_bytes) <= HEADER_BYTES_MAX:
-        raise HeaderMalformed(f"a header has between 1 and {HEADER_BYTES_MAX} bytes")
+    if not 1 <= len(header_bytes) <= limits.HEADER_BYTES_MAX:
+        raise HeaderMalformed(f"a header has between 1 and {limits.HEADER_BYTES_MAX} bytes")

@@ -1,9 +1,7 @@
 """The small text forms that all log formats share: base64, decimals and text without surprises.
 
-Every value has one form and one only, so a parser and its formatter give the same bytes back, and
-two implementations cannot disagree about what a line says. Each function is told which leaf of the
-error tree to raise (``malformed``) and what it reads (``what``, for the message), because only its
-caller knows which format was broken.
+Every value has one form, so a parser and its formatter give the same bytes back. Each function is
+told which leaf of the error tree to raise (``malformed``), and what it reads (``what``).
 
 Source: docs/spec/texts.md; RFC 4648 section 4; C2SP signed-note for the characters.
 """
@@ -30,11 +28,7 @@ def format_base64(raw: bytes) -> str:
 
 
 def parse_base64(text: str, malformed: type[ProtocolError], what: str) -> bytes:
-    """Decode standard base64 in its only form: padded, no spare bits set, nothing but its letters.
-
-    Raises:
-        ProtocolError: ``malformed``, when encoding the result does not give ``text`` back.
-    """
+    """Decode base64 in its only form, with padding. Raises: ProtocolError: ``malformed``."""
     try:
         raw = binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
     except ValueError:
@@ -45,22 +39,14 @@ def parse_base64(text: str, malformed: type[ProtocolError], what: str) -> bytes:
 
 
 def parse_decimal(text: str, malformed: type[ProtocolError], what: str) -> int:
-    """Read an ASCII decimal without sign or leading zeros, below ``SIZE_LIMIT``.
-
-    Raises:
-        ProtocolError: ``malformed``, for any other text.
-    """
+    """Read a decimal below 2^63 in its only form. Raises: ProtocolError: ``malformed``."""
     if not _DECIMAL.match(text) or int(text) >= SIZE_LIMIT:
         raise malformed(f"{what} is not a decimal below 2^63 without leading zeros")
     return int(text)
 
 
 def check_characters(text: str, malformed: type[ProtocolError], what: str) -> None:
-    """Accept text that UTF-8 can carry and that has no ASCII control character but the newline.
-
-    Raises:
-        ProtocolError: ``malformed``, for a control character or half of a surrogate pair.
-    """
+    """Accept no control character but newlines. Raises: ProtocolError: ``malformed``."""
     if _CONTROL.search(text):
         raise malformed(f"{what} has a control character")
     if not text.isascii() and _SURROGATE.search(text):

@@ -21,7 +21,7 @@ from typing import Final
 
 from federation.errors import CheckpointMalformed, ProofMalformed, RequestMalformed, TooLarge
 from federation.protocol.limits import NOTE_BYTES_MAX, PROOF_HASHES_MAX
-from federation.protocol.merkle import check_digest
+from federation.protocol.merkle_growth import check_digest
 from federation.protocol.notes import Note, parse_note
 from federation.protocol.texts import SIZE_LIMIT, format_base64, parse_base64, parse_decimal
 

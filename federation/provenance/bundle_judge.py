@@ -1,7 +1,8 @@
-"""Judging a provenance bundle: nine steps from a root of trust to "stated".
+"""Judging a provenance bundle: from a root of trust to "stated", and from there to "in force".
 
-What a pass shows is that the statement was *stated* by its member and existed by a certain time. It
-does not show that it was never withdrawn since: no prover can show that alone.
+Steps 1 to 9 show that the statement was *stated* by its member, and existed by a certain time. That
+it was *in force* as of a time is another claim, which no prover can show alone: it takes the word
+of other members (10, 11), and is made only where it was asked for.
 
 Source: docs/spec/bundles.md, whose step numbers stand beside the checks.
 """
@@ -10,26 +11,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
-from federation.errors import (
-    BundleMalformed,
-    EncodingMalformed,
-    FederationError,
-    QuorumUnmet,
-    RosterNotAtHand,
-    RosterUnproven,
-    SignatureInvalid,
-    TooLarge,
-    WrongFederation,
-    WrongMember,
-)
+from federation import errors
 from federation.protocol.bundles import Bundle, decode_bundle
+from federation.protocol.checkpoints import open_mldsa_cosignature
 from federation.protocol.encoding import decode_map
 from federation.protocol.headers import Header, decode_header
-from federation.protocol.keys import SignatureCheck
+from federation.protocol.keys import KeyType, SignatureCheck, VerifierKey, check_mldsa44
 from federation.protocol.limits import BODY_BYTES_MAX
 from federation.protocol.merkle import leaf_hash, verify_inclusion
 from federation.protocol.notes import format_signature_line, parse_note
@@ -37,7 +27,8 @@ from federation.protocol.origins import Cosigner, cosigner_name
 from federation.protocol.policy import Quorum
 from federation.protocol.roster import Roster
 from federation.protocol.roster_chain import RosterChain
-from federation.provenance.report import Examination, Report
+from federation.provenance.attestation_judge import check_in_force, open_attestations
+from federation.provenance.report import Examination, Outcome, Report
 from federation.provenance.verifier import Head, Receipt, VerifiedStatement, Verifier
 
 STEPS: Final = (
@@ -50,20 +41,23 @@ STEPS: Final = (
     "every cosignature is by a member in the roster, on this checkpoint",
     "enough other members have cosigned",
     "what the statement says can be read",
+    "every status attestation is by a member on this statement, under the heads that it takes",
+    "enough other members attest that it was in force, and nobody that it was not",
 )
+STATED_STEPS: Final = 9
+"""The steps that show the first of the two claims; the others show the second."""
 
 _WORDS: Final = {"src": "source", "by": "confirmed by", "why": "reason"}
+# Labels, signal types and codes. Anything else stays unsaid: it could steer a terminal.
 _WORD: Final = re.compile(r"[a-z0-9][a-z0-9:._-]{0,63}\Z")
-"""Labels, signal types and codes. Anything else stays unsaid: it could steer a terminal."""
-
+# A cosigner may claim any time up to 2^63 - 1 seconds.
 _LAST_SECOND: Final = int(datetime.max.replace(microsecond=0, tzinfo=UTC).timestamp())
-"""A cosigner may claim any time up to 2^63 - 1 seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Cosigned:
+class _Cosigned(NamedTuple):
     receipts: tuple[Receipt, ...]
-    members: tuple[str, ...]
+    seconds: tuple[tuple[str, int], ...]  # second lines: by whom (the log by its origin), and when
+    members: tuple[str, ...]  # others than the log's own, by name
 
 
 def judge_bundle(
@@ -72,6 +66,9 @@ def judge_bundle(
     quorum: Quorum,
     check_signature: SignatureCheck,
     known_roots: Sequence[bytes] = (),
+    *,
+    in_force: int | None = None,
+    check_second: SignatureCheck = check_mldsa44,
 ) -> Report:
     """Judge a bundle file offline. Never raises for anything the bundle or the roots hold.
 
@@ -81,8 +78,11 @@ def judge_bundle(
         quorum: how many members other than the statement's own must have cosigned.
         check_signature: the Ed25519 check.
         known_roots: root files 2 and up that the auditor has, for bundles that only name theirs.
+        in_force: how many members other than the statement's own must attest that it was in force;
+            None where only "stated" is asked.
+        check_second: the ML-DSA-44 check.
     """
-    examination = Examination(STEPS)
+    examination, stated = Examination(STEPS), ""
     try:
         bundle = decode_bundle(encoded)  # (1)
         examination.passed(f"{len(encoded)} bytes")
@@ -98,14 +98,47 @@ def judge_bundle(
         examination.passed(str(statement.id))
         _check_inclusion(bundle, head)  # (6)
         examination.passed(f"index {bundle.proof.index}, {len(bundle.proof.hashes)} hashes")
-        cosigned = _open_cosignatures(bundle, head, verifier)  # (7)
+        cosigned = _open_cosignatures(bundle, head, verifier, check_second)  # (7)
         examination.passed(f"{len(cosigned.receipts)} by {', '.join(cosigned.members) or 'nobody'}")
-        _check_quorum(quorum, cosigned)  # (8)
+        _check_quorum(quorum, cosigned, head)  # (8)
         examination.passed(f"{len(cosigned.members)} of {quorum} asked for")
         examination.passed(_reading(statement))  # (9) shown, not judged: unknown kinds are inert
-    except FederationError as error:
-        return examination.failed(error)
-    return examination.concluded(_conclusion(statement, quorum, cosigned))
+        stated = _stated(statement, quorum, cosigned)
+        force = _judge_force(examination, bundle, statement, head, verifier, in_force)
+    except errors.FederationError as error:
+        shown = f"{stated} That it is IN FORCE was not shown." if stated else ""
+        return examination.failed(error, shown)
+    return examination.concluded(f"{stated} {force}")
+
+
+def _judge_force(
+    examination: Examination,
+    bundle: Bundle,
+    statement: VerifiedStatement,
+    head: Head,
+    verifier: Verifier,
+    count: int | None,
+) -> str:
+    attested = open_attestations(bundle.attestations, statement, head, verifier)  # (10)
+    said = ", ".join(f"{member}: {each.findings[0].state}" for member, each in attested.items())
+    is_judged = bool(attested) or count is not None
+    examination.passed(said or "there are none", Outcome.PASSED if is_judged else Outcome.NOT_ASKED)
+    if count is None:
+        examination.passed("", Outcome.NOT_ASKED)
+        return "Whether it is still IN FORCE was not asked."
+    as_of_ms = check_in_force(statement, attested, count, verifier.roster)  # (11)
+    examination.passed(f"{len(attested)} attest it; {count} others were asked for")
+    return f"IN FORCE as of {_date(as_of_ms // 1_000)}, under the heads that are attested."
+
+
+def claims_of(report: Report) -> dict[str, bool | None]:
+    """The two claims, each shown or not; None where nobody asked."""
+    outcomes = [step.outcome for step in report.steps]
+    asked = outcomes[-1] is not Outcome.NOT_ASKED
+    return {
+        "stated": set(outcomes[:STATED_STEPS]) == {Outcome.PASSED},
+        "in_force": outcomes[-1] is Outcome.PASSED if asked else None,
+    }
 
 
 def _open_roster(bundle: Bundle, first_root: bytes, known_roots: Sequence[bytes]) -> Roster:
@@ -115,60 +148,72 @@ def _open_roster(bundle: Bundle, first_root: bytes, known_roots: Sequence[bytes]
     for root in later[: reference.version - 1]:
         chain = chain.extend(root)
     if chain.newest.version != reference.version:
-        raise RosterNotAtHand(
+        raise errors.RosterNotAtHand(
             f"the bundle names roster version {reference.version}; version "
             f"{chain.newest.version} is at hand"
         )
     if chain.newest.decision_sha256.hex() != reference.decision:
-        raise RosterUnproven("the roster at hand is not the one the bundle names")
+        raise errors.RosterUnproven("the roster at hand is not the one the bundle names")
     return chain.newest
 
 
 def _open_header(bundle: Bundle, head: Head) -> Header:
     header = decode_header(bundle.statement.header_bytes)
     if header.federation_id != head.log.federation_id:
-        raise WrongFederation(f"a statement of another federation in a log of {head.log.member}")
+        raise errors.WrongFederation("the statement is of another federation than its log")
     if header.member != head.log.member:
-        raise WrongMember(f"a statement of {header.member} in a log of {head.log.member}")
+        raise errors.WrongMember(f"a statement of {header.member} in a log of {head.log.member}")
     return header
 
 
 def _check_inclusion(bundle: Bundle, head: Head) -> None:
     proof = bundle.proof
     if proof.extra is not None:
-        raise BundleMalformed("a bundle's proof has no extra line: nothing unchecked rides along")
+        raise errors.BundleMalformed("a bundle's proof has no extra line, which nobody signs")
     leaf = leaf_hash(bundle.statement.id.entry)
     verify_inclusion(proof.index, head.size, leaf, proof.hashes, head.root_hash)
 
 
-def _open_cosignatures(bundle: Bundle, head: Head, verifier: Verifier) -> _Cosigned:
-    roster = verifier.roster
+def _open_cosignatures(
+    bundle: Bundle, head: Head, verifier: Verifier, check_second: SignatureCheck
+) -> _Cosigned:
+    roster, own = verifier.roster, head.log.member
     signers = {
         cosigner_name(member, roster.federation_id, cosigner): (member, cosigner)
         for member in roster.members
         for cosigner in Cosigner
     }
     receipts: list[Receipt] = []
+    seconds: list[tuple[str, int]] = []
     for line in parse_note(bundle.proof.checkpoint_note).signatures:
         if line.signer == (head.vkey.name, head.vkey.key_id):
             continue
-        if line.name not in signers:
-            raise SignatureInvalid("a cosignature by somebody whom the roster does not hold")
-        member, cosigner = signers[line.name]
-        receipts.append(
-            verifier.open_receipt(
-                head, member, cosigner, format_signature_line(line).removesuffix("\n")
-            )
-        )
-    members = sorted({each.member for each in receipts if each.member != head.log.member})
-    return _Cosigned(tuple(receipts), tuple(members))
+        member, purpose = signers.get(line.name, (own, head.log.lane))
+        public = dict(roster.member(member).mldsa44_keys).get(purpose)
+        second = public and VerifierKey(line.name, KeyType.COSIGNATURE_MLDSA44, public)
+        if second and line.key_id == second.key_id:
+            at_seconds = open_mldsa_cosignature(head.checkpoint, line, second, check_second)
+            if at_seconds is None:
+                raise errors.SignatureInvalid("a second line without a time")
+            seconds.append((member if line.name in signers else line.name, at_seconds))
+        elif isinstance(purpose, Cosigner):
+            written = format_signature_line(line).removesuffix("\n")
+            receipts.append(verifier.open_receipt(head, member, purpose, written))
+        else:
+            raise errors.SignatureInvalid("a cosignature by nobody whom the roster holds")
+    members = sorted({each.member for each in receipts if each.member != own})
+    return _Cosigned(tuple(receipts), tuple(seconds), tuple(members))
 
 
-def _check_quorum(quorum: Quorum, cosigned: _Cosigned) -> None:
-    if not quorum.is_met_by(len(cosigned.members)):
-        raise QuorumUnmet(
-            f"{len(cosigned.members)} other members have cosigned; {quorum} were asked for"
-        )
+def _check_quorum(quorum: Quorum, cosigned: _Cosigned, head: Head) -> None:
+    counting = set(cosigned.members)
+    if quorum.second_lines:
+        seconds = {signer for signer, _ in cosigned.seconds}
+        counting &= seconds
+        if head.log.origin not in seconds:
+            raise errors.QuorumUnmet("the log put no second line under its checkpoint")
+    if not quorum.is_met_by(len(counting)):
+        raise errors.QuorumUnmet(f"{len(counting)} other members cosigned; {quorum} were asked for")
 
 
 def _reading(statement: VerifiedStatement) -> str:
@@ -178,7 +223,7 @@ def _reading(statement: VerifiedStatement) -> str:
         return "not shown: its body is not in the bundle, erased or left out"
     try:
         fields = decode_map(opening.body, bytes_max=BODY_BYTES_MAX)
-    except (EncodingMalformed, TooLarge):
+    except (errors.EncodingMalformed, errors.TooLarge):
         return f"{len(opening.body)} bytes that nobody can read: every node finds it inert"
     said = []
     signals = fields.get("signals")
@@ -198,24 +243,20 @@ def _word(value: object) -> str:
     return value if isinstance(value, str) and _WORD.match(value) else "(unknown)"
 
 
-def _conclusion(statement: VerifiedStatement, quorum: Quorum, cosigned: _Cosigned) -> str:
+def _stated(statement: VerifiedStatement, quorum: Quorum, cosigned: _Cosigned) -> str:
     stated = f"STATED: {statement.header.member} stated {statement.id} ({statement.header.kind})"
     if statement.statement.opening is None:
         stated += ", whose body is not in the bundle: what it said was not shown"
     # With k cosigners asked for, at most k-1 may lie; the k-th earliest time is then an honest one
     # or later than one (PROTOCOL section 5).
+    firsts = tuple((receipt.member, receipt.at_seconds) for receipt in cosigned.receipts)
     earliest: dict[str, int] = {}
-    for receipt in cosigned.receipts:
-        if receipt.member in cosigned.members:
-            known = earliest.get(receipt.member, receipt.at_seconds)
-            earliest[receipt.member] = min(known, receipt.at_seconds)
+    for member, at_seconds in cosigned.seconds if quorum.second_lines else firsts:
+        if member in cosigned.members:
+            earliest[member] = min(earliest.get(member, at_seconds), at_seconds)
     if not quorum.count:
         return f"{stated}. When it existed was not shown: no quorum was asked for."
-    existed_by = _date(sorted(earliest.values())[quorum.count - 1])
-    return (
-        f"{stated}. It existed by {existed_by}. Whether it is still in force was not asked: that "
-        f"takes status attestations."
-    )
+    return f"{stated}. It existed by {_date(sorted(earliest.values())[quorum.count - 1])}."
 
 
 def _date(at_seconds: int) -> str:

@@ -1,7 +1,7 @@
 """Reports: what a judgement looked at, step by step, for a person to follow.
 
 Steps are numbered as in the spec page they come from. The first one that fails ends the judgement;
-those after it were not reached and say so.
+those after it were not reached and say so, as do those that nobody asked for.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ class Outcome(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     NOT_REACHED = "not-reached"
+    NOT_ASKED = "not-asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,7 @@ class Step:
         title: what is checked, in one line.
         outcome: what became of it.
         detail: what was found, or why it failed.
-        code: the error's stable code where it failed.
-        hint: what to do next where it failed, if anything can be done.
+        code, hint: where it failed, the error's stable code, and what can be done, if anything.
     """
 
     number: int
@@ -44,20 +44,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A finished judgement.
-
-    Attributes:
-        steps: every step of the page, in order.
-        conclusion: what has been shown, in the words of the spec; empty when nothing has.
-    """
+    """A finished judgement: every step of the page, and what has been shown, in its words."""
 
     steps: tuple[Step, ...]
     conclusion: str
 
     @property
     def is_verified(self) -> bool:
-        """Whether every step passed."""
-        return bool(self.steps) and all(step.outcome is Outcome.PASSED for step in self.steps)
+        """Whether every step that was asked for passed."""
+        good = {Outcome.PASSED, Outcome.NOT_ASKED}
+        return bool(self.steps) and all(step.outcome in good for step in self.steps)
 
     @property
     def failed_step(self) -> Step | None:
@@ -76,20 +72,20 @@ class Examination:
         self._titles = tuple(titles)
         self._steps: list[Step] = []
 
-    def passed(self, detail: str) -> None:
-        """The next step holds."""
+    def passed(self, detail: str, outcome: Outcome = Outcome.PASSED) -> None:
+        """The next step holds, or was not asked for."""
         number = len(self._steps) + 1
-        self._steps.append(Step(number, self._titles[number - 1], Outcome.PASSED, detail))
+        self._steps.append(Step(number, self._titles[number - 1], outcome, detail))
 
-    def failed(self, error: FederationError) -> Report:
-        """The next step does not hold: the judgement is over."""
+    def failed(self, error: FederationError, conclusion: str = "") -> Report:
+        """The next step does not hold: the judgement is over, whatever was shown before it."""
         number = len(self._steps) + 1
         title = self._titles[number - 1]
         failed = Step(number, title, Outcome.FAILED, error.message, error.code, error.hint)
         self._steps.append(failed)
         for title in self._titles[number:]:
             self._steps.append(Step(len(self._steps) + 1, title, Outcome.NOT_REACHED))
-        return Report(tuple(self._steps), "")
+        return Report(tuple(self._steps), conclusion)
 
     def concluded(self, conclusion: str) -> Report:
         """Every step holds."""

@@ -14,17 +14,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from federation.errors import (
-    BeyondPin,
-    LogUnknown,
-    SignatureInvalid,
-    TooLarge,
-    WrongFederation,
-    WrongMember,
-)
+from federation import errors
 from federation.protocol.checkpoints import (
     Checkpoint,
-    open_checkpoint,
     open_cosignature,
     parse_checkpoint,
 )
@@ -151,7 +143,7 @@ class Verifier:
 
     def __init__(self, roster: Roster, check_signature: SignatureCheck) -> None:
         self.roster = roster
-        self._check_signature = check_signature
+        self.check_signature = check_signature
 
     def open_head(self, note: bytes) -> Head:
         """Judge a signed checkpoint (steps 1 to 4).
@@ -165,28 +157,33 @@ class Verifier:
         """
         # (1) A signed note that carries a checkpoint of an origin of this protocol.
         signed = parse_note(note)
-        claimed = parse_checkpoint(signed.text)
-        log = parse_origin(claimed.origin)
+        checkpoint = parse_checkpoint(signed.text)
+        log = parse_origin(checkpoint.origin)
         # (2) The log is one that the roster holds.
         if log.federation_id != self.roster.federation_id:
-            raise WrongFederation(f"the log {log} is of another federation")
+            raise errors.WrongFederation(f"the log {log} is of another federation")
         held = self.roster.log(log)
         # (3) A key that the roster lets speak for the log at this size, and with this root, signed.
-        speaking = speakers(held, claimed.size, claimed.root_hash)
+        speaking = speakers(held, checkpoint.size, checkpoint.root_hash)
         publics = speaking or tuple(key.public for key in held.keys)
         vkeys = [VerifierKey(log.origin, KeyType.ED25519, public) for public in publics]
         signers = {line.signer for line in signed.signatures}
         vkey = next((each for each in vkeys if (each.name, each.key_id) in signers), vkeys[-1])
-        checkpoint = open_checkpoint(note, vkey, self._check_signature)
+        line = signed.signature_by(vkey.name, vkey.key_id)
+        if line is None or not self.check_signature(
+            vkey.public, signed.text.encode(), line.signature
+        ):
+            raise errors.SignatureInvalid(f"no key of {log} signed its checkpoint")
         if not speaking:
-            raise BeyondPin(f"the log {log} signed {checkpoint.size}: the roster pins it elsewhere")
+            raise errors.BeyondPin(
+                f"the log {log} signed {checkpoint.size}: the roster pins it elsewhere"
+            )
         # (4) Its size is one that every node agreed to hold.
         if checkpoint.size > self.roster.limits.log_size:
-            raise TooLarge(f"the log {log} claims {checkpoint.size} statements")
+            raise errors.TooLarge(f"the log {log} claims {checkpoint.size} statements")
         # Lines by anybody else go no further: nobody signed for them, and a head that carried what
         # one relay put under it would be too long to announce for all who took it.
-        own = (signed.signature_by(vkey.name, vkey.key_id),)
-        kept = format_note(Note(signed.text, tuple(line for line in own if line is not None)))
+        kept = format_note(Note(signed.text, (line,)))
         return Head(log, checkpoint.size, checkpoint.root_hash, kept, vkey, _SEAL)
 
     def stands(self, head: Head) -> bool:
@@ -213,14 +210,14 @@ class Verifier:
         # (6) It was made for this federation, and (7) by the log's own member: nobody can copy a
         # statement into a log of his own and look like a second opinion.
         if header.federation_id != log.federation_id:
-            raise WrongFederation(f"a statement in {log} names another federation")
+            raise errors.WrongFederation(f"a statement in {log} names another federation")
         if header.member != log.member:
-            raise WrongMember(f"a statement in {log} names another member")
+            raise errors.WrongMember(f"a statement in {log} names another member")
         # (8) The body is not over the limit. Whether it may be absent is not for this judge to say:
         # a statement without it is proven all the same, and missing until an erase is at hand.
         opening = statement.opening
         if opening is not None and len(opening.body) > self.roster.limits.body_bytes:
-            raise TooLarge(f"statement {index} of {log} is over the body limit")
+            raise errors.TooLarge(f"statement {index} of {log} is over the body limit")
         return VerifiedStatement(log, index, statement, header, _SEAL)
 
     def open_receipt(self, head: Head, member: str, cosigner: Cosigner, line: str) -> Receipt:
@@ -241,17 +238,7 @@ class Verifier:
         vkey = self.roster.cosigner_vkey(member, cosigner)
         # (12) The line is that key's cosignature on this very checkpoint.
         signature = parse_signature_line(f"{line}\n")
-        at_seconds = open_cosignature(head.checkpoint.text, signature, vkey, self._check_signature)
+        at_seconds = open_cosignature(head.checkpoint.text, signature, vkey, self.check_signature)
         if at_seconds == 0:
-            raise SignatureInvalid("a cosignature without a time is no receipt")
+            raise errors.SignatureInvalid("a cosignature without a time is no receipt")
         return Receipt(head, member, cosigner, at_seconds, line, _SEAL)
-
-    def check_log(self, log: LogId) -> None:
-        """Whether the roster holds the log.
-
-        Raises:
-            LogUnknown: it does not.
-        """
-        if log.federation_id != self.roster.federation_id:
-            raise LogUnknown(f"the log {log} is of another federation")
-        self.roster.log(log)

@@ -21,7 +21,7 @@ from federation.local_errors import StoreFull, StoreUnavailable, TooBusy
 from federation.media.hasher import FileHasher, FileSignals
 from federation.protocol.bodies import Confirm
 from federation.protocol.labels import check_labels
-from federation.protocol.origins import parse_lane
+from federation.protocol.origins_local import parse_lane
 from federation.web import file_schemas, schemas
 from federation.web.naming import name_content
 from federation.web.routes import Call

@@ -20,7 +20,8 @@ from federation.protocol.bodies import About, Confirm, Dispute, Endorse, Erase, 
 from federation.protocol.headers import parse_statement_id
 from federation.protocol.labels import check_labels
 from federation.protocol.limits import ROSTER_BYTES_MAX
-from federation.protocol.origins import Cosigner, parse_lane
+from federation.protocol.origins import Cosigner
+from federation.protocol.origins_local import parse_lane
 from federation.provenance.reading import body_of
 from federation.provenance.verifier import VerifiedStatement
 from federation.provenance.view import Opinion

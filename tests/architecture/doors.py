@@ -59,8 +59,10 @@ AUDITOR_ROOMS = (
     "federation.protocol*",
     "federation.provenance*",
 )
-# What a sceptic must read before he can trust a verdict, all of it.
-AUDITOR_LINES_MAX = 4_000
+# What a sceptic must read before he can trust a verdict, all of it: on a bundle, and of the other
+# commands, which judge more and read more of the formats.
+AUDITOR_LINES_MAX = {"bundle": 4_000}
+AUDITOR_LINES_MAX_ELSE = 5_000
 NETWORK_MODULES = (
     "aiohttp",
     "asyncio",
@@ -146,11 +148,28 @@ def find_impurities(root: Path) -> list[str]:
     return findings
 
 
-def auditor_modules(root: Path) -> list[Module]:
-    """Everything of ours that the auditor's program runs, packages' own files included."""
+def auditor_commands(root: Path) -> list[str]:
+    """The commands that the program enters a room for: ``bundle`` for ``auditor_bundle``."""
+    entered = {
+        name.removeprefix(f"{AUDITOR}_")
+        for name in graph_of(modules_of(root, "federation")).get(AUDITOR, set())
+        - _entered_at_once(root)
+        if name.startswith(f"{AUDITOR}_")
+    }
+    return sorted(entered)
+
+
+def auditor_modules(root: Path, command: str | None = None) -> list[Module]:
+    """Everything of ours that the auditor's program runs, packages' own files included.
+
+    With a command, what that command runs: the program enters no other command's room then.
+    """
     modules = {module.name: module for module in modules_of(root, "federation")}
     graph = graph_of(list(modules.values()))
     waiting = [name for name in modules if fnmatchcase(name, AUDITOR + "*")]
+    if command is not None:
+        graph[AUDITOR] = _entered_at_once(root)
+        waiting = [AUDITOR, f"{AUDITOR}_{command}"]
     reached: set[str] = set()
     while waiting:
         name = waiting.pop()
@@ -160,6 +179,18 @@ def auditor_modules(root: Path) -> list[Module]:
         parents = [package for package in modules if name.startswith(package + ".")]
         waiting += [*graph[name], *parents]
     return [modules[name] for name in sorted(reached)]
+
+
+def _entered_at_once(root: Path) -> set[str]:
+    """What the program's own file imports at its top, and not within a function."""
+    named = {module.name: module for module in modules_of(root, "federation")}
+    program = named[AUDITOR]
+    lines = {
+        node.lineno for node in program.syntax.body if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    targets = [imported.target for imported in program.imports if imported.line in lines]
+    parents = {target.rpartition(".")[0] for target in targets}
+    return graph_of(list(named.values()))[AUDITOR] & (set(targets) | parents)
 
 
 def find_auditor_trespasses(root: Path) -> list[str]:

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from federation.cli.auditor import COMMANDS
 from tests.architecture.doors import (
     AUDITOR,
     AUDITOR_LINES_MAX,
+    AUDITOR_LINES_MAX_ELSE,
+    auditor_commands,
     auditor_modules,
     find_auditor_trespasses,
 )
@@ -48,9 +51,30 @@ def test_the_auditors_program_enters_only_its_rooms() -> None:
     assert [] == find_auditor_trespasses(TREE)
 
 
-def test_a_sceptic_can_read_all_of_it() -> None:
-    lines = {module.name: module.line_count for module in auditor_modules(TREE)}
-    assert sum(lines.values()) <= AUDITOR_LINES_MAX, lines
+@pytest.mark.parametrize("command", auditor_commands(TREE))
+def test_a_sceptic_can_read_all_that_a_command_runs(command: str) -> None:
+    lines = {module.name: module.line_count for module in auditor_modules(TREE, command)}
+    assert sum(lines.values()) <= AUDITOR_LINES_MAX.get(command, AUDITOR_LINES_MAX_ELSE), lines
+
+
+@pytest.mark.parametrize("command", auditor_commands(TREE))
+def test_a_command_loads_no_more_than_was_counted(command: str) -> None:
+    run = f"import {AUDITOR}; {AUDITOR}.main([{command!r}, '--json'])"
+    said = "import sys, json; print(json.dumps([m for m in sys.modules if m[:10] == 'federation']))"
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{run}\n{said}"],
+        cwd=TREE,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(json.loads(ran.stdout.splitlines()[-1]))
+    assert f"{AUDITOR}_{command}" in loaded
+    assert set() == loaded - {module.name for module in auditor_modules(TREE, command)}
+
+
+def test_the_programs_commands_are_the_ones_that_are_counted() -> None:
+    assert sorted(COMMANDS) == auditor_commands(TREE)
 
 
 def test_no_network_code_is_loaded_with_it() -> None:
@@ -119,6 +143,27 @@ def test_the_lines_of_everything_reached_are_counted(tmp_path: Path) -> None:
     )
     # One line each: the program, federation/__init__, cli/__init__, protocol/__init__.
     assert 114 == sum(module.line_count for module in auditor_modules(tmp_path))
+
+
+def test_what_another_command_runs_is_not_counted(tmp_path: Path) -> None:
+    entering = "def room() -> None:\n    from federation.cli import auditor_a, auditor_b\n"
+    plant(
+        tmp_path,
+        {
+            "federation/cli/auditor.py": f"import federation.cli.auditor_telling\n{entering}",
+            "federation/cli/auditor_telling.py": "\n" * 10,
+            "federation/cli/auditor_a.py": "import federation.protocol.merkle\n",
+            "federation/cli/auditor_b.py": "\n" * 100,
+            "federation/protocol/merkle.py": "\n" * 1000,
+        },
+    )
+    assert ["a", "b"] == auditor_commands(tmp_path)
+    counts = [
+        sum(module.line_count for module in auditor_modules(tmp_path, command))
+        for command in ("a", "b")
+    ]
+    # The program has three lines, each of the three packages' own files one.
+    assert [3 + 10 + 1 + 1000 + 3, 3 + 10 + 100 + 2] == counts
 
 
 def test_a_socket_that_a_dependency_brings_along_is_caught(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 # A noun whose code takes several files has one page and one folder of vectors. What only those who
 # write, or meet foreign keys, need stands apart (X_writing, X_foreign): a sceptic reads the rest.
 SHARED_NOUNS = (
+    "attestations",
     "bodies",
     "checkpoints",
     "encoding",
@@ -16,6 +17,7 @@ SHARED_NOUNS = (
     "messages",
     "messages",
     "notes",
+    "origins",
     "roster",
     "signals",
     "statements",

@@ -36,6 +36,7 @@
     },
     header: (one) => decodeHeader(unhex(one.encoded_hex)),
     quorum: (one) => parseQuorum(one.text),
+    attestation: (one) => parseAttestation(one.text),
     roster: (one) => parseRoster(input(one, "root")),
     chain: async (one) => {
       let roster = await trustRoot(utf8(one.roots[0]));

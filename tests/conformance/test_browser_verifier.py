@@ -18,7 +18,7 @@ import pytest_asyncio
 
 from federation.protocol.keys import check_ed25519
 from federation.protocol.policy import parse_quorum
-from federation.provenance.bundle_judge import STEPS, judge_bundle
+from federation.provenance.bundle_judge import STATED_STEPS, STEPS, claims_of, judge_bundle
 from federation.provenance.report import Report
 from tests.architecture.sources import TREE
 from tests.conformance.browser import Page, open_page
@@ -53,15 +53,23 @@ def judged_here(case: Case) -> Report:
     roots = case["roots"]
     assert isinstance(roots, list)
     first_root, *known_roots = [str(root).encode() for root in roots]
-    quorum = parse_quorum(text_of(case, "quorum"))
-    return judge_bundle(from_input("bundle", case), first_root, quorum, check_ed25519, known_roots)
+    quorum, asked = parse_quorum(text_of(case, "quorum")), case.get("in_force")
+    return judge_bundle(
+        from_input("bundle", case),
+        first_root,
+        quorum,
+        check_ed25519,
+        known_roots,
+        in_force=None if asked is None else parse_quorum(str(asked)).count,
+    )
 
 
 async def judged_in(page: Page, case: Case) -> dict[str, Any]:
     raw = json.dumps(from_input("bundle", case).hex())
     roots, quorum = json.dumps(case["roots"]), json.dumps(case["quorum"])
+    in_force = json.dumps(case.get("in_force"))
     report: dict[str, Any] = await page.evaluate(
-        f"judgeBundle(unhex({raw}), {roots}.map(utf8), {quorum})"
+        f"judgeBundle(unhex({raw}), {roots}.map(utf8), {quorum}, {in_force})"
     )
     return report
 
@@ -82,6 +90,7 @@ async def test_every_bundle_gets_the_same_verdict_step_by_step(page: Page) -> No
         assert outcomes(ours) == said, case["desc"]
         assert ours.is_verified == theirs["verified"], case["desc"]
         assert ours.conclusion == theirs["conclusion"], case["desc"]
+        assert claims_of(ours) == theirs["claims"], case["desc"]
         if ours.is_verified:
             details = [each["detail"] for each in theirs["steps"]]
             assert [each.detail for each in ours.steps] == details, case["desc"]
@@ -136,7 +145,9 @@ async def test_files_are_chosen_and_the_verdict_is_shown(page: Page, tmp_path: P
     verdict = await judge_by_hand(page, "2")
     assert judged_here(case).conclusion == verdict
     assert "good" == await page.evaluate("document.getElementById('verdict').className")
-    assert len(STEPS) == await page.evaluate("document.querySelectorAll('#steps tr.passed').length")
+    count = "document.querySelectorAll('#steps tr.{}').length"
+    assert STATED_STEPS == await page.evaluate(count.format("passed"))
+    assert len(STEPS) - STATED_STEPS == await page.evaluate(count.format("not-asked"))
     verdict = await judge_by_hand(page, "3")
     assert "NOT VERIFIED: step 8 failed; nothing after it was asked. Believe none." == verdict
     assert "a quorum is a number of members" in await judge_by_hand(page, "")

@@ -11,7 +11,7 @@ import pytest
 
 from federation.protocol.keys import check_ed25519
 from federation.protocol.policy import parse_quorum
-from federation.provenance.bundle_judge import STEPS, judge_bundle
+from federation.provenance.bundle_judge import STATED_STEPS, STEPS, claims_of, judge_bundle
 from federation.provenance.report import Report
 from tests.vectors.cases import Case, from_input, text_of
 from tests.vectors.generate import FOLDER
@@ -22,7 +22,15 @@ def judged(case: Case) -> Report:
     assert isinstance(roots, list)
     first_root, *known_roots = [str(root).encode() for root in roots]
     quorum = parse_quorum(text_of(case, "quorum"))
-    return judge_bundle(from_input("bundle", case), first_root, quorum, check_ed25519, known_roots)
+    asked = case.get("in_force")
+    return judge_bundle(
+        from_input("bundle", case),
+        first_root,
+        quorum,
+        check_ed25519,
+        known_roots,
+        in_force=None if asked is None else parse_quorum(str(asked)).count,
+    )
 
 
 def held_cases(name: str) -> list[Case]:
@@ -38,6 +46,7 @@ def test_good_bundle_is_verified_with_its_answer(case: Case) -> None:
     assert report.is_verified
     assert text_of(gives, "statement_id") == report.steps[4].detail
     assert text_of(gives, "statement_id") in report.conclusion
+    assert gives["claims"] == claims_of(report)
     cosigners = gives["cosigners"]
     assert isinstance(cosigners, list)
     assert report.steps[6].detail.endswith(", ".join(map(str, cosigners)) or "nobody")
@@ -51,5 +60,6 @@ def test_bad_bundle_fails_at_its_step_with_its_code(case: Case) -> None:
 
 
 def test_every_step_that_can_fail_has_a_case() -> None:
-    # What a statement says is shown at the last step, and never judged.
-    assert set(range(1, len(STEPS))) == {case["step"] for case in held_cases("reject")}
+    # What a statement says is shown at step 9, and never judged.
+    steps = set(range(1, len(STEPS) + 1)) - {STATED_STEPS}
+    assert steps == {case["step"] for case in held_cases("reject")}

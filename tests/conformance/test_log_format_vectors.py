@@ -8,10 +8,15 @@ from collections.abc import Callable
 import pytest
 
 from federation.errors import FederationError, NoteMalformed, SignatureInvalid
-from federation.protocol.checkpoints import open_checkpoint, open_cosignature, parse_checkpoint
-from federation.protocol.checkpoints_foreign import open_mldsa_cosignature, subtree_message
-from federation.protocol.keys import check_ed25519, check_public_key
-from federation.protocol.keys_foreign import check_mldsa44, parse_vkey
+from federation.protocol.checkpoints import (
+    open_cosignature,
+    open_mldsa_cosignature,
+    parse_checkpoint,
+    subtree_message,
+)
+from federation.protocol.checkpoints_foreign import open_checkpoint
+from federation.protocol.keys import check_ed25519, check_mldsa44, check_public_key
+from federation.protocol.keys_foreign import parse_vkey
 from federation.protocol.keys_signing import SigningKey, format_seed_text, parse_seed_text
 from federation.protocol.merkle import leaf_hash, verify_inclusion
 from federation.protocol.merkle_growth import CompactRange, verify_consistency

@@ -131,7 +131,7 @@ def read_calls(case: Case) -> Json:
 def read_quorum(case: Case) -> Json:
     quorum = parse_quorum(text_of(case, "text"))
     assert text_of(case, "text") == str(quorum)
-    return quorum.count
+    return str(quorum) if quorum.second_lines else quorum.count
 
 
 ANSWERS: dict[str, Callable[[Case], Json]] = {

@@ -24,11 +24,16 @@ from federation.errors import (
     SignatureInvalid,
     VerificationError,
 )
-from federation.protocol.checkpoints import open_checkpoint, open_cosignature, parse_checkpoint
-from federation.protocol.checkpoints_foreign import open_mldsa_cosignature, subtree_message
+from federation.protocol.checkpoints import (
+    open_cosignature,
+    open_mldsa_cosignature,
+    parse_checkpoint,
+    subtree_message,
+)
+from federation.protocol.checkpoints_foreign import open_checkpoint
 from federation.protocol.checkpoints_signing import cosign, sign_checkpoint
-from federation.protocol.keys import KeyType, VerifierKey, check_ed25519
-from federation.protocol.keys_foreign import check_mldsa44, parse_vkey
+from federation.protocol.keys import KeyType, VerifierKey, check_ed25519, check_mldsa44
+from federation.protocol.keys_foreign import parse_vkey
 from federation.protocol.keys_signing import SigningKey
 from federation.protocol.merkle import leaf_hash, verify_inclusion
 from federation.protocol.merkle_growth import CompactRange, verify_consistency

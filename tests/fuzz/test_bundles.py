@@ -48,7 +48,7 @@ def check_whatever_it_is(raw: bytes) -> None:
         assert raw == encode_bundle(decode_bundle(raw))
     report = judge_bundle(raw, FIRST_ROOT, Quorum(2), check_ed25519)
     assert report.is_verified == (raw == GOOD)
-    assert len(report.steps) == 9
+    assert len(report.steps) == 11
     failed = [step for step in report.steps if step.outcome is Outcome.FAILED]
     assert len(failed) == (raw != GOOD)
     assert all(step.code and step.detail for step in failed)

@@ -9,10 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.errors import ProtocolError, VerificationError
-from federation.protocol.checkpoints import open_checkpoint, open_cosignature, parse_checkpoint
-from federation.protocol.checkpoints_foreign import open_mldsa_cosignature
-from federation.protocol.keys import check_ed25519, check_public_key
-from federation.protocol.keys_foreign import check_mldsa44, parse_vkey
+from federation.protocol.checkpoints import (
+    open_cosignature,
+    open_mldsa_cosignature,
+    parse_checkpoint,
+)
+from federation.protocol.checkpoints_foreign import open_checkpoint
+from federation.protocol.keys import check_ed25519, check_mldsa44, check_public_key
+from federation.protocol.keys_foreign import parse_vkey
 from federation.protocol.keys_signing import format_seed_text, parse_seed_text
 from federation.protocol.merkle import verify_inclusion
 from federation.protocol.merkle_growth import CompactRange, verify_consistency

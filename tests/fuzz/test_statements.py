@@ -45,9 +45,9 @@ from federation.protocol.origins import (
     check_federation_id,
     check_member_name,
     cosigner_name,
-    parse_lane,
     parse_origin,
 )
+from federation.protocol.origins_local import parse_lane
 from federation.protocol.signals import VALUE_BYTES, Signal, SignalType
 from federation.protocol.signals_frames import Frame, encode_frames
 from federation.protocol.signals_local import (

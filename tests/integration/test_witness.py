@@ -10,7 +10,8 @@ import pytest
 
 from federation.daemon.witness import WitnessAnswer
 from federation.local_errors import LogNotFound
-from federation.protocol.checkpoints import Checkpoint, open_checkpoint, open_cosignature
+from federation.protocol.checkpoints import Checkpoint, open_cosignature
+from federation.protocol.checkpoints_foreign import open_checkpoint
 from federation.protocol.checkpoints_signing import sign_checkpoint
 from federation.protocol.keys import KeyType, VerifierKey, check_ed25519
 from federation.protocol.limits import PROOF_HASHES_MAX

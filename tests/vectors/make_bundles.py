@@ -1,8 +1,9 @@
 """Vectors of docs/spec/bundles.md: files, the roots they are judged by, and the step that fails.
 
 Every case has what an auditor has: ``bundle``, the file; ``roots``, ``1.root.json`` and any later
-ones at hand; ``quorum``, as it is written. A case to refuse names the ``step`` of the page. All
-keys are made from their names (tests/builders.py), so the files are the same every time.
+ones at hand; ``quorum``, as it is written; ``in_force``, as it is written, where that is asked too.
+A case to refuse names the ``step`` of the page. All keys are made from their names
+(tests/builders.py), so the files are the same every time.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from federation.errors import (
+    AttestationMalformed,
+    AttestationUnfit,
     BundleMalformed,
     CheckpointMalformed,
     FederationError,
@@ -20,6 +23,7 @@ from federation.errors import (
     InclusionUnproven,
     LogUnknown,
     NoteMalformed,
+    NotInForce,
     OriginMalformed,
     ProofMalformed,
     QuorumUnmet,
@@ -31,8 +35,10 @@ from federation.errors import (
     WrongFederation,
     WrongMember,
 )
+from federation.protocol.attestations import Finding, State
 from federation.protocol.checkpoints import Checkpoint
 from federation.protocol.checkpoints_signing import cosign, sign_checkpoint
+from federation.protocol.merkle import EMPTY_ROOT
 from federation.protocol.merkle_proofs import inclusion_proof
 from federation.protocol.notes import format_signature_line
 from federation.protocol.origins import Cosigner, Lane, LogId, cosigner_name
@@ -48,6 +54,8 @@ from tests.builders import (
     UMBRA,
     MadeLog,
     forge_root,
+    make_attestation,
+    make_confirm,
     make_key,
     make_log,
     make_member,
@@ -56,6 +64,7 @@ from tests.builders import (
     make_statement,
     make_withdraw,
     sign_and_finish,
+    sign_as,
 )
 from tests.vectors.by_hand import fields, integer, text
 from tests.vectors.cases import Case, Json, accepted, as_input, refused
@@ -100,6 +109,7 @@ class Parts:
     extra: str = ""
     chain: RosterChain = FOUNDED.chain
     carries_chain: bool = True
+    attestations: Sequence[str] = ()
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -107,7 +117,8 @@ class Parts:
         path = "".join(f"{format_base64(digest)}\n" for digest in self.hashes)
         start = f"c2sp.org/tlog-proof@v1\n{self.extra}index {self.index}\n"
         later = [format_base64(root) for root in self.chain.versions[1:]]
-        return {
+        attested = {"attestations": list(self.attestations)} if self.attestations else {}
+        return attested | {
             "body": format_base64(self.body),
             "format": "hash-federation/bundle/v1",
             "header": format_base64(self.header),
@@ -147,11 +158,15 @@ def written(fields_of: Parts | dict[str, Any]) -> bytes:
 
 
 def _inputs(
-    bundle: Parts | bytes, quorum: str = "2", roots: Sequence[bytes] = (FIRST,)
+    bundle: Parts | bytes,
+    quorum: str = "2",
+    roots: Sequence[bytes] = (FIRST,),
+    in_force: str | None = None,
 ) -> dict[str, Json]:
     raw = bundle if isinstance(bundle, bytes) else written(bundle)
     at_hand: list[Json] = [root.decode() for root in roots]
-    return {**as_input("bundle", raw), "quorum": quorum, "roots": at_hand}
+    asked: dict[str, Json] = {} if in_force is None else {"in_force": in_force}
+    return {**as_input("bundle", raw), "quorum": quorum, "roots": at_hand, **asked}
 
 
 def _verified(
@@ -161,7 +176,8 @@ def _verified(
     **inputs: Any,
 ) -> Case:
     said = opened_statement(parts.header, parts.salt, parts.body)
-    gives: Json = {"statement_id": str(said.id), "cosigners": list(cosigners)}
+    claims: Json = {"stated": True, "in_force": True if "in_force" in inputs else None}
+    gives: Json = {"statement_id": str(said.id), "cosigners": list(cosigners), "claims": claims}
     return accepted("bundle", desc, gives, **_inputs(parts, **inputs))
 
 
@@ -230,7 +246,8 @@ def _erased(desc: str) -> Case:
     said = MADE.said[INDEX]
     named = {**GOOD.fields, "commitment": format_base64(said.commitment)}
     bare = written({key: value for key, value in named.items() if key not in {"body", "salt"}})
-    gives: Json = {"statement_id": str(said.id), "cosigners": [NOVA, UMBRA]}
+    claims: Json = {"stated": True, "in_force": None}
+    gives: Json = {"statement_id": str(said.id), "cosigners": [NOVA, UMBRA], "claims": claims}
     return accepted("bundle", desc, gives, **_inputs(bare))
 
 
@@ -262,6 +279,10 @@ def malformed() -> Iterator[Case]:
         ("a roster decision in upper case", _with_roster(decision="A" * 64)),
         ("a chain without the version it names", _with_roster(version=2)),
         ("a chain longer than the version it names", _with_roster(chain=["AAAA"])),
+        ("an empty list of attestations", _with(attestations=[])),
+        ("attestations that are text", _with(attestations="attested")),
+        ("an attestation that is a number", _with(attestations=[7])),
+        ("more attestations than a roster has members", _with(attestations=["a"] * 1_001)),
     )
     for desc, raw in chosen:
         yield _fails(1, f"1, {desc}", BundleMalformed, raw)
@@ -426,6 +447,142 @@ def quorums() -> Iterator[Case]:
         yield _fails(8, f"8, {desc}", QuorumUnmet, parts, quorum=quorum)
 
 
+# --- in force -----------------------------------------------------------------------------------
+
+LATER_MS = NEW_YEAR_2026_MS + 60_000
+
+
+def attested(member: str = NOVA, made: MadeLog = MADE, index: int = INDEX, **said: Any) -> str:
+    """A member's attestation of a statement, active unless told otherwise."""
+    return sign_as(member, make_attestation(made, index, member, **said), FEDERATION)
+
+
+def _changed(**changed: Any) -> str:
+    """An attestation of nova's with a field replaced, signed like any other."""
+    return sign_as(NOVA, replace(make_attestation(MADE, INDEX), **changed), FEDERATION)
+
+
+def _attesting(*texts: str, parts: Parts = GOOD) -> Parts:
+    return replace(parts, attestations=texts)
+
+
+def attested_bundles() -> Iterator[Case]:
+    both = _attesting(attested(), attested(UMBRA, at_ms=LATER_MS + 1))
+    yield _verified("in force, by two members' word", both, in_force="2")
+    yield _verified("in force, by one of two members' word", both, in_force="1")
+    yield _verified("attested, and whether in force was not asked", both)
+    own = _attesting(attested(ACME), attested())
+    yield _verified("its own member attests beside another", own, in_force="1")
+    alone = _attesting(attested(), parts=replace(GOOD, lines=[]))
+    yield _verified(
+        "in force without a quorum of cosigners", alone, (), quorum="none", in_force="1"
+    )
+    taken = make_log(2, founded=FOUNDED)
+    before = attested(made=taken, index=0)
+    taken.say(make_withdraw(9, taken.said[0].id, federation_id=FEDERATION))
+    words = "attested under a head before the withdraw, and cosigned under one after it"
+    yield _verified(words, _attesting(before, parts=parts_of(taken, 0)), in_force="1")
+    withdrawn = attested(made=taken, index=0, state=State.WITHDRAWN, by=[taken.said[2].id])
+    words = "attested as withdrawn, and whether in force was not asked"
+    yield _verified(words, _attesting(withdrawn, parts=parts_of(taken, 0)))
+    until = _expiring(LATER_MS + 1)
+    still = _attesting(attested(made=until, index=0), parts=parts_of(until, 0))
+    yield _verified("in force a millisecond before it expires", still, in_force="1")
+    far = _attesting(attested(at_ms=2**53 - 1))
+    yield _verified("attested at a time beyond every calendar", far, in_force="1")
+    longer = _attesting(attested(made=make_log(9, founded=FOUNDED)))
+    yield _verified("attested under a larger head than the bundle's", longer, in_force="1")
+
+
+def _expiring(at_ms: int) -> MadeLog:
+    made = make_log(founded=FOUNDED)
+    body = make_confirm(1, expires_at_ms=at_ms)
+    made.say(make_statement(1, body, federation_id=FEDERATION))
+    return made
+
+
+def attestations() -> Iterator[Case]:
+    signed, good = make_attestation(MADE, INDEX), attested()
+    text_of_it, _, line_of_it = good.partition("\n\n")
+    bulk, crisis, live = signed.heads
+    second = (2, CHAIN.newest.decision_sha256.hex())
+    other = Checkpoint(live.origin, live.size, bytes(32))
+    by_log, by_witness = (
+        sign_as(NOVA, signed, FEDERATION, make_key(f"{NOVA}/{purpose}"))
+        for purpose in ("live", "witness")
+    )
+    stranger = sign_as("stranger.example", signed, FEDERATION)
+    beside = MADE.said[3].id
+    about = _changed(about=str(beside), findings=(Finding(beside, State.ACTIVE),))
+    chosen: tuple[tuple[str, type[FederationError], str], ...] = (
+        ("that is none", NoteMalformed, "in force\n"),
+        ("without its last newline", NoteMalformed, good[:-1]),
+        ("with a line twice", NoteMalformed, good + line_of_it),
+        ("that is a checkpoint", AttestationMalformed, GOOD.note),
+        ("under another roster", RosterUnproven, _changed(roster=second)),
+        ("with one word changed", SignatureInvalid, good.replace(" active", " inert")),
+        ("by nobody whom the roster holds", SignatureInvalid, stranger),
+        ("by a member's log key", SignatureInvalid, by_log),
+        ("by a member's witness key", SignatureInvalid, by_witness),
+        ("with a second line", SignatureInvalid, good + line(UMBRA)),
+        ("signed as a cosignature is", SignatureInvalid, f"{text_of_it}\n\n{line()}"),
+        ("of another statement", AttestationUnfit, about),
+        ("of a signal", AttestationUnfit, _changed(about="pdq " + "00" * 32)),
+        ("that leaves out a lane", AttestationUnfit, _changed(heads=(crisis, live))),
+        ("under an older head", AttestationUnfit, _changed(heads=(bulk, crisis, _older()))),
+        ("under another root", AttestationUnfit, _changed(heads=(bulk, crisis, other))),
+    )
+    for desc, error, wrong in chosen:
+        parts = _attesting(attested(UMBRA), wrong)
+        yield _fails(10, f"10, an attestation {desc}", error, parts, in_force="1")
+    more = Checkpoint(f"{NOVA}/{FEDERATION}/live", 0, EMPTY_ROOT)
+    wider = _attesting(_changed(heads=(*signed.heads, more)))
+    yield _fails(10, "10, a head of another member's log", AttestationUnfit, wider)
+    twice = _attesting(good, attested(at_ms=LATER_MS + 1))
+    yield _fails(10, "10, one member twice", AttestationMalformed, twice, in_force="1")
+    yield _fails(10, "10, not asked for, and wrong", SignatureInvalid, _attesting(by_log))
+
+
+def _older() -> Checkpoint:
+    return MADE.head(INDEX).checkpoint
+
+
+def forces() -> Iterator[Case]:
+    gone = attested(UMBRA, state=State.WITHDRAWN, by=[MADE.said[6].id])
+    chosen: tuple[tuple[str, type[FederationError], Sequence[str], str], ...] = (
+        ("nobody attests it", QuorumUnmet, [], "1"),
+        ("one attests it and two were asked for", QuorumUnmet, [attested()], "2"),
+        ("its own member does not count", QuorumUnmet, [attested(ACME)], "1"),
+        ("one says withdrawn and one active", NotInForce, [attested(), gone], "1"),
+        ("one says inert", NotInForce, [attested(UMBRA, state=State.INERT)], "1"),
+        ("one says erased", NotInForce, [attested(UMBRA, state=State.ERASED)], "1"),
+        ("one says unknown", NotInForce, [attested(UMBRA, state=State.UNKNOWN)], "1"),
+    )
+    for desc, error, texts, count in chosen:
+        yield _fails(11, f"11, {desc}", error, _attesting(*texts), in_force=count)
+    until = _expiring(LATER_MS)
+    expired = _attesting(attested(made=until, index=0), parts=parts_of(until, 0))
+    yield _fails(11, "11, it has expired", NotInForce, expired, in_force="1")
+    strange = _strange_log()
+    junk = _attesting(attested(made=strange, index=2), parts=parts_of(strange, 2))
+    yield _fails(11, "11, nobody can read it", NotInForce, junk, in_force="1")
+    bare = {**_attesting(attested()).fields, "commitment": format_base64(MADE.said[2].commitment)}
+    named = written({key: value for key, value in bare.items() if key not in {"body", "salt"}})
+    yield _fails(11, "11, its body is not at hand", NotInForce, named, in_force="1")
+    yield _fails(11, "11, governance took it back", NotInForce, _ruled(), in_force="1")
+
+
+def _ruled() -> Parts:
+    """A bundle under a roster whose version 2 takes its statement back."""
+    taken = str(MADE.said[INDEX].id)
+
+    def change(signed: dict[str, Any]) -> None:
+        signed["x-hash-federation"]["withdrawn"] = [taken]
+
+    chain = FOUNDED.chain.extend(forge_root(CHAIN.versions[1], change, FOUNDED.governors))
+    return replace(GOOD, chain=chain, attestations=[attested(roster=chain.newest)])
+
+
 def cases() -> list[Case]:
     """All cases, in the order of the steps."""
     return [
@@ -438,4 +595,7 @@ def cases() -> list[Case]:
         *inclusions(),
         *cosignatures(),
         *quorums(),
+        *attested_bundles(),
+        *attestations(),
+        *forces(),
     ]

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from federation.errors import CheckpointMalformed, KeyMalformed, NoteMalformed, SignatureInvalid
-from federation.protocol.checkpoints import Checkpoint
-from federation.protocol.checkpoints_foreign import subtree_message
+from federation.protocol.checkpoints import Checkpoint, subtree_message
 from federation.protocol.checkpoints_signing import cosign, sign_checkpoint
 from federation.protocol.keys import KeyType, VerifierKey
 from federation.protocol.keys_signing import SigningKey

@@ -26,13 +26,24 @@ BROKEN = {
     "none in upper case": "NONE",
     "another word": "all",
     "a list": "1,2",
+    "second lines of nobody": "+mldsa44",
+    "second lines twice": "2+mldsa44+mldsa44",
+    "second lines in upper case": "2+MLDSA44",
+    "second lines after a space": "2 +mldsa44",
+    "second lines of a kind that is not defined": "2+mldsa65",
+    "second lines of none in upper case": "NONE+mldsa44",
 }
+SECOND = {"two, with second lines": "2+mldsa44", "none, with the log's second line": "none+mldsa44"}
 
 
 def cases() -> list[Case]:
-    """All cases; ``gives`` is the count, and 0 where none was written out."""
+    """All cases; ``gives`` is the count, and 0 where none was written out.
+
+    Where second lines are asked for too, it is the text in its one form.
+    """
     return [
         *[accepted("quorum", desc, int(text), text=text) for desc, text in COUNTS.items()],
         accepted("quorum", "none, written out", 0, text="none"),
+        *[accepted("quorum", desc, text, text=text) for desc, text in SECOND.items()],
         *[refused("quorum", desc, RequestMalformed, text=text) for desc, text in BROKEN.items()],
     ]

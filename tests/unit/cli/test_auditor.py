@@ -13,20 +13,25 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from federation.cli import auditor
+from federation.cli import auditor, auditor_bundle
 from federation.cli.exits import INTERRUPTED, ExitCode
+from federation.protocol.attestations import State
 from federation.protocol.bundles import encode_bundle
 from federation.protocol.limits import BUNDLE_BYTES_MAX, ROSTER_VERSIONS_MAX
 from federation.protocol.roster_proposals import propose_add, propose_refresh
-from federation.provenance.bundle_judge import STEPS
+from federation.provenance.bundle_judge import STATED_STEPS, STEPS
 from tests.builders import (
+    ACME,
     NEW_YEAR_2026_MS,
     NOVA,
+    UMBRA,
+    make_attestation,
     make_bundle,
     make_log,
     make_member,
     make_roster,
     sign_and_finish,
+    sign_as,
 )
 
 FOUNDED = make_roster()
@@ -108,8 +113,10 @@ def test_every_step_is_ticked_and_the_conclusion_comes_last(desk: Desk) -> None:
     said = desk.judge(at(desk, "bundle"))
     assert (ExitCode.YES, "") == (said.code, said.err)
     lines = said.out.splitlines()
-    ticked = [line for line in lines if "✓" in line]
-    assert [f"{n:2} ✓ {title}" for n, title in enumerate(STEPS, start=1)] == ticked
+    told = [line for line in lines if line[:2].strip().isdecimal()]
+    marks = "✓" * STATED_STEPS + "··"
+    numbered = enumerate(zip(marks, STEPS, strict=True), start=1)
+    assert [f"{number:2} {mark} {title}" for number, (mark, title) in numbered] == told
     assert lines[-2] == ""
     assert lines[-1].startswith("STATED: acme.example stated st_")
     assert "\x1b" not in said.out
@@ -120,7 +127,8 @@ def test_a_failed_step_is_crossed_and_those_after_it_are_not_reached(desk: Desk)
     assert ExitCode.NO == said.code
     assert " 8 ✗ enough other members have cosigned\n" in said.out
     assert "(quorum-unmet)\n" in said.out
-    assert " 9 – what the statement says can be read\n\nNOT VERIFIED: step 8" in said.out  # noqa: RUF001
+    assert " 9 – what the statement says can be read\n10 – every" in said.out  # noqa: RUF001
+    assert "\n\nNOT VERIFIED: step 8 failed" in said.out
     assert "STATED" not in said.out
 
 
@@ -130,7 +138,10 @@ def test_json_is_one_object_with_every_step(desk: Desk) -> None:
     assert said.fields["verified"] is True
     assert "2" == said.fields["quorum"]
     assert list(STEPS) == [step["title"] for step in said.fields["steps"]]
-    assert {"passed"} == {step["outcome"] for step in said.fields["steps"]}
+    outcomes = [step["outcome"] for step in said.fields["steps"]]
+    assert ["passed"] * STATED_STEPS + ["not-asked"] * 2 == outcomes
+    assert {"stated": True, "in_force": None} == said.fields["claims"]
+    assert said.fields["in_force"] is None
     refused = desk.judge(at(desk, "bundle"), "--json", quorum="3").fields
     assert refused["verified"] is False
     assert "quorum-unmet" == refused["steps"][7]["code"]
@@ -157,12 +168,64 @@ def test_where_the_marks_cannot_be_written_plain_letters_stand(
     assert ExitCode.NO == auditor.main(arguments)
     lines = raw.getvalue().decode("ascii").splitlines()
     marks = [line[3] for line in lines if line[:2].strip().isdecimal()]
-    assert [*"+++++++x-"] == marks
+    assert [*"+++++++x---"] == marks
 
 
 def test_a_bundle_may_come_from_stdin(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(WHOLE)))
     assert ExitCode.YES == desk.judge("-").code
+
+
+# --- the two claims -----------------------------------------------------------------------------
+
+
+def attested(desk: Desk, *states: State, bundle: str = "attested") -> str:
+    """A bundle with as many attestations, by nova, umbra and acme itself."""
+    texts = [
+        sign_as(member, make_attestation(MADE, 2, member, state), MADE.log.federation_id)
+        for member, state in zip((NOVA, UMBRA, ACME), states, strict=False)
+    ]
+    return desk.put(bundle, encode_bundle(make_bundle(MADE, 2, attestations=texts)))
+
+
+def test_in_force_is_said_in_those_words_and_beside_stated(desk: Desk) -> None:
+    said = desk.judge(attested(desk, State.ACTIVE, State.ACTIVE), "--in-force", "2")
+    assert ExitCode.YES == said.code
+    conclusion = said.out.splitlines()[-1]
+    assert conclusion.startswith("STATED: acme.example stated st_")
+    assert "IN FORCE as of 2026-01-01 00:01:00 UTC" in conclusion
+    assert 11 == said.out.count("✓")
+
+
+def test_what_is_attested_and_not_asked_claims_nothing(desk: Desk) -> None:
+    said = desk.judge(attested(desk, State.ACTIVE), "--json")
+    assert (ExitCode.YES, {"stated": True, "in_force": None}) == (said.code, said.fields["claims"])
+    assert "IN FORCE was not asked" in said.fields["conclusion"]
+
+
+@pytest.mark.parametrize(
+    ("states", "count", "code"),
+    [
+        ((), "1", "quorum-unmet"),
+        ((State.ACTIVE,), "2", "quorum-unmet"),
+        ((State.ACTIVE, State.WITHDRAWN), "1", "not-in-force"),
+        ((State.ACTIVE, State.ACTIVE, State.WITHDRAWN), "2", "not-in-force"),
+    ],
+)
+def test_stated_stands_where_in_force_is_not_shown(
+    desk: Desk, states: tuple[State, ...], count: str, code: str
+) -> None:
+    said = desk.judge(attested(desk, *states), "--in-force", count, "--json")
+    assert ExitCode.NO == said.code
+    assert (False, {"stated": True, "in_force": False}) == (
+        said.fields["verified"],
+        said.fields["claims"],
+    )
+    assert code == said.fields["steps"][10]["code"]
+    assert said.fields["conclusion"].startswith(
+        "NOT VERIFIED: step 11 failed. What was shown: STATED"
+    )
+    assert "IN FORCE was not shown" in said.fields["conclusion"]
 
 
 # --- what it believes ---------------------------------------------------------------------------
@@ -253,6 +316,14 @@ def test_a_bundle_over_the_limit_is_refused_without_being_read_to_its_end(desk: 
             "is no roster",
         ),
         (("bundle", "{bundle}", "--root", "{root}", "--quorum", "2", "--else"), "--else"),
+        (
+            ("bundle", "{bundle}", "--root", "{root}", "--quorum", "2", "--in-force", "none"),
+            "number of members",
+        ),
+        (
+            ("bundle", "{bundle}", "--root", "{root}", "--quorum", "2", "--in-force", "2+mldsa44"),
+            "number of members",
+        ),
         (("judge",), "judge"),
     ],
 )
@@ -285,20 +356,20 @@ def test_more_root_files_than_a_chain_has_are_refused_unread(desk: Desk) -> None
 
 
 def test_a_bug_is_no_no(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr(auditor, "judge_bundle", broken)
+    monkeypatch.setattr(auditor_bundle, "judge_bundle", broken)
     said = desk.judge(at(desk, "bundle"), "--json")
     assert ExitCode.UNKNOWN == said.code
     assert "secret" not in said.out
 
 
 def test_control_c_ends_it_as_shells_expect(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(auditor, "judge_bundle", interrupted)
+    monkeypatch.setattr(auditor_bundle, "judge_bundle", interrupted)
     assert INTERRUPTED == desk.judge(at(desk, "bundle")).code
 
 

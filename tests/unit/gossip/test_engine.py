@@ -290,7 +290,7 @@ def grown() -> Verifier:
     request = make_member("delta.example").request
     proposal = propose_add(FOUNDED.chain, request, now_ms=NEW_YEAR_2026_MS)
     chain = sign_and_finish(proposal, FOUNDED.chain, FOUNDED.governors)
-    return Verifier(chain.newest, MADE.verifier._check_signature)
+    return Verifier(chain.newest, MADE.verifier.check_signature)
 
 
 def test_a_newer_roster_is_fetched_one_version_at_a_time() -> None:
@@ -319,7 +319,7 @@ def test_a_new_member_is_met_and_a_removed_one_forgotten() -> None:
     assert {2} == {compare.message.roster_version for compare in compared}
     proposal = propose_remove(FOUNDED.chain, UMBRA, pins_of(UMBRA), now_ms=NEW_YEAR_2026_MS)
     chain = sign_and_finish(proposal, FOUNDED.chain, FOUNDED.governors)
-    bench.feed(events.RosterChanged(Verifier(chain.newest, MADE.verifier._check_signature)))
+    bench.feed(events.RosterChanged(Verifier(chain.newest, MADE.verifier.check_signature)))
     assert {ACME} == set(bench.engine.peers)
     for event in (
         events.AnnouncementAnswered(UMBRA, Lane.LIVE, AnnouncementAnswer((), 1)),

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from federation.errors import CheckpointMalformed, KeyMalformed, SignatureInvalid
 from federation.protocol.checkpoints import (
     Checkpoint,
-    open_checkpoint,
     open_cosignature,
     parse_checkpoint,
+    subtree_message,
 )
-from federation.protocol.checkpoints_foreign import subtree_message
+from federation.protocol.checkpoints_foreign import open_checkpoint
 from federation.protocol.checkpoints_signing import cosign, sign_checkpoint
 from federation.protocol.keys import KeyType, VerifierKey, check_ed25519
 from federation.protocol.keys_signing import SigningKey

@@ -18,9 +18,10 @@ from federation.protocol.keys import (
     KeyType,
     VerifierKey,
     check_ed25519,
+    check_mldsa44,
     check_public_key,
 )
-from federation.protocol.keys_foreign import check_mldsa44, parse_vkey
+from federation.protocol.keys_foreign import parse_vkey
 from federation.protocol.keys_signing import (
     SEED_TEXT_PREFIX,
     SigningKey,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.errors import LaneUnknown, MemberNameMalformed, OriginMalformed
+from federation.errors import MemberNameMalformed, OriginMalformed
+from federation.local_errors import LaneUnknown
 from federation.protocol.limits import EPOCH_MAX
 from federation.protocol.origins import (
     Cosigner,
@@ -17,9 +18,9 @@ from federation.protocol.origins import (
     check_member_name,
     cosigner_name,
     federation_id_of,
-    parse_lane,
     parse_origin,
 )
+from federation.protocol.origins_local import parse_lane
 from tests.builders import ACME, FEDERATION_ID, UMBRA
 
 PAGE = Path(__file__).parents[3] / "docs" / "spec" / "origins.md"

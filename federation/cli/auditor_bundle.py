@@ -1,0 +1,64 @@
+"""``federation-verify bundle``: was this stated, by whom, since when, and is it in force?"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from federation.cli.auditor_files import read_file, read_known_roots
+from federation.cli.auditor_telling import conclusion_of, tell
+from federation.errors import RequestMalformed
+from federation.protocol.keys import check_ed25519
+from federation.protocol.limits import BUNDLE_BYTES_MAX, ROSTER_BYTES_MAX
+from federation.protocol.policy import Quorum, parse_quorum
+from federation.provenance.bundle_judge import claims_of, judge_bundle
+
+
+def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
+    """Declare the command's arguments; gives what runs it."""
+    add = parser.add_argument
+    add("file", type=Path, metavar="FILE", help="the bundle; - reads stdin")
+    add("--root", type=Path, required=True, help="the federation's 1.root.json, as you trust it")
+    words = "how many other members must have cosigned; none takes the log's own word; +mldsa44 "
+    words += "behind it asks for second, post-quantum lines too"
+    add("--quorum", type=_quorum, required=True, metavar="K|none", help=words)
+    words = "ask whether it is IN FORCE too: how many other members must attest it"
+    add("--in-force", type=_quorum, metavar="K", help=words)
+    words = "2.root.json and up, for bundles that only name their roster"
+    add(
+        "--known-root",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FILE",
+        help=words,
+    )
+    return _run
+
+
+def _run(given: argparse.Namespace) -> int:
+    if given.in_force and (not given.in_force.count or given.in_force.second_lines):
+        raise RequestMalformed("--in-force asks for a number of members and nothing else")
+    report = judge_bundle(
+        read_file(given.file, BUNDLE_BYTES_MAX),
+        read_file(given.root, ROSTER_BYTES_MAX),
+        given.quorum,
+        check_ed25519,
+        list(read_known_roots(given.known_root)),
+        in_force=given.in_force and given.in_force.count,
+    )
+    fields = {
+        "claims": claims_of(report),
+        "quorum": str(given.quorum),
+        "in_force": given.in_force and str(given.in_force),
+    }
+    return tell(report, conclusion_of(report), fields, as_json=given.json)
+
+
+def _quorum(text: str) -> Quorum:
+    try:
+        return parse_quorum(text)
+    except RequestMalformed as error:
+        raise argparse.ArgumentTypeError(f"{error.message} ({error.hint})") from None
