@@ -29,16 +29,14 @@ from federation.cli.demo_processes import (
 from federation.errors import FederationError
 from federation.local_errors import NodeStarting, NodeUnreachable
 from federation.protocol.signals import Signal
+from federation.web.match_schemas import MatchAnswer, MatchRequest, SignalQuery
 from federation.web.schemas import (
     AboutRequest,
     ConfirmRequest,
-    MatchAnswer,
-    MatchRequest,
     PeersAnswer,
     PublishAnswer,
     PublishedSignal,
     PublishRequest,
-    SignalQuery,
     StatementAnswer,
 )
 

@@ -1,7 +1,7 @@
 """What ``match`` does: is something in force near this content?
 
-The exit code is the answer that scripts act on: 0 when something matched, 1 only when the node said
-that nothing does. Whatever else happens is not a no.
+The exit code is the answer that scripts act on: 0 when there is something to do about the content,
+1 only when the node said that there is not. Whatever else happens is not a no.
 """
 
 from __future__ import annotations
@@ -26,10 +26,13 @@ from federation.cli.exit_codes import exit_code_of
 from federation.cli.exits import ExitCode
 from federation.errors import FederationError, RequestMalformed
 from federation.local_errors import NodeUnreachable
+from federation.matching.policy_terms import Action
 from federation.protocol.limits_content import PDQ_DISTANCE_MAX
 from federation.protocol.signals import Signal
 from federation.protocol.signals_local import format_value
-from federation.web import schemas
+from federation.provenance.verdict import Word
+from federation.web import match_schemas
+from federation.web.match_schemas import strongest
 
 SIGNALS_PER_REQUEST: Final = 60
 """Twenty pictures: an answer with 64 matches to each signal stays below its limit."""
@@ -64,14 +67,11 @@ def match(
             raise CouldNotTellError(error) from None
         raise
     looked_up = [_judge(content, part) for content, part in zip(contents, results, strict=True)]
-    is_block = any(each.is_block for each in looked_up)
+    action = strongest(each.action for each in looked_up)
     return Answer(
-        {
-            "action": "block" if is_block else "allow",
-            "results": [each.fields() for each in looked_up],
-        },
+        {"action": action, "results": [each.fields() for each in looked_up]},
         tuple(line for each in looked_up for line in _lines(each)),
-        ExitCode.YES if is_block else ExitCode.NO,
+        ExitCode.NO if action == "allow" else ExitCode.YES,
     )
 
 
@@ -80,26 +80,30 @@ class _LookedUp:
     """What the node said about one content."""
 
     name: str | None = field(repr=False)
-    is_block: bool
+    action: match_schemas.ActionWord
+    rule: str
     reasons: tuple[str, ...]
-    matches: tuple[schemas.MatchedSignal, ...] = field(repr=False)
+    passed_over: tuple[match_schemas.PassedOverRule, ...]
+    matches: tuple[match_schemas.MatchedSignal, ...] = field(repr=False)
 
     def fields(self) -> dict[str, object]:
         """For ``--json``."""
         return {
             "file": self.name,
-            "action": "block" if self.is_block else "allow",
+            "action": self.action,
+            "rule": self.rule,
             "reasons": list(self.reasons),
+            "passed_over": [each.model_dump() for each in self.passed_over],
             "matches": [found.model_dump() for found in self.matches],
         }
 
 
 async def _ask(
     config_path: Path, contents: Sequence[Content], distance_max: int | None
-) -> list[list[schemas.MatchResult]]:
+) -> list[list[match_schemas.MatchResult]]:
     """The node's results on each content's signals."""
     queries = [_query(signal) for content in contents for signal in content.signals]
-    results: list[schemas.MatchResult] = []
+    results: list[match_schemas.MatchResult] = []
     with progress("matching", len(queries)) as advance:
         async with NodeClient.of(config_path) as node:
             if not await node.is_ready():
@@ -107,10 +111,10 @@ async def _ask(
                     "the node is starting and cannot answer yet", hint="ask again in a moment"
                 )
             for at in range(0, len(queries), SIGNALS_PER_REQUEST):
-                request = schemas.MatchRequest(
+                request = match_schemas.MatchRequest(
                     signals=queries[at : at + SIGNALS_PER_REQUEST], distance_max=distance_max
                 )
-                answer = await node.post("/v1/match", request, schemas.MatchAnswer)
+                answer = await node.post("/v1/match", request, match_schemas.MatchAnswer)
                 if len(answer.results) != len(request.signals):
                     raise NodeUnreachable("the node answered another question than was asked")
                 results += answer.results
@@ -119,38 +123,48 @@ async def _ask(
     return [[next(given) for _ in content.signals] for content in contents]
 
 
-def _query(signal: Signal) -> schemas.SignalQuery:
+def _query(signal: Signal) -> match_schemas.SignalQuery:
     try:
-        return schemas.SignalQuery(type=signal.type.value, value=format_value(signal))
+        return match_schemas.SignalQuery(type=signal.type.value, value=format_value(signal))
     except ValueError:
         raise RequestMalformed(f"the local API takes no {signal.type} of that length") from None
 
 
-def _judge(content: Content, results: Sequence[schemas.MatchResult]) -> _LookedUp:
-    """One content's answer: block if one of its signals says so."""
-    is_block = any(result.action == "block" for result in results)
-    deciding = [result for result in results if (result.action == "block") == is_block]
+def _judge(content: Content, results: Sequence[match_schemas.MatchResult]) -> _LookedUp:
+    """One content's answer: the strongest of what its signals say."""
+    action = strongest(result.action for result in results)
+    deciding = [result for result in results if result.action == action]
     reasons = dict.fromkeys(reason for result in deciding for reason in result.reasons)
     matches = sorted(
         (found for result in results for found in result.matches),
         key=lambda found: (found.distance, found.type, found.value),
     )
-    return _LookedUp(content.name, is_block, tuple(reasons), tuple(matches))
+    # Signals that met nothing were decided by no rule: where one did meet something, it is told.
+    told = next((each for each in deciding if each.passed_over), deciding[0])
+    return _LookedUp(
+        content.name, action, told.rule, tuple(reasons), tuple(told.passed_over), tuple(matches)
+    )
+
+
+_STYLES: Final = {Action.BLOCK: "red", Action.DENY_LIVE: "red", Action.ALLOW: "green"}
 
 
 def _lines(looked_up: _LookedUp) -> Iterator[str | Text]:
-    """For people: the verdict, why, and the statements behind it."""
-    verdict = "block" if looked_up.is_block else "allow"
-    line = Text(verdict, style="bold red" if looked_up.is_block else "bold green")
+    """For people: what to do, why, and the statements behind it."""
+    style = _STYLES.get(Action(looked_up.action), "yellow")
+    line = Text(looked_up.action, style=f"bold {style}")
     line.append(f"  {plain(looked_up.name or 'the signal')}", style="bold")
     yield line
+    yield f"       rule {plain(looked_up.rule)}"
     for reason in looked_up.reasons:
         yield f"       {plain(reason)}"
+    for each in looked_up.passed_over:
+        yield Text(f"       not {plain(each.rule)}: {plain(each.why)}", style="dim")
     for found in looked_up.matches[:MATCHES_SHOWN_MAX]:
         for statement in found.statements:
             labels = ", ".join(statement.labels) or "no label"
             yield f"       {found.type} {_nearness(found)}: " + plain(
-                f"{statement.member} says {labels}"
+                f"{statement.member} says {labels}{_mark(statement)}"
             )
             yield f"         {statement.id}"
     if len(looked_up.matches) > MATCHES_SHOWN_MAX:
@@ -158,7 +172,13 @@ def _lines(looked_up: _LookedUp) -> Iterator[str | Text]:
         yield f"       and {more} more; --json shows all of them"
 
 
-def _nearness(found: schemas.MatchedSignal) -> str:
+def _mark(statement: match_schemas.MatchedStatement) -> str:
+    if statement.word == Word.DISPUTED:
+        return f" (disputed by {', '.join(statement.disputed_by)})"
+    return "" if statement.word == Word.IN_FORCE else f" ({statement.word})"
+
+
+def _nearness(found: match_schemas.MatchedSignal) -> str:
     if found.query_percent is None:
         return f"at distance {found.distance}"
     return f"with {found.query_percent} % of it in {found.index_percent} % of the known one"

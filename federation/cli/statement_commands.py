@@ -175,10 +175,10 @@ def match(
     config: ConfigPath = CONFIG,
     _json: AsJson = False,
 ) -> Answer:
-    """Ask whether anything in force matches this content.
+    """Ask what to do about content: what this node's policy says, and why.
 
-    Exit code 0: yes, block it. Exit code 1: no, nothing does. Each FILE and each --signal is one
-    content; the exit code is 0 when any of them matches. Nothing about the question is kept.
+    Exit code 0: there is something to do (block, review, …). Exit code 1: no, allow it. Each FILE
+    and each --signal is one content; the exit code is 0 when any of them is not to be allowed.
     """
     from federation.cli.looking_up import match as look_up
 

@@ -221,6 +221,21 @@ class MatchingSettings(_Section):
     )
 
 
+class PolicySettings(_Section):
+    """What this platform does about a match, and what it never acts on."""
+
+    file: str = Field(
+        "",
+        description="this platform's policy, a TOML file; empty: one person's undisputed word "
+        "blocks, all else goes to review",
+    )
+    benign_file: str = Field(
+        "",
+        description="signals of harmless content, one type:value a line: what comes near them is "
+        "held back before it acts; empty: none",
+    )
+
+
 class NodeConfig(_Section):
     """One node's settings.
 
@@ -239,6 +254,7 @@ class NodeConfig(_Section):
     peers: PeerSettings = Field(default_factory=PeerSettings)
     api: ApiSettings = Field(default_factory=ApiSettings)
     matching: MatchingSettings = Field(default_factory=MatchingSettings)
+    policy: PolicySettings = Field(default_factory=PolicySettings)
     public: PublicSettings = Field(default_factory=PublicSettings)
     publishing: PublishingSettings = Field(default_factory=PublishingSettings)
     feed: FeedSettings = Field(default_factory=FeedSettings)

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 from federation.daemon.changes import Mark
 from federation.daemon.searching import Thresholds, search_index
-from federation.daemon.view_reader import ViewReader, group_by_mark
+from federation.daemon.view_reader import ViewReader
 from federation.matching.found import Found
 from federation.matching.index import SignalIndex
 from federation.protocol.bodies import Confirm, Withdraw
@@ -23,6 +23,7 @@ from federation.protocol.origins import LogId
 from federation.protocol.signals import Signal, SignalType, identity_of
 from federation.provenance.log_view import Advance
 from federation.provenance.reading import body_of, plain_signals
+from federation.provenance.verdict import Verdict
 from federation.provenance.verifier import VerifiedStatement
 from federation.provenance.view import Opinion, opinions_on
 from federation.store.log_store import LogStore
@@ -48,17 +49,27 @@ class Match:
         type: its type.
         found: its identity and distance: bits for PDQ, 0 for exact types, TLSH's own for TLSH,
             and for vpdq (a ``VideoFound``) the percent of the asked video that is not in it.
-        opinions: the confirms in force behind it, in the order of statement ids.
+        verdict: what the federation says of it, with every member's statement behind it.
     """
 
     type: SignalType
     found: Found
-    opinions: tuple[Opinion, ...]
+    verdict: Verdict
+
+    @property
+    def identity(self) -> bytes:
+        """The known signal's."""
+        return self.found.value
 
     @property
     def distance(self) -> int:
         """How far it is from what was asked about."""
         return self.found.distance
+
+    @property
+    def opinions(self) -> tuple[Opinion, ...]:
+        """The confirms behind it that are neither taken back nor expired, in order of ids."""
+        return tuple(voice.opinion for voice in self.verdict.voices if voice.word.can_match)
 
 
 class Matcher:
@@ -216,17 +227,20 @@ class Matcher:
         answers: list[tuple[Match, ...] | None] = []
         for signal, nears in zip(signals, found, strict=True):
             matches = tuple(
-                Match(signal.type, near, opinions)
+                Match(signal.type, near, verdict)
                 for near in nears
-                if (opinions := in_force.get((signal.type, near.value)))
+                if (verdict := in_force.get((signal.type, near.value)))
             )
             answers.append(None if not matches and nears.is_truncated else matches)
         return answers
 
-    async def _in_force(self, marks: Sequence[Mark]) -> dict[Mark, tuple[Opinion, ...]]:
-        now_ms = self._clock_ms()
-        opinions = [each for each in await self._reader.opinions(marks) if each.is_in_force(now_ms)]
-        return {mark: tuple(on_it) for mark, on_it in group_by_mark(marks, opinions).items()}
+    async def _in_force(self, marks: Sequence[Mark]) -> dict[Mark, Verdict]:
+        verdicts = await self._reader.verdicts(marks)
+        return {
+            mark: verdict
+            for mark, verdict in verdicts.items()
+            if any(voice.word.can_match for voice in verdict.voices)
+        }
 
     async def statement(
         self, statement_id: StatementId

@@ -19,6 +19,7 @@ from federation.config import NodeConfig, split_listen
 from federation.daemon.data_directory import lock_directory
 from federation.daemon.desk import Desk
 from federation.daemon.eraser import Eraser
+from federation.daemon.findings import Findings
 from federation.daemon.keyring import Keyring, check_keys, load_identity, load_keyring
 from federation.daemon.links import Links
 from federation.daemon.membership import Membership, read_root_of_trust
@@ -88,8 +89,9 @@ class Node:
         config: its settings.
         membership: the roster in force.
         publisher: what this member says.
+        findings: what people here found who looked at matches.
         platform: what matches here, what is done about it, and what changed.
-        matcher: the platform's.
+        matcher, enforcer, sightings: the platform's, where the match API looks for them.
         prover: bundles.
         replicator: the gossip engine's hands.
         stores: what it keeps; for reading.
@@ -121,13 +123,16 @@ class Node:
             leaf_valid_hours=config.peers.leaf_hours,
         )
         self._take_identities()
-        self.platform = Platform(config, stores, membership, _unix_ms)
+        self.platform = Platform(
+            config, stores, membership, _unix_ms, time.monotonic, self._raise_alarm
+        )
         self.matcher = self.platform.matcher
+        self.enforcer, self.sightings = self.platform.enforcer, self.platform.sightings
         self.eraser = Eraser(
             stores,
             membership,
             reconsider=self.platform.erased,
-            index=self.matcher.absorb_statements,
+            index=self.platform.reopened,
             before_erase=self.platform.index_keeper.discard,
             receipt=self._receipt_on,
             tell=self._tell,
@@ -145,6 +150,7 @@ class Node:
         self.publisher = Publisher(
             config.member, self._lanes, stores.logs, stores.signals, membership
         )
+        self.findings = Findings(config.member, stores, self.platform, self.publisher, _unix_ms)
         self.prover = Prover(stores, membership)
         desk = Desk(self.replicator, stores, membership, mailboxes)
         self.listener = PeerListener(desk, self._identities, self._permit)
@@ -319,6 +325,9 @@ class Node:
 
     def _receipt_on(self, log: LogId) -> Receipt | None:
         return self.replicator.receipt_on(log)
+
+    def _raise_alarm(self, code: str, text: str) -> None:
+        self.replicator.raise_alarm(code, text)
 
     def _tell(self, event: events.Event) -> None:
         self.replicator.feed(event)

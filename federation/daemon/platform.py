@@ -10,16 +10,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from federation.config import NodeConfig
+from federation.daemon.changes import PolicyReplaced
+from federation.daemon.enforcer import Enforcement, Enforcer
 from federation.daemon.index_keeper import IndexKeeper
 from federation.daemon.live_index import LiveIndex
 from federation.daemon.matcher import Matcher
 from federation.daemon.membership import Membership
+from federation.daemon.quarantine import Quarantine
+from federation.daemon.sightings import Sightings
 from federation.daemon.teller import Teller
 from federation.daemon.verdict_changes import VerdictChanges
 from federation.daemon.view_reader import ViewReader
 from federation.protocol.origins import LogId
 from federation.protocol.signals import SignalType
 from federation.provenance.log_view import Advance
+from federation.provenance.verifier import VerifiedStatement
 from federation.store.index_files import IndexFiles
 from federation.store.index_source import IndexSource
 from federation.store.stores import Stores
@@ -29,13 +34,15 @@ INDEX_FOLDER: Final = "index"
 
 
 class Platform:
-    """One node's matching and telling.
+    """One node's matching, enforcing and telling.
 
     Args:
         config: the node's settings.
         stores: what it holds.
         membership: the roster in force.
         unix_ms: the clock, Unix milliseconds.
+        monotonic: a clock that does not go back, seconds.
+        alarm: tells operators: code and sentence.
 
     Attributes:
         reader: what the federation says, from the store.
@@ -45,6 +52,9 @@ class Platform:
         matcher: what matches uploaded content.
         teller: tells what changed, in order.
         verdict_changes: finds out which verdicts moved.
+        enforcer: what is done about matches.
+        quarantine: signals that are held back until a person decides.
+        sightings: what matched here lately.
     """
 
     def __init__(
@@ -53,6 +63,8 @@ class Platform:
         stores: Stores,
         membership: Membership,
         unix_ms: Callable[[], int],
+        monotonic: Callable[[], float],
+        alarm: Callable[[str, str], None],
     ) -> None:
         self._tasks: list[asyncio.Task[None]] = []
         self.reader = ViewReader(stores.signals, stores.evidence, membership, unix_ms)
@@ -70,6 +82,18 @@ class Platform:
         self.teller = Teller(stores.changes, stores.logs, membership)
         self.verdict_changes = VerdictChanges(self.reader, stores.logs)
         self.teller.derive(self.verdict_changes.derive)
+        self.enforcer = Enforcer(config, stores.decisions, membership, unix_ms)
+        self.quarantine = Quarantine(
+            config,
+            self.enforcer,
+            stores.decisions,
+            self.reader,
+            self.teller,
+            alarm,
+            unix_ms,
+            monotonic,
+        )
+        self.sightings = Sightings(unix_ms, self.quarantine.count, None)
 
     async def start(self, held: Mapping[LogId, int]) -> None:
         """Fill the index, and tell what was committed and not told before the node stopped.
@@ -78,15 +102,19 @@ class Platform:
             held: how many statements of each log are durable.
 
         Raises:
+            ConfigError: the policy or the benign set is missing or wrong.
             StoreError: the disk.
         """
+        await self.enforcer.reload()
         await self.index_keeper.fill(self.matcher.absorb_stored, self.matcher.fill)
         await self.index_keeper.upkeep()
+        await self.quarantine.start(self.index)
         await self.teller.start(held)
         self._tasks = [asyncio.create_task(self.teller.run())]
 
     async def absorb(self, step: Advance) -> None:
         """A step is durable: it matches from now on, and what it changed will be told."""
+        await self.quarantine.look_at(step.statements)
         await self.matcher.absorb(step)
         self.index_keeper.absorbed(step)
         self.teller.absorbed(step)
@@ -94,11 +122,44 @@ class Platform:
     async def erased(self, values: Sequence[tuple[SignalType, bytes]]) -> None:
         """Statements were erased that carried these signals, each a type and a value."""
         await self.matcher.reconsider(values)
+        await self.quarantine.forget(values)
         if self.teller.is_listened_to:
             self.teller.emit(*await self.verdict_changes.without(values))
 
+    async def reopened(self, statements: Sequence[VerifiedStatement]) -> None:
+        """Statements have their bodies back that had been missing."""
+        await self.quarantine.look_at(statements)
+        await self.matcher.absorb_statements(statements)
+
+    async def reload(self) -> Enforcement:
+        """Read the policy and the benign set again; what is refused leaves the old in force.
+
+        Raises:
+            ConfigError: the policy or the benign set is missing or wrong.
+            StoreError: the disk.
+        """
+        before = self.enforcer.enforcement.sha256
+        taken = await self.enforcer.reload()
+        if taken.sha256 != before:
+            self.teller.emit(PolicyReplaced(taken.sha256))
+        await self.quarantine.reload_benign(self.index)
+        return taken
+
+    def alarms(self) -> list[tuple[str, str]]:
+        """What operators are told as long as it stands: code and sentence."""
+        alarms = []
+        if held := self.quarantine.count_held():
+            alarms.append(
+                ("quarantine", f"{held} signals wait for a person: federation quarantine list")
+            )
+        if strangers := self.enforcer.strangers():
+            told = ", ".join(strangers)
+            alarms.append(("policy-stranger", f"the policy names members that left: {told}"))
+        return alarms
+
     def issuers_changed(self) -> None:
         """Members may stand otherwise than before."""
+        self.enforcer.roster_changed()
         self.teller.emit(*self.verdict_changes.issuers_changed())
 
     def roster_applied(self) -> None:
@@ -116,5 +177,6 @@ class Platform:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.quarantine.close()
         await self.teller.close()
         await self.index_keeper.close()

@@ -12,6 +12,7 @@ from federation.local_errors import StoreError
 from federation.protocol.origins import LogId
 from federation.store.change_store import ChangeStore
 from federation.store.database import Database
+from federation.store.decision_store import DecisionStore
 from federation.store.erasure_store import ErasureStore
 from federation.store.evidence_store import EvidenceStore
 from federation.store.feed_store import FeedStore
@@ -48,6 +49,7 @@ class Stores:
         feed: what changed for this platform, in order.
         webhooks: how far each receiver has taken it.
         changes: how far what changed was told.
+        decisions: what people here decided about signals.
     """
 
     database: Database
@@ -65,6 +67,7 @@ class Stores:
     feed: FeedStore
     webhooks: WebhookStore
     changes: ChangeStore
+    decisions: DecisionStore
 
     async def check_log(self, log: LogId, branch: int = 0) -> int:
         """See :func:`federation.store.log_check.check_log`.
@@ -127,4 +130,5 @@ async def open_stores(path: Path, *, member: str, federation_id: str) -> Stores:
         FeedStore(database),
         WebhookStore(database),
         ChangeStore(database),
+        DecisionStore(database),
     )

@@ -22,7 +22,8 @@ from federation.media.hasher import FileHasher, FileSignals
 from federation.protocol.bodies import Confirm
 from federation.protocol.labels import check_labels
 from federation.protocol.origins_local import parse_lane
-from federation.web import file_schemas, schemas
+from federation.web import file_schemas, match_schemas, schemas
+from federation.web.match_schemas import strongest
 from federation.web.naming import name_content
 from federation.web.routes import Call
 from federation.web.verdicts import result_of, thresholds_of
@@ -72,7 +73,7 @@ class FileApi:
     ) -> file_schemas.MatchFileAnswer:
         """Hash the file and answer for every signal of it."""
         found = await self._signals_of(request)
-        video = schemas.VideoQuery(
+        video = match_schemas.VideoQuery(
             quality_min=query.quality_min,
             query_percent_min=query.query_percent_min,
             index_percent_min=query.index_percent_min,
@@ -84,13 +85,16 @@ class FileApi:
             default=self._node.config.matching.distance_max,
         )
         matches = await self._node.matcher.match(found.signals, wanted)
+        enforcer = self._node.platform.enforcer
+        self._node.platform.sightings.keep(None, found.signals, matches)
         results = [
-            file_schemas.FileResult(type=signal.type.value, result=result_of(each))
+            file_schemas.FileResult(
+                type=signal.type.value, result=result_of(each, enforcer.decide(signal, each))
+            )
             for signal, each in zip(found.signals, matches, strict=True)
         ]
-        is_block = any(each.result.action == "block" for each in results)
         return file_schemas.MatchFileAnswer(
-            action="block" if is_block else "allow",
+            action=strongest(each.result.action for each in results),
             kind=found.kind.value,
             unread=_unread(found),
             results=results,

@@ -18,7 +18,8 @@ from federation.protocol.limits_content import (
     TLSH_DISTANCE_DEFAULT,
     TLSH_DISTANCE_MAX,
 )
-from federation.web.schemas import MatchResult, Published
+from federation.web.match_schemas import ActionWord, MatchResult
+from federation.web.schemas import Published
 
 
 class _Query(BaseModel):
@@ -82,9 +83,9 @@ class FileResult(_Answer):
 
 
 class MatchFileAnswer(_Answer):
-    """What to do about a file: block if any of its signals says so."""
+    """What to do about a file: the strongest of what its signals say."""
 
-    action: Literal["block", "allow"]
+    action: ActionWord
     kind: Annotated[str, Field(description="picture, video, pdf, text or other")]
     unread: Annotated[
         Unread | None,

@@ -11,8 +11,11 @@ from typing import Protocol
 from aiohttp import web
 
 from federation.config import NodeConfig
+from federation.daemon.enforcer import Enforcer
 from federation.daemon.matcher import Matcher
-from federation.web import schemas
+from federation.daemon.sightings import Sightings
+from federation.matching.decisions import MISS
+from federation.web import match_schemas
 from federation.web.routes import Call
 from federation.web.verdicts import read_signal, result_of, thresholds_of
 
@@ -23,6 +26,8 @@ class MatchRooms(Protocol):
     Attributes:
         config: the node's settings.
         matcher: what the federation says.
+        enforcer: what this platform does about it.
+        sightings: where what was seen is left.
     """
 
     @property
@@ -32,6 +37,14 @@ class MatchRooms(Protocol):
     @property
     def matcher(self) -> Matcher:
         """What the federation says."""
+
+    @property
+    def enforcer(self) -> Enforcer:
+        """What this platform does about it."""
+
+    @property
+    def sightings(self) -> Sightings:
+        """Where what was seen is left."""
 
 
 class MatchApi:
@@ -51,17 +64,19 @@ class MatchApi:
                 "POST",
                 "/v1/match",
                 "what is known about uploaded content",
-                schemas.MatchAnswer,
+                match_schemas.MatchAnswer,
                 self.match,
-                body=schemas.MatchRequest,
+                body=match_schemas.MatchRequest,
             )
         ]
 
-    def nothing(self) -> schemas.MatchAnswer:
+    def nothing(self) -> match_schemas.MatchAnswer:
         """The whole answer to one signal that nothing known is near to, whatever the signal."""
-        return schemas.MatchAnswer(results=[result_of(())])
+        return match_schemas.MatchAnswer(results=[result_of((), MISS)])
 
-    async def match(self, _request: web.Request, body: schemas.MatchRequest) -> schemas.MatchAnswer:
+    async def match(
+        self, _request: web.Request, body: match_schemas.MatchRequest
+    ) -> match_schemas.MatchAnswer:
         """Answer what is in force near each signal."""
         signals = [read_signal(signal.type, signal.value) for signal in body.signals]
         wanted = thresholds_of(
@@ -71,4 +86,11 @@ class MatchApi:
             default=self._rooms.config.matching.distance_max,
         )
         found = await self._rooms.matcher.match(signals, wanted)
-        return schemas.MatchAnswer(results=[result_of(matches) for matches in found])
+        enforcer = self._rooms.enforcer
+        self._rooms.sightings.keep(None, signals, found)
+        return match_schemas.MatchAnswer(
+            results=[
+                result_of(matches, enforcer.decide(signal, matches))
+                for signal, matches in zip(signals, found, strict=True)
+            ]
+        )

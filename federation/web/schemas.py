@@ -14,17 +14,11 @@ from federation.protocol.limits_content import (
     ITEM_CHARACTERS_MAX,
     LABEL_CHARACTERS_MAX,
     LABELS_MAX,
-    PDQ_DISTANCE_MAX,
     REASON_CHARACTERS_MAX,
     SIGNALS_MAX,
-    TLSH_DISTANCE_DEFAULT,
-    TLSH_DISTANCE_MAX,
     VIDEO_FRAMES_MAX,
 )
 from federation.protocol.signals_frames import FRAME_BYTES
-
-MATCH_SIGNALS_MAX: Final = 1_000
-"""Signals in one match request: at that size a request takes some tens of milliseconds."""
 
 PUBLISH_STATEMENTS_MAX: Final = 1_024
 """Statements in one publish request: one batch, one checkpoint."""
@@ -43,95 +37,6 @@ StatementIdText = Annotated[str, StringConstraints(pattern=r"^st_[0-9a-f]{64}$")
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-# --- match --------------------------------------------------------------------------------------
-
-
-class SignalQuery(_Model):
-    """A signal of the content that was uploaded."""
-
-    type: Annotated[str, Field(description=TYPES_IN_WORDS, max_length=32)]
-    value: Annotated[str, Field(description=VALUE_IN_WORDS, max_length=SIGNAL_CHARACTERS_MAX)]
-
-
-class VideoQuery(_Model):
-    """When two videos are alike; what is absent is vPDQ's default."""
-
-    distance_max: Annotated[
-        int | None,
-        Field(ge=0, le=PDQ_DISTANCE_MAX, description="of two frames; else the request's own"),
-    ] = None
-    quality_min: Annotated[int, Field(ge=0, le=100, description="worse frames do not count")] = 50
-    query_percent_min: Annotated[
-        int, Field(ge=0, le=100, description="share of the asked video's frames")
-    ] = 80
-    index_percent_min: Annotated[
-        int, Field(ge=0, le=100, description="share of the known video's frames")
-    ] = 0
-
-
-class MatchRequest(_Model):
-    """What was uploaded; each signal is answered by its own result, in order."""
-
-    signals: Annotated[list[SignalQuery], Field(min_length=1, max_length=MATCH_SIGNALS_MAX)]
-    distance_max: Annotated[
-        int | None,
-        Field(
-            ge=0,
-            le=PDQ_DISTANCE_MAX,
-            description="largest PDQ Hamming distance; the node's setting where absent",
-        ),
-    ] = None
-    video: Annotated[VideoQuery, Field(description="for vpdq signals")] = VideoQuery()
-    tlsh_distance_max: Annotated[
-        int, Field(ge=0, le=TLSH_DISTANCE_MAX, description="largest TLSH distance")
-    ] = TLSH_DISTANCE_DEFAULT
-
-
-class MatchedStatement(_Model):
-    """A confirm in force behind a match."""
-
-    id: StatementIdText
-    bundle: Annotated[str, Field(description="path of its provenance bundle on this API")]
-    member: str
-    labels: list[str]
-    endorsed_by: list[str] = []
-    disputed_by: list[str] = []
-
-
-class MatchedSignal(_Model):
-    """A known signal near the one asked about."""
-
-    type: str
-    value: Annotated[
-        str, Field(description="hex; of a vpdq or url the SHA-256 that is its identity")
-    ]
-    distance: Annotated[
-        int,
-        Field(description="bits of a pdq; TLSH's own; of a vpdq 100 less query_percent; else 0"),
-    ]
-    query_percent: Annotated[
-        int | None, Field(description="vpdq: how much of the asked video is in this one")
-    ] = None
-    index_percent: Annotated[
-        int | None, Field(description="vpdq: how much of this one is in the asked video")
-    ] = None
-    statements: list[MatchedStatement]
-
-
-class MatchResult(_Model):
-    """What to do about one signal, and why."""
-
-    action: Literal["block", "allow"]
-    reasons: list[str]
-    matches: list[MatchedSignal]
-
-
-class MatchAnswer(_Model):
-    """A result for each signal asked about, in order."""
-
-    results: list[MatchResult]
 
 
 # --- statements ---------------------------------------------------------------------------------

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from federation.daemon.matcher import Match
 from federation.daemon.searching import Thresholds
+from federation.matching.decisions import Decision
 from federation.matching.video_search import VideoFound, VideoThresholds
 from federation.media.links import signal_of_url
 from federation.protocol.signals import Signal, SignalType
 from federation.protocol.signals_local import parse_signal
-from federation.web import schemas
+from federation.web import match_schemas
 
 
 def read_signal(signal_type: str, value: str, quality: int | None = None) -> Signal:
@@ -25,7 +26,11 @@ def read_signal(signal_type: str, value: str, quality: int | None = None) -> Sig
 
 
 def thresholds_of(
-    distance_max: int | None, video: schemas.VideoQuery, tlsh_distance_max: int, *, default: int
+    distance_max: int | None,
+    video: match_schemas.VideoQuery,
+    tlsh_distance_max: int,
+    *,
+    default: int,
 ) -> Thresholds:
     """What a request asks to count as a match; ``default`` is the node's PDQ distance."""
     bits = default if distance_max is None else distance_max
@@ -38,15 +43,18 @@ def thresholds_of(
     return Thresholds(bits, videos, tlsh_distance_max)
 
 
-def result_of(matches: Sequence[Match]) -> schemas.MatchResult:
-    """Until the platform has a policy of its own, any confirm in force blocks."""
-    members = sorted({opinion.member for match in matches for opinion in match.opinions})
-    if not matches:
-        return schemas.MatchResult(action="allow", reasons=["nothing known in force"], matches=[])
-    nearest = min(matches, key=lambda match: match.distance)
-    return schemas.MatchResult(
-        action="block",
-        reasons=[f"confirmed by {', '.join(members)}; nearest {_nearness(nearest)}"],
+def result_of(matches: Sequence[Match], decision: Decision) -> match_schemas.MatchResult:
+    """What the policy decided about one signal, with what it was decided from."""
+    reasons = [decision.why]
+    if matches:
+        reasons.append(f"nearest {_nearness(matches[0])}")
+    return match_schemas.MatchResult(
+        action=decision.action.value,
+        rule=decision.rule,
+        reasons=reasons,
+        passed_over=[
+            match_schemas.PassedOverRule(rule=each.rule, why=each.why) for each in decision.others
+        ],
         matches=[_matched(match) for match in matches],
     )
 
@@ -57,23 +65,26 @@ def _nearness(match: Match) -> str:
     return f"at distance {match.distance}"
 
 
-def _matched(match: Match) -> schemas.MatchedSignal:
+def _matched(match: Match) -> match_schemas.MatchedSignal:
     shares = match.found if isinstance(match.found, VideoFound) else None
-    return schemas.MatchedSignal(
+    return match_schemas.MatchedSignal(
         type=match.type.value,
         value=match.found.value.hex(),
         distance=match.distance,
+        verdict=match.verdict.state.value,
         query_percent=shares.query_percent if shares else None,
         index_percent=shares.index_percent if shares else None,
         statements=[
-            schemas.MatchedStatement(
-                id=str(opinion.id),
-                bundle=f"/v1/statements/{opinion.id}/bundle",
-                member=opinion.member,
-                labels=list(opinion.confirm.labels) if opinion.confirm else [],
-                endorsed_by=list(opinion.endorsed_by),
-                disputed_by=list(opinion.disputed_by),
+            match_schemas.MatchedStatement(
+                id=str(voice.opinion.id),
+                bundle=f"/v1/statements/{voice.opinion.id}/bundle",
+                member=voice.opinion.member,
+                word=voice.word.value,
+                labels=list(voice.opinion.confirm.labels) if voice.opinion.confirm else [],
+                endorsed_by=list(voice.endorsed_by),
+                disputed_by=list(voice.disputed_by),
             )
-            for opinion in match.opinions
+            for voice in match.verdict.voices
+            if voice.word.can_match
         ],
     )

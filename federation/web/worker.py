@@ -30,7 +30,7 @@ from federation.errors import FederationError
 from federation.local_errors import IndexFileInvalid
 from federation.matching.index import SignalIndex, warm_up
 from federation.store.index_files import IndexFiles
-from federation.web import schemas
+from federation.web import match_schemas
 from federation.web.passing_on import NodeBehind
 from federation.web.problems import problem
 from federation.web.routes import BODY_BYTES_MAX, check_token, read_body
@@ -107,7 +107,7 @@ class WorkerApi:
         """Answer what nothing is near to; ask the node about the rest."""
         try:
             check_token(request, self._token)
-            body = await read_body(request, schemas.MatchRequest)
+            body = await read_body(request, match_schemas.MatchRequest)
             if not body.model_fields_set <= _SEARCHED_WITH:
                 return await self._node.pass_on(request)
             signals = [read_signal(each.type, each.value) for each in body.signals]
@@ -129,7 +129,7 @@ class WorkerApi:
         return await self._ask(request, body, near)
 
     async def _ask(
-        self, request: web.Request, body: schemas.MatchRequest, near: Sequence[int]
+        self, request: web.Request, body: match_schemas.MatchRequest, near: Sequence[int]
     ) -> web.StreamResponse:
         """The node's answer about some of the signals, among the others'."""
         some = body.model_copy(update={"signals": [body.signals[at] for at in near]})

@@ -1,0 +1,269 @@
+"""Quarantine: signals that go to review here, whatever the policy says, until a person decides.
+
+Two guards put signals there. The flood guard counts matches, and catches what matches far above its
+usual. The benign guard looks at signals when they arrive, before they act, and catches what comes
+too near to content that the platform holds up as harmless. A person releases a signal or excepts
+it, and what a person decided no guard decides again.
+
+Quarantine is this platform's alone: it publishes nothing and touches no statement.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from federation.config import NodeConfig
+from federation.daemon.benign import BenignSet, read_benign_file
+from federation.daemon.changes import Mark, QuarantineEnded, SignalQuarantined
+from federation.daemon.enforcer import Enforcer
+from federation.daemon.sightings import Sighting
+from federation.daemon.teller import Teller
+from federation.daemon.view_reader import ViewReader
+from federation.errors import FederationError
+from federation.local_errors import StatementNotFound, TooBusy
+from federation.matching.floods import FloodCounters
+from federation.matching.index import SignalIndex
+from federation.protocol.bodies import Confirm
+from federation.protocol.signals import SignalType, identity_of
+from federation.provenance.reading import body_of, plain_signals
+from federation.provenance.verdict import Verdict
+from federation.provenance.verifier import VerifiedStatement
+from federation.store.decision_store import DecisionStore, Hold, HoldReason, HoldState
+
+log_lines = logging.getLogger(__name__)
+
+HOLDS_MAX: Final = 100_000
+"""Decided and undecided: one for every ten thousandth of a thousand million matches."""
+
+
+class Quarantine:
+    """The guards, and what people decide about what they caught.
+
+    Args:
+        config: the node's settings.
+        enforcer: is told what is held back.
+        decisions: where that is kept.
+        reader: what the federation says of a signal.
+        teller: tells what was held back and decided.
+        alarm: tells operators: code and sentence.
+        clock_ms: Unix milliseconds.
+        monotonic: seconds; counts windows.
+    """
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        enforcer: Enforcer,
+        decisions: DecisionStore,
+        reader: ViewReader,
+        teller: Teller,
+        alarm: Callable[[str, str], None],
+        clock_ms: Callable[[], int],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._config, self._enforcer, self._decisions = config, enforcer, decisions
+        self._reader, self._teller, self._alarm = reader, teller, alarm
+        self._clock_ms, self._monotonic = clock_ms, monotonic
+        self._counters = FloodCounters()
+        self._benign = BenignSet()
+        self._holds: dict[Mark, Hold] = {}
+        self._alarmed: set[Mark] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._holding = asyncio.Lock()
+
+    async def start(self, known: SignalIndex) -> None:
+        """Read what is held back, and hold the known signals against the benign set.
+
+        Args:
+            known: the signals that match here.
+
+        Raises:
+            ConfigError: the benign file is missing or malformed.
+            StoreError: the disk.
+        """
+        self._holds = {hold.mark: hold for hold in await self._decisions.holds()}
+        await self.reload_benign(known)
+
+    async def close(self) -> None:
+        """Let what is being held back be written."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def holds(self) -> list[Hold]:
+        """Everything that is or was held back, newest first."""
+        return sorted(self._holds.values(), key=lambda hold: -hold.since_ms)
+
+    def count_held(self) -> int:
+        """How many signals wait for a person."""
+        return len(self._enforcer.enforcement.findings.quarantined)
+
+    # --- the flood guard ------------------------------------------------------------------------
+
+    def count(self, sighting: Sighting) -> None:
+        """Count the matches of one sighting; what floods is held back at once."""
+        guard = self._enforcer.enforcement.policy.policy.flood
+        now = self._monotonic()
+        for mark, _distance in sighting.nears:
+            matches = self._counters.count(mark, now, guard)
+            if matches and mark not in self._holds and mark not in self._alarmed:
+                self._alarmed.add(mark)
+                task = asyncio.get_running_loop().create_task(self._flooded(mark, matches))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def _flooded(self, mark: Mark, matches: int) -> None:
+        guard = self._enforcer.enforcement.policy.policy.flood
+        try:
+            verdict = (await self._reader.verdicts([mark]))[mark]
+            members = set(verdict.members)
+            told = (
+                f"a {mark[0]} signal of {', '.join(sorted(members)) or 'nobody any more'} matched "
+                f"{matches} times within {guard.window_seconds // 60} minutes"
+            )
+            is_own = self._config.member in members
+            if is_own or len(members) >= guard.unless_members_min:
+                # An attack's own video floods too: it goes on acting, and a person is told.
+                self._alarm("signal-floods", f"{told}; it goes on acting{_named(verdict)}")
+                return
+            await self.hold([mark], HoldReason.FLOOD, matches)
+            self._alarm(
+                "signal-quarantined", f"{told} and goes to review until you decide{_named(verdict)}"
+            )
+        except FederationError as error:
+            self._alarmed.discard(mark)
+            log_lines.error("cannot hold a flooding signal back: %s", error)
+
+    # --- the benign guard -----------------------------------------------------------------------
+
+    async def reload_benign(self, known: SignalIndex) -> int:
+        """Read the benign file again, and hold back known signals that come too near.
+
+        Returns:
+            How many benign signals there are.
+
+        Raises:
+            ConfigError: the file is missing or malformed; the set before stays.
+            StoreError: the disk.
+        """
+        name = self._config.policy.benign_file
+        if not name:
+            self._benign = BenignSet()
+            return 0
+        file = self._config.path(Path(name))
+        self._benign = await asyncio.to_thread(lambda: BenignSet(read_benign_file(file)))
+        near = self._benign.near_known(known, self._benign_distance())
+        await self._hold_benign(near)
+        return len(self._benign)
+
+    async def look_at(self, statements: Sequence[VerifiedStatement]) -> None:
+        """Hold back those of some arriving signals that come too near to harmless content."""
+        if not len(self._benign):
+            return
+        values = [value for statement in statements for value in _values_of(statement)]
+        near = self._benign.hits(values, self._benign_distance())
+        await self._hold_benign({(kind, identity_of(kind, value)) for kind, value in near})
+
+    async def _hold_benign(self, near: Iterable[Mark]) -> None:
+        marks = sorted(mark for mark in near if mark not in self._holds)
+        if not marks:
+            return
+        await self.hold(marks, HoldReason.BENIGN)
+        self._alarm(
+            "signal-quarantined",
+            f"{len(marks)} signals come too near to content that you hold up as harmless: they go "
+            "to review until you decide (federation quarantine list)",
+        )
+
+    def _benign_distance(self) -> int:
+        return self._enforcer.enforcement.policy.policy.benign_distance_max
+
+    # --- deciding -------------------------------------------------------------------------------
+
+    async def hold(self, marks: Sequence[Mark], reason: HoldReason, matches: int = 0) -> None:
+        """Hold signals back until a person decides.
+
+        Raises:
+            TooBusy: too many are held back or decided already.
+            StoreError: the disk; nothing changed.
+        """
+        now_ms = self._clock_ms()
+        await self._keep(
+            [Hold(mark, HoldState.QUARANTINED, reason, now_ms, None, matches) for mark in marks]
+        )
+        self._teller.emit(*[SignalQuarantined(mark, reason.value, now_ms) for mark in marks])
+
+    async def decide(self, marks: Sequence[Mark], state: HoldState) -> list[Hold]:
+        """A person's decision: released signals act again, excepted ones never act here.
+
+        Any known signal can be excepted; only one that was held back can be released.
+
+        Raises:
+            StatementNotFound: a signal to release was never held back.
+            StoreError: the disk; nothing changed.
+        """
+        now_ms = self._clock_ms()
+        decided = []
+        for mark in marks:
+            hold = self._holds.get(mark)
+            if hold is None:
+                if state is not HoldState.EXCEPTED:
+                    raise StatementNotFound(
+                        "that signal is not in quarantine", hint="see federation quarantine list"
+                    )
+                hold = Hold(mark, state, HoldReason.PERSON, now_ms)
+            decided.append(replace(hold, state=state, decided_at_ms=now_ms))
+        await self._keep(decided)
+        for mark in marks:
+            self._counters.accept(mark)
+        self._teller.emit(*[QuarantineEnded(mark, state.value, now_ms) for mark in marks])
+        return decided
+
+    async def forget(self, values: Iterable[tuple[SignalType, bytes]]) -> None:
+        """Statements were erased that carried these: what nobody says any more is let go of.
+
+        Raises:
+            StoreError: the disk; it is tried again when they are next erased.
+        """
+        marks = {(kind, identity_of(kind, value)) for kind, value in values}
+        findings = self._enforcer.enforcement.findings
+        known = {*self._holds, *findings.rejected, *findings.confirmed} & marks
+        for mark in marks:
+            self._counters.forget(mark)
+        if not known:
+            return
+        verdicts = await self._reader.verdicts(sorted(known))
+        gone = [mark for mark, verdict in verdicts.items() if not verdict.voices]
+        await self._decisions.forget(gone)
+        for mark in gone:
+            self._holds.pop(mark, None)
+        await self._enforcer.reload_findings()
+
+    async def _keep(self, holds: Sequence[Hold]) -> None:
+        async with self._holding:
+            if len(self._holds) + len(holds) > HOLDS_MAX:
+                raise TooBusy(f"{HOLDS_MAX} signals are held back or decided about already")
+            await self._decisions.keep_holds(holds)
+            self._holds.update({hold.mark: hold for hold in holds})
+        await self._enforcer.reload_findings()
+
+
+def _values_of(statement: VerifiedStatement) -> Sequence[tuple[SignalType, bytes]]:
+    opening = statement.statement.opening
+    if opening is None:
+        return ()
+    plain = plain_signals(statement.header, opening.body)
+    if plain is not None:
+        return plain
+    body = body_of(statement)
+    if not isinstance(body, Confirm):
+        return ()
+    return [(signal.type, signal.value) for signal in body.signals]
+
+
+def _named(verdict: Verdict) -> str:
+    """The statement by which an operator finds the signal; never the signal."""
+    return f" ({verdict.voices[0].opinion.id})" if verdict.voices else ""
