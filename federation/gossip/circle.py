@@ -7,6 +7,7 @@ this node that is cut off, where most peers fall silent together and nobody answ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from federation.gossip.dice import Dice
 from federation.gossip.events import Command, FetchRoster, RaiseAlarm
@@ -16,6 +17,9 @@ from federation.gossip.reach import reachable_from, readers_of
 from federation.gossip.waves import WAVE_PEERS, Wave
 from federation.protocol.origins import LogId
 from federation.protocol.roster import Roster
+
+WARM_SECONDS: Final = 20.0
+"""With a round each 30 s, give or take, a connection never idles for its 60 s of keep-alive."""
 
 
 class Circle:
@@ -65,6 +69,16 @@ class Circle:
         if self.tells_everybody:
             return [self.peers[name] for name in self.peers.reachable]
         return self.neighbours()
+
+    def keep_warm(self, now: float) -> None:
+        """Neighbours that were not asked anything for long are compared with.
+
+        A connection that idles is closed, and a crisis that begins with handshakes is three round
+        trips late; and who is silent is found out before it matters.
+        """
+        for peer in self.neighbours():
+            if now - (peer.last_answered_at or 0.0) >= WARM_SECONDS and peer.is_open(now):
+                peer.compare_soon(now)
 
     def ask_at(self, name: str) -> float:
         """When a peer may be asked for statements; never, one that is no peer."""

@@ -186,6 +186,7 @@ class GossipEngine:
             peer.compare_soon(now)
             # Whatever its breaker says: after a long partition both sides wait for the other.
             peer.note_probed(now)
+            self._circle.keep_warm(now)
 
     # --- own state ------------------------------------------------------------------------------
 

@@ -10,6 +10,17 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import Final
+from zlib import crc32
+
+RESENT: Final = 0.01
+"""Share of messages that TCP has to send again."""
+
+RESENT_SECONDS: Final = 0.2
+"""How late they are at least: the shortest retransmission timeout of common systems."""
+
+WARM_SECONDS: Final = 60.0
+"""How long a client keeps an idle connection."""
 
 
 @dataclass
@@ -22,6 +33,9 @@ class Weather:
         doubled: share of messages that arrive twice.
         write: least and most seconds that a write takes.
         cut: (from, to) of ways that carry nothing.
+        is_wide: whether each way has a latency of its own, drawn once; it then varies by a tenth, a
+            share ``RESENT`` of messages is late by a retransmission, and a connection that was not
+            used for ``WARM_SECONDS`` begins with two round trips of handshake.
     """
 
     latency: tuple[float, float] = (0.01, 0.05)
@@ -29,6 +43,7 @@ class Weather:
     doubled: float = 0.0
     write: tuple[float, float] = (0.001, 0.01)
     cut: frozenset[tuple[str, str]] = frozenset()
+    is_wide: bool = False
 
 
 @dataclass
@@ -69,6 +84,7 @@ class Network:
     ) -> None:
         self.weather = Weather()
         self._ways: dict[tuple[str, str], Way] = {}
+        self._used: dict[tuple[str, str], float] = {}
         self._rng, self._at, self._seen = rng, at, seen
 
     def way(self, source: str, target: str) -> Way:
@@ -108,6 +124,28 @@ class Network:
             if not up or (loss and rng.random() < loss):
                 self._seen["message lost"] += 1
             else:
-                self._at(leaves + latency[0] + (latency[1] - latency[0]) * rng.random(), arrive)
+                if weather.is_wide:
+                    takes = self._takes(source, target) * (0.9 + 0.2 * rng.random())
+                    if rng.random() < RESENT:
+                        takes += max(RESENT_SECONDS, 2 * takes)
+                else:
+                    takes = latency[0] + (latency[1] - latency[0]) * rng.random()
+                self._at(leaves + takes, arrive)
         if copies > 1:
             self._seen["message doubled"] += 1
+
+    def handshake_seconds(self, now: float, source: str, target: str) -> float:
+        """How long it takes before a request can be sent: nothing, on a connection that is warm."""
+        if not self.weather.is_wide:
+            return 0.0
+        used = self._used.get((source, target))
+        self._used[source, target] = now
+        if used is not None and now - used < WARM_SECONDS:
+            return 0.0
+        return 2 * (self._takes(source, target) + self._takes(target, source))
+
+    def _takes(self, source: str, target: str) -> float:
+        """A way's own latency: the same both ways, and the same whenever it is asked for."""
+        pair = f"{min(source, target)} {max(source, target)}".encode()
+        least, most = self.weather.latency
+        return least + (most - least) * crc32(pair) / 0xFFFF_FFFF

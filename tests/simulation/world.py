@@ -212,7 +212,11 @@ class World:
             else:
                 end(None, "no process there")
 
-        self._carry(caller.member, peer, raw, arrive)
+        shaken = self.network.handshake_seconds(self.now, caller.member, peer)
+        if shaken:
+            self.at(self.now + shaken, lambda: self._carry(caller.member, peer, raw, arrive))
+        else:
+            self._carry(caller.member, peer, raw, arrive)
         self.at(self.now + TIMEOUT_SECONDS, lambda: end(None, "no answer in time"))
 
     def _carry(self, source: str, target: str, raw: bytes, arrive: Callable[[], None]) -> None:
@@ -380,12 +384,16 @@ class Node:
 
     # --- the disk -------------------------------------------------------------------------------
 
+    def note_durable(self, step: Advance) -> None:
+        """A step is on the disk; for those who want to know."""
+
     def _write(self, step: Advance, receipt: Receipt | None, done: Callable[[], None]) -> None:
         def commit() -> None:
             self.disk.append(step, receipt)
             gone = self.disk.learn(step.statements)
             if self.world.watch is not None:
                 self.world.watch.appended(self, step)
+            self.note_durable(step)
             slow = 1.0 if self.world.forces("told late") else 0.002
             self.later(self.world.rng.uniform(0, slow), done)  # a crash may come in between
             self._erased(gone)

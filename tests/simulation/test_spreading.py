@@ -1,0 +1,50 @@
+"""Spreading at the price and the speed that were promised; the benchmark has the large figures."""
+
+from __future__ import annotations
+
+import pytest
+
+from federation.protocol.origins import Lane
+from tests.scenarios.checks import percentile
+from tests.simulation.spreading import Spreading
+
+STATEMENTS = 4
+
+
+@pytest.fixture(scope="module")
+def hundred() -> Spreading:
+    return Spreading(100)
+
+
+def test_a_crisis_statement_is_everywhere_in_half_a_second(hundred: Spreading) -> None:
+    assert percentile(hundred.say_all(Lane.CRISIS, STATEMENTS).seconds, 0.99) <= 0.5
+
+
+def test_an_issuer_cut_off_from_nine_in_ten_is_heard_within_two_seconds(hundred: Spreading) -> None:
+    spread = hundred.say_all(Lane.CRISIS, STATEMENTS, hundred.cut_off)
+    hundred.restore()
+    assert percentile(spread.seconds, 0.99) <= 2.0
+
+
+@pytest.mark.parametrize("lane", [Lane.CRISIS, Lane.LIVE])
+def test_three_in_ten_dead_do_not_slow_the_living(lane: Lane) -> None:
+    """Right after they died, when nobody knows; and when it is known."""
+    spreading = Spreading(60, seed=3)
+    before = percentile(spreading.say_all(lane, STATEMENTS).seconds, 0.99)
+    spreading.kill(0.3)
+    just = percentile(spreading.say_all(lane, STATEMENTS).seconds, 0.99)
+    spreading.world.run(spreading.world.now + 120.0)
+    known = percentile(spreading.say_all(lane, STATEMENTS).seconds, 0.99)
+    # One hop more or less: nobody waits for a dead peer's timeout, which is 5 s.
+    assert just - before <= 0.15
+    assert known - before <= 0.15
+
+
+def test_the_price_of_a_statement_does_not_grow_with_the_members() -> None:
+    prices = []
+    for members in (160, 320):
+        spreading = Spreading(members, seed=2)
+        spread = spreading.say_all(Lane.LIVE, 2)
+        prices.append(spread.messages / members / 2)
+    assert 0.8 <= prices[0] / prices[1] <= 1.25
+    assert max(prices) <= 20
