@@ -446,6 +446,12 @@ class FeedOff(NotFound):
     default_hint = "set enabled = true under [feed] in node.toml"
 
 
+class LiveStreamUnknown(NotFound):
+    """No stream of that name is on: it never began, ended, or was silent for too long."""
+
+    code = "live-stream-unknown"
+
+
 class WebhookUnknown(NotFound):
     """No webhook of that name is in the config, or it gave up no such event."""
 

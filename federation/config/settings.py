@@ -209,6 +209,27 @@ class WebhookSettings(_Section):
         return self
 
 
+class LiveSettings(_Section):
+    """Live streams: frames are matched as they come."""
+
+    streams_max: int = Field(
+        10_000,
+        ge=1,
+        le=1_000_000,
+        description="streams that are on at a time; each takes up to 200 bytes a frame of its "
+        "window: 10,000 of 60 frames are at most 120 MB",
+    )
+    window_frames: int = Field(
+        60, ge=2, le=3_600, description="a stream's last frames, of which the share is told"
+    )
+    frames_min: int = Field(
+        2, ge=1, le=3_600, description="so many frames of a window must match to be raised"
+    )
+    silence_seconds: float = Field(
+        60.0, ge=1.0, le=86_400.0, description="a stream without a frame for so long is over"
+    )
+
+
 class MatchingSettings(_Section):
     """How the local API matches."""
 
@@ -257,6 +278,7 @@ class NodeConfig(_Section):
     policy: PolicySettings = Field(default_factory=PolicySettings)
     public: PublicSettings = Field(default_factory=PublicSettings)
     publishing: PublishingSettings = Field(default_factory=PublishingSettings)
+    live: LiveSettings = Field(default_factory=LiveSettings)
     feed: FeedSettings = Field(default_factory=FeedSettings)
     webhooks: tuple[WebhookSettings, ...] = Field(
         (), max_length=WEBHOOKS_MAX, description="receivers of the platform's own"

@@ -116,6 +116,35 @@ class FoundEarlier:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveMatchChanged:
+    """A match in a live stream was raised, or for a stronger action, or is over.
+
+    Attributes:
+        stream: the platform's own name of the stream.
+        state: ``began``, ``stronger`` or ``ended``.
+        began_at_ms: the time of its first matching frame: the stream's own, or the node's.
+        frames: in the stream's window.
+        matched: how many of them match.
+        mark: the known signal.
+        distance: how far the frame that decided is from it.
+        action: what the policy says.
+        rule: which rule of it decided.
+        statements: the confirms behind the signal.
+    """
+
+    stream: str = field(repr=False)
+    state: str
+    began_at_ms: int
+    frames: int
+    matched: int
+    mark: Mark = field(repr=False)
+    distance: int
+    action: str
+    rule: str
+    statements: tuple[StatementId, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyReplaced:
     """Another policy is in force; every earlier decision may be another one now.
 
@@ -138,6 +167,7 @@ Change: TypeAlias = (
     | SignalQuarantined
     | QuarantineEnded
     | FoundEarlier
+    | LiveMatchChanged
     | PolicyReplaced
     | HistoryCut
 )

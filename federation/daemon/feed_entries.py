@@ -14,6 +14,7 @@ from federation.daemon.changes import (
     FoundEarlier,
     HistoryCut,
     IssuersChanged,
+    LiveMatchChanged,
     Mark,
     PolicyReplaced,
     QuarantineEnded,
@@ -37,6 +38,7 @@ KINDS: Final[Mapping[type[Any], str]] = {
     SignalQuarantined: "signal-quarantined",
     QuarantineEnded: "quarantine-ended",
     FoundEarlier: "found-earlier",
+    LiveMatchChanged: "live-match",
     PolicyReplaced: "policy-replaced",
     HistoryCut: HISTORY_CUT,
 }
@@ -72,6 +74,8 @@ def entry_of(change: Change, verdicts: Mapping[Mark, Verdict]) -> FeedEntry:
             return _entry(kind, told, _ids(verdicts[mark]))
         case FoundEarlier():
             return _entry(kind, _found_earlier(change), change.statements)
+        case LiveMatchChanged():
+            return _entry(kind, _live_match(change), change.statements)
         case PolicyReplaced(sha256):
             return _entry(kind, {"sha256": sha256})
         case HistoryCut():
@@ -112,6 +116,21 @@ def _found_earlier(change: FoundEarlier) -> dict[str, Any]:
     return {
         "reference": change.reference,
         "uploaded_at_ms": change.uploaded_at_ms,
+        "signal": _signal(change.mark),
+        "distance": change.distance,
+        "action": change.action,
+        "rule": change.rule,
+        "statements": [str(each) for each in change.statements],
+    }
+
+
+def _live_match(change: LiveMatchChanged) -> dict[str, Any]:
+    return {
+        "stream": change.stream,
+        "state": change.state,
+        "began_at_ms": change.began_at_ms,
+        "frames": change.frames,
+        "matched": change.matched,
         "signal": _signal(change.mark),
         "distance": change.distance,
         "action": change.action,

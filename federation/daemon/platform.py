@@ -13,6 +13,7 @@ from federation.config import NodeConfig
 from federation.daemon.changes import PolicyReplaced
 from federation.daemon.enforcer import Enforcement, Enforcer
 from federation.daemon.index_keeper import IndexKeeper
+from federation.daemon.live import LiveStreams
 from federation.daemon.live_index import LiveIndex
 from federation.daemon.matcher import Matcher
 from federation.daemon.membership import Membership
@@ -55,6 +56,7 @@ class Platform:
         enforcer: what is done about matches.
         quarantine: signals that are held back until a person decides.
         sightings: what matched here lately.
+        live: streams that are on.
     """
 
     def __init__(
@@ -94,6 +96,14 @@ class Platform:
             monotonic,
         )
         self.sightings = Sightings(unix_ms, self.quarantine.count, None)
+        self.live = LiveStreams(
+            config.live,
+            config.matching.distance_max,
+            self.matcher,
+            self.enforcer,
+            self.teller,
+            unix_ms,
+        )
 
     async def start(self, held: Mapping[LogId, int]) -> None:
         """Fill the index, and tell what was committed and not told before the node stopped.
@@ -110,7 +120,7 @@ class Platform:
         await self.index_keeper.upkeep()
         await self.quarantine.start(self.index)
         await self.teller.start(held)
-        self._tasks = [asyncio.create_task(self.teller.run())]
+        self._tasks = [asyncio.create_task(each.run()) for each in (self.teller, self.live)]
 
     async def absorb(self, step: Advance) -> None:
         """A step is durable: it matches from now on, and what it changed will be told."""

@@ -21,6 +21,7 @@ from federation.errors import FederationError, RequestMalformed
 from federation.local_errors import ConfigInvalid, KeyFileInvalid, PortInUse
 from federation.web.feed_api import FeedApi
 from federation.web.file_api import FileApi
+from federation.web.live_api import LiveApi
 from federation.web.local_api import LocalApi
 from federation.web.match_api import MatchApi
 from federation.web.openapi import describe
@@ -73,7 +74,8 @@ class LocalServer:
         self.file_api = FileApi(node)
         self.feed_api = FeedApi(node)
         self.match_api = MatchApi(node)
-        apis = (self.match_api, self.api, self.file_api, self.feed_api)
+        live_api = LiveApi(node, self.file_api)
+        apis = (self.match_api, self.api, self.file_api, self.feed_api, live_api)
         calls = [call for api in apis for call in api.calls()]
         document = json.dumps(describe(calls)).encode("utf-8")
         application = web.Application(

@@ -72,7 +72,7 @@ class FileApi:
         self, request: web.Request, query: file_schemas.MatchFileQuery
     ) -> file_schemas.MatchFileAnswer:
         """Hash the file and answer for every signal of it."""
-        found = await self._signals_of(request)
+        found = await self.signals_of(request)
         video = match_schemas.VideoQuery(
             quality_min=query.quality_min,
             query_percent_min=query.query_percent_min,
@@ -109,7 +109,7 @@ class FileApi:
             FederationError: why it cannot be read, unless ``exact`` was asked for.
         """
         lane, labels = parse_lane(query.lane), check_labels(query.label)
-        found = await self._signals_of(request)
+        found = await self.signals_of(request)
         if found.unread is not None and not query.exact:
             raise found.unread
         confirm = Confirm(
@@ -129,7 +129,13 @@ class FileApi:
             statement=schemas.Published(id=str(said.id), log=said.log.origin, index=said.index),
         )
 
-    async def _signals_of(self, request: web.Request) -> FileSignals:
+    async def signals_of(self, request: web.Request) -> FileSignals:
+        """The signals of the file that is a request's body.
+
+        Raises:
+            TooLarge, TooBusy, RequestMalformed, StoreError: it cannot be taken.
+            FederationError: the workers; why it cannot be read stands in the answer.
+        """
         async with self._received(request) as file:
             return await asyncio.wrap_future(self._hasher.submit(cast("BinaryIO", file)))
 
