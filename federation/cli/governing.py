@@ -12,10 +12,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from federation.cli.amending import Sources, chain_of
 from federation.cli.answers import Answer, progress
 from federation.cli.client import NodeClient
 from federation.cli.files import read_file, write_file, write_new_file
-from federation.cli.roster_files import chain_before, keep_version, load_chain
+from federation.cli.roster_files import chain_before, keep_version, load_chain, version_file
 from federation.cli.roster_showing import LAPTOP_WORDS, change_lines, short_key, tally_fields
 from federation.config import load_config
 from federation.daemon.initialise import write_new_files
@@ -133,6 +134,27 @@ def publish(
     lines += [f"  wrote {path}" for path in written]
     lines += [f"  in force at the node of {each['config']}" for each in nodes]
     return Answer(fields, tuple(lines), talk=tuple(minded))
+
+
+def fetch(config_path: Path, folder: Path) -> Answer:
+    """Write the chain that a running node follows; what is there already and equal may stay.
+
+    Raises:
+        FederationError: the node does not answer, its chain is not proven, or another file of that
+            name is in the way.
+    """
+    chain = chain_of(Sources(config=config_path))
+    written = []
+    for version, root_bytes in enumerate(chain.versions, start=1):
+        path = folder / version_file(version)
+        written += [str(path)] if write_new_file(path, root_bytes) else []
+    fields = {
+        "federation": chain.federation_id,
+        "version": chain.newest.version,
+        "written": written,
+    }
+    lines = [f"federation {chain.federation_id} is at roster version {chain.newest.version}"]
+    return Answer(fields, (*lines, *(f"  wrote {path}" for path in written)))
 
 
 def _chain_below(version: int, folder: Path | None) -> RosterChain | None:

@@ -19,7 +19,13 @@ from typing import Annotated, Final
 import typer
 
 from federation import __version__
-from federation.cli import feed_commands, log_commands, roster_commands, statement_commands
+from federation.cli import (
+    feed_commands,
+    key_commands,
+    log_commands,
+    roster_commands,
+    statement_commands,
+)
 from federation.cli.answers import Answer, CouldNotTellError, tell, tell_error
 from federation.cli.arguments import AsJson, ConfigPath
 from federation.cli.exit_codes import exit_code_of
@@ -141,6 +147,8 @@ def peers(
 statement_commands.add_to(app)
 app.add_typer(roster_commands.app, name="roster")
 app.add_typer(log_commands.app, name="log")
+app.command("join")(key_commands.join)
+app.add_typer(key_commands.app, name="keys")
 feed_commands.add_to(app)
 
 

@@ -18,8 +18,6 @@ from federation.protocol.keys import check_public_key
 from federation.protocol.limits import LOG_SIZE_MAX
 from federation.protocol.limits_messages import JOIN_REQUEST_BYTES_MAX
 from federation.protocol.origins import LogId, parse_origin
-from federation.protocol.roster_amendments import propose_remove
-from federation.protocol.roster_chain import RosterChain
 from federation.protocol.roster_members import EMPTY_PIN, MemberRole, Pin
 from federation.protocol.roster_proposals import (
     Proposal,
@@ -61,7 +59,7 @@ def found(
         now_ms=_now_ms(),
         expires_days=expires_days,
     )
-    return _written(proposal, out)
+    return written(proposal, out)
 
 
 def add(
@@ -79,33 +77,7 @@ def add(
         roles=frozenset(parse_role(role) for role in roles),
         expires_days=expires_days,
     )
-    return _written(proposal, out)
-
-
-def remove(
-    member: str,
-    pins: Sequence[str],
-    successor: str | None,
-    folder: Path,
-    *,
-    expires_days: int,
-    out: Path | None,
-) -> Answer:
-    """Propose that a member departs; what it said up to the pins stands.
-
-    Raises:
-        FederationError: a pin or the chain is wrong, or the file exists already.
-    """
-    chain = load_chain(folder)
-    proposal = propose_remove(
-        chain,
-        member,
-        _pins(chain, member, pins),
-        now_ms=_now_ms(),
-        successor=successor,
-        expires_days=expires_days,
-    )
-    return _written(proposal, out)
+    return written(proposal, out)
 
 
 def refresh(folder: Path, *, expires_days: int, out: Path | None) -> Answer:
@@ -115,7 +87,7 @@ def refresh(folder: Path, *, expires_days: int, out: Path | None) -> Answer:
         FederationError: the chain is wrong, or the file exists already.
     """
     chain = load_chain(folder)
-    return _written(propose_refresh(chain, now_ms=_now_ms(), expires_days=expires_days), out)
+    return written(propose_refresh(chain, now_ms=_now_ms(), expires_days=expires_days), out)
 
 
 def govern(
@@ -139,7 +111,7 @@ def govern(
         now_ms=_now_ms(),
         expires_days=expires_days,
     )
-    return _written(proposal, out)
+    return written(proposal, out)
 
 
 # --- reading arguments ----------------------------------------------------------------------------
@@ -207,25 +179,16 @@ def parse_pin(text: str, member: str, federation_id: str) -> tuple[LogId, Pin]:
         raise RequestMalformed(f"a pin: {error.message}", hint=PIN_HINT) from None
 
 
-def _pins(chain: RosterChain, member: str, texts: Sequence[str]) -> dict[LogId, Pin]:
-    pins: dict[LogId, Pin] = {}
-    for text in texts:
-        log, pin = parse_pin(text, member, chain.federation_id)
-        if log in pins:
-            raise RequestMalformed(f"two pins for the log {log}")
-        pins[log] = pin
-    departing = chain.newest.member(member)
-    for each in departing.logs:
-        log = LogId(member, chain.federation_id, each.lane, each.epoch)
-        if each.is_open and log not in pins:
-            raise RequestMalformed(f"no pin says where the log {log} ends", hint=PIN_HINT)
-    return pins
-
-
 # --- writing --------------------------------------------------------------------------------------
 
 
-def _written(proposal: Proposal, out: Path | None) -> Answer:
+def written(proposal: Proposal, out: Path | None) -> Answer:
+    """Write a proposal into a new file, and say what it changes.
+
+    Raises:
+        RequestMalformed: the file is there already.
+        ConfigInvalid: it cannot be written.
+    """
     roster = proposal.roster
     path = out or Path(f"{roster.version}.root.proposal.json")
     write_new_file(path, proposal.proposal_bytes)

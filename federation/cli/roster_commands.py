@@ -8,11 +8,13 @@ from typing import Annotated, Final, TypeAlias
 
 import typer
 
+from federation.cli import amendment_commands
 from federation.cli.answers import Answer
-from federation.cli.arguments import AsJson, ExpiresDays, RosterFolder
+from federation.cli.arguments import AsJson, ConfigPath, ExpiresDays, RosterFolder
 
 EXPIRES_DAYS: Final = 90
 HERE: Final = Path()
+CONFIG: Final = Path("node.toml")
 
 app = typer.Typer(
     help="Who is a member and who decides: propose, sign, publish and show roster versions.",
@@ -23,6 +25,7 @@ propose = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(propose, name="propose")
+amendment_commands.add_to(propose)
 
 Out: TypeAlias = Annotated[
     Path | None,
@@ -107,34 +110,6 @@ def add(
 
 
 @propose.command()
-def remove(
-    member: Annotated[str, typer.Argument(metavar="MEMBER", help="Who leaves.")],
-    pins: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--pin",
-            metavar="LANE:SIZE:ROOT",
-            help="Where each of its logs ends (root hash in hex); LANE:0 for an empty one.",
-        ),
-    ] = None,
-    successor: Annotated[
-        str | None,
-        typer.Option("--successor", metavar="MEMBER", help="May take back its statements."),
-    ] = None,
-    roster: ChainFolder = HERE,
-    expires_days: ExpiresDays = EXPIRES_DAYS,
-    out: Out = None,
-    _json: AsJson = False,
-) -> Answer:
-    """Propose that a member departs; what it said up to the pins stands."""
-    from federation.cli import proposing
-
-    return proposing.remove(
-        member, pins or [], successor, roster, expires_days=expires_days, out=out
-    )
-
-
-@propose.command()
 def refresh(
     roster: ChainFolder = HERE,
     expires_days: ExpiresDays = EXPIRES_DAYS,
@@ -203,6 +178,20 @@ def publish(
     from federation.cli import governing
 
     return governing.publish(proposal, to or [], configs or [], roster)
+
+
+@app.command()
+def fetch(
+    config: ConfigPath = CONFIG,
+    to: Annotated[
+        Path, typer.Option("--to", metavar="DIR", help="Gets 1.root.json, 2.root.json and so on.")
+    ] = HERE,
+    _json: AsJson = False,
+) -> Answer:
+    """Write the roster chain that a running node follows into a folder, every step of it judged."""
+    from federation.cli import governing
+
+    return governing.fetch(config, to)
 
 
 @app.command()

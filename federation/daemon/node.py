@@ -25,6 +25,7 @@ from federation.daemon.links import Links
 from federation.daemon.membership import Membership, read_root_of_trust
 from federation.daemon.outlets import Outlets
 from federation.daemon.outside import Outside
+from federation.daemon.own_keys import KeyOf, OwnKeys
 from federation.daemon.platform import Platform
 from federation.daemon.prover import Prover
 from federation.daemon.publisher import LanePublisher, Publisher
@@ -115,6 +116,7 @@ class Node:
         self.membership = membership
         self.stores = stores
         self._views, self._lock = views, lock
+        keys = OwnKeys(config, keyring)
         self._tasks: list[asyncio.Task[None]] = []
         self._identities = PeerIdentities(
             config.member,
@@ -141,12 +143,12 @@ class Node:
         self.links = Links(
             config.member, lambda: membership.roster, self._identities, mailboxes, self._carry_out
         )
-        self.replicator = self._make_replicator(keyring)
+        self.replicator = self._make_replicator(keys.key_of)
         self.outside = Outside(
-            config, keyring, stores, membership, _unix_ms, self.replicator.raise_alarm
+            config, keyring, keys.key_of, stores, membership, _unix_ms, self.replicator.raise_alarm
         )
         self.outlets = Outlets(config, stores, self.platform, _unix_ms, self.replicator.raise_alarm)
-        self._lanes = self._make_lanes(keyring, after_step)
+        self._lanes = self._make_lanes(keys.key_of, after_step)
         self.publisher = Publisher(
             config.member, self._lanes, stores.logs, stores.signals, membership
         )
@@ -155,7 +157,7 @@ class Node:
         desk = Desk(self.replicator, stores, membership, mailboxes)
         self.listener = PeerListener(desk, self._identities, self._permit)
         self._call_desk = CallDesk(desk, self._permit, self.listener.counters, ListenerLimits())
-        membership.on_changed(self._follow_roster(keyring).apply)
+        membership.on_changed(self._follow_roster(keys).apply)
 
     @classmethod
     async def open(
@@ -188,6 +190,9 @@ class Node:
             await stores.signals.read_again()
             await stores.evidence.load()
             membership = await Membership.restore(first, stores.rosters)
+            mine = membership.roster.members.get(config.member)
+            if mine is not None and OwnKeys(config, keyring).settle(mine):
+                keyring = load_keyring(config)
             check_keys(config.member, keyring, membership.roster)
             views = await restore_views(stores, membership)
             return cls(config, keyring, stores, membership, views, lock, after_step)
@@ -273,10 +278,10 @@ class Node:
 
     # --- joining the rooms ----------------------------------------------------------------------
 
-    def _follow_roster(self, keyring: Keyring) -> RosterChanges:
+    def _follow_roster(self, keys: OwnKeys) -> RosterChanges:
         return RosterChanges(
             self.config,
-            keyring,
+            keys,
             membership=self.membership,
             stores=self.stores,
             matcher=self.matcher,
@@ -287,7 +292,7 @@ class Node:
             tell=self.platform.roster_applied,
         )
 
-    def _make_replicator(self, keyring: Keyring) -> Replicator:
+    def _make_replicator(self, key_of: KeyOf) -> Replicator:
         config = self.config
         settings = GossipSettings(config.peers.anti_entropy_seconds)
         return Replicator(
@@ -295,7 +300,7 @@ class Node:
             self.links.to,
             stores=self.stores,
             membership=self.membership,
-            mirror=keyring.mirror,
+            key_of=key_of,
             member=config.member,
             index=self._absorbed,
             eraser=self.eraser,
@@ -305,14 +310,14 @@ class Node:
         )
 
     def _make_lanes(
-        self, keyring: Keyring, after_step: Callable[[str], None]
+        self, key_of: KeyOf, after_step: Callable[[str], None]
     ) -> dict[Lane, LanePublisher]:
         lanes = {}
         for lane in Lane:
             log = newest_log(self.membership.roster, self.config.member, lane)
             lanes[lane] = LanePublisher(
                 log,
-                keyring.logs[lane],
+                key_of,
                 self._views.get(log, LogView(log)),
                 membership=self.membership,
                 store=self.stores.logs,
@@ -353,6 +358,7 @@ class Node:
     async def _reconnect(self) -> None:
         """A newer roster: who may connect changes at once, and whom this node connects to."""
         self._take_identities()
+        self._renew_leaf()
         await self.links.follow_roster()
 
     def _permit(self, member: str, call: Call) -> None:

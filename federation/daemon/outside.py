@@ -12,6 +12,7 @@ from federation.config import NodeConfig, split_listen
 from federation.daemon.cosigning import ForeignWitnesses
 from federation.daemon.keyring import Keyring, read_key_file
 from federation.daemon.membership import Membership
+from federation.daemon.own_keys import KeyOf
 from federation.daemon.public_desk import PublicDesk
 from federation.daemon.quorum import QuorumWatch
 from federation.daemon.second_lines import SecondLines
@@ -29,6 +30,7 @@ class Outside:
     Args:
         config: the node's settings.
         keyring: its keys.
+        key_of: gives an Ed25519 key by its public half.
         stores: what it holds.
         membership: the roster in force.
         unix_ms: the clock, Unix milliseconds.
@@ -47,6 +49,7 @@ class Outside:
         self,
         config: NodeConfig,
         keyring: Keyring,
+        key_of: KeyOf,
         stores: Stores,
         membership: Membership,
         unix_ms: Callable[[], int],
@@ -58,7 +61,7 @@ class Outside:
             keyring.mldsa44, config.member, stores.public, membership, unix_ms
         )
         self.witness = Witness(
-            keyring.witness, config.member, stores, membership, unix_ms, alarm, self.second
+            key_of, config.member, stores, membership, unix_ms, alarm, self.second
         )
         self.quorum = QuorumWatch(
             config.publishing, config.member, stores.public, membership, unix_ms

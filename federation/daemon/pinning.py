@@ -84,7 +84,9 @@ async def standing_view(
     """
     said = verifier.roster.logs.get(kept.log)
     is_pinned = said is not None and (said.pin is not None or len(said.keys) > 1)
-    if end is not None and end < kept.held.size:
+    # What a retired key signed beyond its end stays in the view, for its successor to sign for.
+    is_ended = said is not None and said.pin is not None
+    if is_ended and end is not None and end < kept.held.size:
         held = await stores.trees.edge(kept.log, end, branch=kept.branch)
         found = await stores.receipts.checkpoints(kept.log, end, count_max=1, branch=kept.branch)
         note = found[0].note if found and found[0].size == end else None
@@ -108,12 +110,29 @@ class Recount:
     """What a roster changed about the logs held here.
 
     Attributes:
-        views: the logs that go another way, or less or more far, than before.
+        views: the logs that a pin ends elsewhere than before, or not any more.
         spans: (log, branch, from, to): statements that began or ceased to count.
     """
 
     views: tuple[LogView, ...]
     spans: tuple[tuple[LogId, int, int, int], ...]
+
+
+async def note_step(stores: Stores, membership: Membership, log: LogId) -> Recount:
+    """A step of a log is durable: what waited for a head by the key in use may count now.
+
+    Args:
+        stores: what is held.
+        membership: gets the new cuts.
+        log: whose step it was.
+
+    Raises:
+        StoreError: the disk.
+    """
+    said = membership.roster.logs.get(log)
+    if (log, 0) not in membership.cuts.ends or said is None or not said.is_open:
+        return Recount((), ())
+    return await apply_pins(stores, membership, {})
 
 
 async def apply_pins(
@@ -139,8 +158,9 @@ async def apply_pins(
         if old != new:
             ends = [kept.held.size if end is None else end for end in (old, new)]
             spans.append((*place, min(ends), kept.held.size))
-        view = known.get(kept.log)
-        falls = view is not None and view.head is not None and not verifier.stands(view.head)
-        if not kept.branch and (old != new or falls):
+        said, view = verifier.roster.logs.get(kept.log), known.get(kept.log)
+        is_ended = said is not None and said.pin is not None and new is not None
+        goes_on = view is not None and view.size < kept.held.size
+        if not kept.branch and old != new and (is_ended or goes_on):
             views.append(await standing_view(stores, verifier, kept, new))
     return Recount(tuple(views), tuple(spans))

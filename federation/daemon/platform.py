@@ -17,6 +17,7 @@ from federation.daemon.live import LiveStreams
 from federation.daemon.live_index import LiveIndex
 from federation.daemon.matcher import Matcher
 from federation.daemon.membership import Membership
+from federation.daemon.pinning import note_step
 from federation.daemon.quarantine import Quarantine
 from federation.daemon.sightings import Sightings
 from federation.daemon.teller import Teller
@@ -69,6 +70,7 @@ class Platform:
         alarm: Callable[[str, str], None],
     ) -> None:
         self._tasks: list[asyncio.Task[None]] = []
+        self._stores, self._membership = stores, membership
         self.reader = ViewReader(stores.signals, stores.evidence, membership, unix_ms)
         self.index_folder = config.path(config.data_directory) / INDEX_FOLDER
         self.index = LiveIndex()
@@ -125,6 +127,8 @@ class Platform:
     async def absorb(self, step: Advance) -> None:
         """A step is durable: it matches from now on, and what it changed will be told."""
         await self.quarantine.look_at(step.statements)
+        recount = await note_step(self._stores, self._membership, step.view.log)
+        await self.matcher.recount(recount.spans)
         await self.matcher.absorb(step)
         self.index_keeper.absorbed(step)
         self.teller.absorbed(step)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from federation.daemon.membership import Membership
+from federation.daemon.own_keys import KeyOf
 from federation.errors import TooLarge
 from federation.local_errors import (
     LogEnded,
@@ -80,7 +81,7 @@ class LanePublisher:
 
     Args:
         log: the log's name.
-        key: signs its checkpoints.
+        key_of: gives the key that signs its checkpoints, by its public half.
         view: what is durable of it.
         membership: the roster in force.
         store: where it is appended.
@@ -93,7 +94,7 @@ class LanePublisher:
     def __init__(
         self,
         log: LogId,
-        key: SigningKey,
+        key_of: KeyOf,
         view: LogView,
         *,
         membership: Membership,
@@ -104,7 +105,7 @@ class LanePublisher:
         after_step: Callable[[str], None],
     ) -> None:
         self.view = view
-        self._log, self._key = log, key
+        self._log, self._key_of = log, key_of
         self._membership, self._store = membership, store
         self._clock_ms, self._salts = clock_ms, salts
         self._tell, self._after_step = tell, after_step
@@ -113,13 +114,13 @@ class LanePublisher:
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
 
-    async def move(self, log: LogId, key: SigningKey, view: LogView) -> None:
-        """Go on in another log, under another key, or from where a pin leaves it.
+    async def move(self, log: LogId, view: LogView) -> None:
+        """Go on in another log, or from where a pin leaves it.
 
         Waits for the batch under way; what waits behind it is written there.
         """
         async with self._writing:
-            self._log, self._key, self.view = log, key, view
+            self._log, self.view = log, view
 
     @property
     def log(self) -> LogId:
@@ -135,7 +136,7 @@ class LanePublisher:
             LogEnded: governance ended this log.
             StoreError: it could not be made durable; nothing was said.
         """
-        self._check_open()
+        self._open_key()
         if self._statements_waiting + len(drafts) > QUEUE_STATEMENTS_MAX:
             raise TooBusy(
                 f"{self._statements_waiting} statements wait for the {self._log.lane} lane",
@@ -182,12 +183,19 @@ class LanePublisher:
             self._wake.clear()
         return batch
 
-    def _check_open(self) -> None:
+    def _open_key(self) -> SigningKey:
+        """The key that the roster in force lets sign for the log.
+
+        Raises:
+            LogEnded: none, or none that this node has.
+        """
         said = self._membership.roster.logs.get(self._log)
         if said is None or not said.is_open:
             raise LogEnded(f"the roster in force has no open log {self._log}")
-        if said.public != self._key.public:
-            raise LogEnded(f"the roster in force holds another key for {self._log} than this node")
+        key = self._key_of(said.public)
+        if key is None:
+            raise LogEnded(f"no file holds the key that the roster holds for {self._log}")
+        return key
 
     async def _commit(self, statements: Sequence[Statement]) -> tuple[VerifiedStatement, ...]:
         self._after_step("made")
@@ -220,11 +228,11 @@ class LanePublisher:
 
     def _sign(self, statements: Sequence[Statement]) -> Advance:
         """Sign the head that the statements lead to, and judge both as a peer's would be."""
-        self._check_open()
+        key = self._open_key()
         held = self.view.held.extend([leaf_hash(each.id.entry) for each in statements])
         checkpoint = Checkpoint(self._log.origin, held.size, held.root())
         verifier = self._membership.verifier
-        head = verifier.open_head(sign_checkpoint(checkpoint, self._key))
+        head = verifier.open_head(sign_checkpoint(checkpoint, key))
         return self.view.advance(head, statements, (), verifier)
 
 
@@ -295,7 +303,10 @@ class Publisher:
             raise StatementNotFound(f"this node holds no statement {target}")
         kind = kind_of(body)
         self._check_target(decode_header(stored.statement.header_bytes), kind, target)
+        cuts = self._membership.cuts
         for said in await self._signals.references_to([target]):
+            if not cuts.counts(said.log, said.branch, said.index):
+                continue
             header = decode_header(said.statement.header_bytes)
             if header.member != self._member or header.kind != kind:
                 continue

@@ -16,13 +16,13 @@ from typing import Any, Final
 
 from federation.daemon.eraser import Eraser
 from federation.daemon.membership import Membership
+from federation.daemon.own_keys import KeyOf
 from federation.errors import FederationError
 from federation.gossip import events, joining_events
 from federation.gossip.engine import GossipEngine
 from federation.local_errors import PeerError, PeerRefused, StoreError, TooBusy
 from federation.net.asking import PeerCalls
 from federation.protocol.checkpoints_signing import cosign
-from federation.protocol.keys_signing import SigningKey
 from federation.protocol.messages import (
     Announcement,
     AnnouncementAnswer,
@@ -59,7 +59,7 @@ class Replicator:
         links: how each peer is reached; looked up at the moment of need.
         stores: where other members' logs, receipts and evidence are kept.
         membership: the roster in force.
-        mirror: this node's mirror key: it signs receipts.
+        key_of: gives this node's mirror key, which signs receipts, by its public half.
         member: this node's name.
         index: counts a durable step for matching.
         eraser: takes out of each step what must go.
@@ -75,7 +75,7 @@ class Replicator:
         *,
         stores: Stores,
         membership: Membership,
-        mirror: SigningKey,
+        key_of: KeyOf,
         member: str,
         index: Callable[[Advance], Awaitable[None]],
         eraser: Eraser,
@@ -86,7 +86,7 @@ class Replicator:
         self.engine = engine
         self.alarms: list[events.RaiseAlarm] = []
         self._links, self._stores = links, stores
-        self._membership, self._mirror, self._member = membership, mirror, member
+        self._membership, self._key_of, self._member = membership, key_of, member
         self._index, self._eraser = index, eraser
         self._monotonic, self._unix_seconds, self._rng = monotonic, unix_seconds, rng
         self._tasks: set[asyncio.Task[None]] = set()
@@ -318,8 +318,11 @@ class Replicator:
         if head is None:
             return None
         verifier = self._membership.verifier
-        name = verifier.roster.cosigner_vkey(self._member, Cosigner.MIRROR).name
-        line = cosign(head.checkpoint.text, name, self._mirror, self._unix_seconds())
+        vkey = verifier.roster.cosigner_vkey(self._member, Cosigner.MIRROR)
+        mirror = self._key_of(vkey.public)
+        if mirror is None or not verifier.stands(head):
+            return None  # the next roster, or its own next key, is not here yet
+        line = cosign(head.checkpoint.text, vkey.name, mirror, self._unix_seconds())
         text = format_signature_line(line).removesuffix("\n")
         return verifier.open_receipt(head, self._member, Cosigner.MIRROR, text)
 

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from federation.config import NodeConfig
 from federation.daemon.eraser import Eraser
-from federation.daemon.keyring import Keyring
 from federation.daemon.matcher import Matcher
 from federation.daemon.membership import Membership
+from federation.daemon.own_keys import OwnKeys
 from federation.daemon.pinning import Recount, apply_pins
 from federation.daemon.publisher import LanePublisher
 from federation.daemon.replicator import Replicator
@@ -32,7 +32,7 @@ class RosterChanges:
 
     Args:
         config: whose node this is.
-        keyring: its keys.
+        keys: its keys, present and next.
         membership: the roster in force.
         stores: what is held.
         matcher: what the federation says.
@@ -46,7 +46,7 @@ class RosterChanges:
     def __init__(
         self,
         config: NodeConfig,
-        keyring: Keyring,
+        keys: OwnKeys,
         *,
         membership: Membership,
         stores: Stores,
@@ -57,7 +57,7 @@ class RosterChanges:
         reconnect: Callable[[], Awaitable[None]],
         tell: Callable[[], None],
     ) -> None:
-        self._config, self._keyring = config, keyring
+        self._config, self._keys = config, keys
         self._membership, self._stores = membership, stores
         self._matcher, self._eraser, self._replicator = matcher, eraser, replicator
         self._lanes, self._reconnect, self._tell = lanes, reconnect, tell
@@ -69,6 +69,9 @@ class RosterChanges:
             StoreError: the disk; what was done before stays done, and a restart does the rest.
         """
         log_lines.info("roster version %d is in force", self._membership.roster.version)
+        mine = self._membership.roster.members.get(self._config.member)
+        if mine is not None:
+            self._keys.settle(mine)
         await self._reconnect()
         known = {log: sync.view for log, sync in self._replicator.engine.logs.items()}
         recount = await apply_pins(self._stores, self._membership, known)
@@ -86,4 +89,4 @@ class RosterChanges:
             moved = any(view.log == log for view in recount.views)
             if moved or log != publisher.log:
                 view = views.get(log, LogView(log))
-                await publisher.move(log, self._keyring.logs[lane], view)
+                await publisher.move(log, view)

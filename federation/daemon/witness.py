@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from federation.daemon.membership import Membership
+from federation.daemon.own_keys import KeyOf
 from federation.daemon.second_lines import SecondLines
 from federation.errors import (
     CheckpointMalformed,
@@ -27,6 +28,7 @@ from federation.errors import (
 )
 from federation.local_errors import (
     ConsistencyUnproven,
+    KeyFileInvalid,
     LogNotFound,
     RangeNotHeld,
     StoreConflict,
@@ -36,7 +38,6 @@ from federation.local_errors import (
 from federation.protocol.checkpoints import parse_checkpoint
 from federation.protocol.checkpoints_signing import cosign
 from federation.protocol.keys import check_ed25519
-from federation.protocol.keys_signing import SigningKey
 from federation.protocol.merkle import EMPTY_ROOT
 from federation.protocol.notes import (
     format_signature_line,
@@ -85,7 +86,7 @@ class Witness:
     """Signs heads as this member's witness.
 
     Args:
-        key: the witness's key; it signs nothing else.
+        key_of: gives the witness's key, which signs nothing else, by its public half.
         member: this node's member.
         stores: its state, and what this node holds itself.
         membership: the roster in force.
@@ -96,7 +97,7 @@ class Witness:
 
     def __init__(
         self,
-        key: SigningKey,
+        key_of: KeyOf,
         member: str,
         stores: Stores,
         membership: Membership,
@@ -104,7 +105,7 @@ class Witness:
         alarm: Callable[[str, str], None],
         second: SecondLines | None = None,
     ) -> None:
-        self._key, self._member, self._second = key, member, second
+        self._key_of, self._member, self._second = key_of, member, second
         self._stores, self._membership = stores, membership
         self._unix_ms, self._alarm = unix_ms, alarm
         self._moving: dict[LogId, asyncio.Lock] = {}
@@ -252,9 +253,12 @@ class Witness:
     ) -> WitnessedHead:
         """Sign, and move the state; the line exists for nobody before it is durable."""
         roster, now_ms = self._membership.roster, self._unix_ms()
-        name = roster.cosigner_vkey(self._member, Cosigner.WITNESS).name
+        vkey = roster.cosigner_vkey(self._member, Cosigner.WITNESS)
+        key = self._key_of(vkey.public)
+        if key is None:
+            raise KeyFileInvalid("no file holds the witness key that the roster holds")
         at_seconds = now_ms // 1_000
-        line = format_signature_line(cosign(head.text, name, self._key, at_seconds))
+        line = format_signature_line(cosign(head.text, vkey.name, key, at_seconds))
         if self._second is not None:
             checkpoint = parse_checkpoint(head.text)
             line += self._second.cosigned(checkpoint, Cosigner.WITNESS) or ""

@@ -76,8 +76,7 @@ class RosterChanged:
 
     Attributes:
         verifier: judges from now on.
-        views: logs that a pin ends earlier or lets go further than before, as they stand here now;
-            and those whose newest head was signed by a key that no longer speaks for it.
+        views: logs that a pin ends earlier or lets go further than before, as they stand here now.
     """
 
     verifier: Verifier

@@ -271,6 +271,11 @@ class Reconciliation:
         for view in views:
             self.hold(view)
         for sync in self.logs.values():
+            head = sync.view.head
+            if head is not None and not verifier.stands(head):
+                # By a key that was replaced: its successor will sign for what is held.
+                self.hold(replace(sync.view, head=None))
+        for sync in self.logs.values():
             sync.offers = {
                 peer: head
                 for peer, head in sync.offers.items()
@@ -282,7 +287,12 @@ class Reconciliation:
         sync = self.sync_of(view.log)
         sync.writing = False
         if view.head is not None and not self.verifier.stands(view.head):
-            return  # written while a pin came into force before its end: stored, and cut off
+            # Written while another roster came into force. Beyond a pin it is stored and cut off;
+            # else a replaced key signed it, and its successor will.
+            said = self.verifier.roster.logs.get(view.log)
+            if said is None or not said.is_open:
+                return
+            view = replace(view, head=None)
         self.hold(view)
         self.joining.note_held(view)
         sync.offers = {peer: head for peer, head in sync.offers.items() if head.size > view.size}

@@ -63,11 +63,7 @@ def propose_members(
         RosterMalformed, RosterUnproven: together they break a rule, or unsay something.
         RequestMalformed: an expiry out of range.
     """
-    facts = roster_facts(chain)
-    for member in members:
-        chain.newest.member(member.name)
-        fields = next(part for part in facts["members"] if part["name"] == member.name)
-        _write_over(fields, write_member(member))
+    facts = _facts_with(chain, members)
     return propose_facts(chain, facts, now_ms=now_ms, expires_days=expires_days)
 
 
@@ -108,6 +104,7 @@ def propose_remove(
 
 def propose_rulings(
     chain: RosterChain,
+    members: Iterable[Member] = (),
     *,
     withdrawn: Iterable[StatementId] = (),
     erased: Iterable[StatementId] = (),
@@ -116,14 +113,32 @@ def propose_rulings(
 ) -> Proposal:
     """The next version, in which governance takes statements back, or orders them to be erased.
 
+    Args:
+        chain: what is agreed today.
+        members: changed ones beside it, as for :func:`propose_members`.
+        withdrawn: taken back.
+        erased: salt and body must go.
+        now_ms: Unix milliseconds.
+        expires_days: how long the version admits and governs.
+
     Raises:
+        MemberUnknown: one is not in the roster.
         RosterMalformed: more ids than a roster holds.
         RequestMalformed: an expiry out of range.
     """
-    facts = roster_facts(chain)
+    facts = _facts_with(chain, members)
     _add_ids(facts, "withdrawn", withdrawn)
     _add_ids(facts, "erased", erased)
     return propose_facts(chain, facts, now_ms=now_ms, expires_days=expires_days)
+
+
+def _facts_with(chain: RosterChain, members: Iterable[Member]) -> dict[str, Any]:
+    facts = roster_facts(chain)
+    for member in members:
+        chain.newest.member(member.name)
+        fields = next(part for part in facts["members"] if part["name"] == member.name)
+        _write_over(fields, write_member(member))
+    return facts
 
 
 def _add_ids(facts: dict[str, Any], field: str, ids: Iterable[StatementId]) -> None:

@@ -97,6 +97,16 @@ class LogStore:
             for origin, branch, size, edge, head_note in rows
         ]
 
+    async def size(self, log: LogId, *, branch: int = 0) -> int:
+        """How many statements are held of a log.
+
+        Raises:
+            LogNotFound: nothing of it was ever held.
+        """
+        stem = await self._stems.find(log, branch)
+        [[size]] = await self._database.read("SELECT size FROM branches WHERE stem = ?", (stem,))
+        return int(size)
+
     async def append(
         self,
         move: Advance,

@@ -25,6 +25,9 @@ from federation.store.tree_store import TreeStore
 CHECKPOINTS_READ_MAX: Final = 256
 """Checkpoints in one answer; a reader that wants more asks again from where it ended."""
 
+PINNABLE_MAX: Final = 64
+"""Of the largest, those that a retired key signed beyond its end are passed over."""
+
 # Steps from the largest number of cosigners to the next smaller one, by the index, and stops at the
 # first that has a checkpoint over the statement: there are as many steps as cosigners at most.
 _BEST_SIZE: Final = """
@@ -158,6 +161,33 @@ class ReceiptStore:
             Reach(stored_log(origin), member, _stored_cosigner(cosigner), size, at_seconds)
             for origin, member, cosigner, size, at_seconds in rows
         ]
+
+    async def pinnable_sizes(
+        self, log: LogId, member: str, before_seconds: int | None = None
+    ) -> list[int]:
+        """Sizes at which a checkpoint is held, largest first, at most ``PINNABLE_MAX``.
+
+        Args:
+            log: which log.
+            member: whose it is: its own cosignatures say nothing.
+            before_seconds: POSIX seconds: only those that others cosigned before; None for all.
+
+        Raises:
+            LogNotFound: nothing of the log is held.
+        """
+        stem = await self._stems.find(log)
+        if before_seconds is None:
+            rows = await self._database.read(
+                "SELECT size FROM checkpoints WHERE stem = ? ORDER BY size DESC LIMIT ?",
+                (stem, PINNABLE_MAX),
+            )
+        else:
+            rows = await self._database.read(
+                "SELECT DISTINCT size FROM cosignatures"
+                " WHERE stem = ? AND at_seconds < ? AND member <> ? ORDER BY size DESC LIMIT ?",
+                (stem, before_seconds, member, PINNABLE_MAX),
+            )
+        return [size for (size,) in rows]
 
     async def checkpoints(
         self,

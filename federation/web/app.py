@@ -26,6 +26,7 @@ from federation.web.local_api import LocalApi
 from federation.web.match_api import MatchApi
 from federation.web.openapi import describe
 from federation.web.problems import problem
+from federation.web.roster_api import RosterApi
 from federation.web.routes import BODY_BYTES_MAX, register
 from federation.web.workers import MatchWorkers
 
@@ -75,7 +76,7 @@ class LocalServer:
         self.feed_api = FeedApi(node)
         self.match_api = MatchApi(node)
         live_api = LiveApi(node, self.file_api)
-        apis = (self.match_api, self.api, self.file_api, self.feed_api, live_api)
+        apis = (self.match_api, self.api, self.file_api, self.feed_api, live_api, RosterApi(node))
         calls = [call for api in apis for call in api.calls()]
         document = json.dumps(describe(calls)).encode("utf-8")
         application = web.Application(

@@ -14,12 +14,11 @@ from aiohttp import web
 from federation import __version__
 from federation.daemon.node import Node
 from federation.daemon.standing import log_standings, standing_of
-from federation.errors import RequestMalformed, TooLarge
+from federation.errors import RequestMalformed
 from federation.local_errors import StatementNotFound
 from federation.protocol.bodies import About, Confirm, Dispute, Endorse, Erase, Inert, Withdraw
 from federation.protocol.headers import parse_statement_id
 from federation.protocol.labels import check_labels
-from federation.protocol.limits import ROSTER_BYTES_MAX
 from federation.protocol.origins import Cosigner
 from federation.protocol.origins_local import parse_lane
 from federation.provenance.reading import body_of
@@ -61,8 +60,6 @@ class LocalApi:
                  while_starting=True),
             Call("GET", "/v1/status", "how this node stands", s.StatusAnswer, self.status,
                  while_starting=True),
-            Call("POST", "/v1/roster", "take the next roster version (its file as the body)",
-                 s.RosterAnswer, self.roster),
             Call("GET", "/healthz", "whether the process lives", s.HealthAnswer, self.healthz,
                  is_open=True),
             Call("GET", "/readyz", "whether it serves (503 until it does)", s.HealthAnswer,
@@ -260,17 +257,6 @@ class LocalApi:
                 )
             ],
         )
-
-    async def roster(self, request: web.Request, _body: None) -> schemas.RosterAnswer:
-        """Take the next roster version.
-
-        Raises:
-            TooLarge: over the limit of a roster, or of no announced length.
-        """
-        if request.content_length is None or request.content_length > ROSTER_BYTES_MAX:
-            raise TooLarge(f"a roster has at most {ROSTER_BYTES_MAX} bytes, and says how many")
-        adopted = await self._node.membership.adopt(await request.read())
-        return schemas.RosterAnswer(version=adopted.version)
 
     async def healthz(self, _request: web.Request, _body: None) -> schemas.HealthAnswer:
         """The process lives."""

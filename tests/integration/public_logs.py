@@ -47,7 +47,12 @@ class PublicNode:
 
         keys = self.founded.companies[self.member].keys
         self.witness = Witness(
-            keys[Cosigner.WITNESS], self.member, self.stores, self.membership, clock, alarm
+            lambda _: keys[Cosigner.WITNESS],
+            self.member,
+            self.stores,
+            self.membership,
+            clock,
+            alarm,
         )
         self.quorum = QuorumWatch(
             self.publishing, self.member, self.stores.public, self.membership, clock

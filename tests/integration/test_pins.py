@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 
-from federation.daemon.node import Node
+from federation.daemon.node import DATABASE_FILE, Node
+from federation.daemon.own_keys import make_next_keys, request_with_all_keys
+from federation.daemon.pin_choice import choose_pins
 from federation.local_errors import LogEnded
 from federation.protocol.headers import StatementId
+from federation.protocol.keys import check_ed25519
 from federation.protocol.origins import Lane, LogId
-from federation.protocol.roster_amendments import lifted, propose_members, suspended
+from federation.protocol.policy import Quorum
+from federation.protocol.roster_amendments import (
+    PURPOSES,
+    lifted,
+    propose_members,
+    rekeyed,
+    restored,
+    suspended,
+)
 from federation.protocol.roster_chain import RosterChain
 from federation.protocol.roster_members import EMPTY_PIN, Member, Pin
 from federation.protocol.roster_proposals import finish, sign_proposal
+from federation.provenance.bundle_judge import judge_bundle
 from federation.provenance.view import Standing
+from federation.store.stores import open_stores
 from tests.builders import make_confirm, make_signal
 from tests.integration.conftest import Found, Founded, until
 from tests.integration.test_federation import until_matched
 from tests.integration.test_publish_crash import open_node, until_held
 
+NO_QUORUM = Quorum(0)
 A, B, C = "a.example", "b.example", "c.example"
 
 
@@ -116,3 +131,158 @@ async def test_a_restart_under_a_pin_finds_the_same(found: Found) -> None:
             await until_matched(node, make_signal(2))
             assert ((),) == tuple(await node.matcher.match([make_signal(3)], 0))
         assert [3, 2] == [(await node.stores.logs.load_logs())[0].held.size for node in (b, c)]
+
+
+async def test_an_index_written_before_a_pin_moved_is_not_believed_after_a_crash(
+    found: Found,
+) -> None:
+    """What was withdrawn beyond the pin matches again, though the files on disk lack it."""
+    founded = found([A, B])
+    live = LogId(A, founded.chain.federation_id, Lane.LIVE)
+    async with AsyncExitStack() as stack:
+        a, b = [await open_node(founded, member, stack) for member in (A, B)]
+        (kept,) = await a.publisher.confirm(Lane.LIVE, [make_confirm(1)])
+        await until_held(b, live, 1)
+        await a.publisher.withdraw(kept.id, "mistake")
+        await until_held(b, live, 2)
+        pins = dict.fromkeys(Lane, EMPTY_PIN) | {Lane.LIVE: await pin_at(b, live, 1)}
+    # Both are closed, their indexes written without the signal; the roster moves behind their back.
+    chain = decide(founded, founded.chain, suspended(founded.chain.newest.member(A), pins))
+    async with AsyncExitStack() as stack:
+        stores = await stack.enter_async_context(
+            await open_stores(
+                founded.config(B).path(founded.config(B).data_directory) / DATABASE_FILE,
+                member=B,
+                federation_id=chain.federation_id,
+            )
+        )
+        await stores.rosters.keep(chain.newest)
+    async with AsyncExitStack() as stack:
+        b = await open_node(founded, B, stack)
+        ((match,),) = await b.matcher.match([make_signal(1)], 0)
+        assert [kept.id] == [opinion.id for opinion in match.opinions]
+
+
+async def test_a_log_key_is_renewed_under_load_and_nothing_is_refused(found: Found) -> None:
+    """The roster pins where the next key starts; what was said meanwhile is under its head."""
+    founded = found([A, B])
+    live = LogId(A, founded.chain.federation_id, Lane.LIVE)
+    config = founded.config(A)
+    async with AsyncExitStack() as stack:
+        a, b = nodes = [await open_node(founded, member, stack) for member in (A, B)]
+        await a.publisher.confirm(Lane.LIVE, [make_confirm(1)])
+        make_next_keys(config, ["live", "mirror", "tls"])
+        request = request_with_all_keys(config, founded.chain.newest.member(A).urls)
+        start = {Lane.LIVE: await pin_at(a, live, 1)}
+        number = 1
+
+        async def load() -> None:
+            nonlocal number
+            while True:
+                number += 1
+                await a.publisher.confirm(Lane.LIVE, [make_confirm(number)])
+
+        under_load = asyncio.create_task(load())
+        await until_held(b, live, 20)
+        changed = rekeyed(founded.chain.newest.member(A), request, start)
+        chain = decide(founded, founded.chain, changed)
+        await adopt([b, a], chain)
+        before = number
+
+        async def has_gone_on() -> bool:
+            return number > before + 20 or under_load.done()
+
+        await until(has_gone_on)
+        under_load.cancel()
+        with suppress(asyncio.CancelledError):
+            await under_load
+        held = a.replicator.held_size(live)
+        assert held > before
+        await until_held(b, live, held)
+        view = b.replicator.engine.logs[live].view
+        assert view.head is not None
+        assert request.keys["live"] == view.head.vkey.public
+        await until_matched(b, make_signal(before))
+        assert not b.membership.cuts.ends
+        (said,) = await b.publisher.confirm(Lane.LIVE, [make_confirm(10_000)])
+
+        async def receipt_by_the_new_key() -> bool:
+            kept = await b.stores.receipts.receipts(said.log, 1)
+            return [each.member for each in kept] == [A]
+
+        await until_held(a, said.log, 1)
+        await until(receipt_by_the_new_key)
+        for node in nodes:
+            assert not node.replicator.alarms
+    async with AsyncExitStack() as stack:
+        a = await open_node(founded, A, stack)
+        held = a.replicator.held_size(live)
+        (again,) = await a.publisher.confirm(Lane.LIVE, [make_confirm(20_000)])
+        assert held == again.index
+        bundle = await a.prover.bundle(again.id)
+        assert judge_bundle(bundle, chain.versions[0], NO_QUORUM, check_ed25519).is_verified
+
+
+async def a_second_after_its_receipt(node: Node, log: LogId) -> int:
+    """Wait until the clock has gone beyond the receipts on a log's first head; POSIX seconds."""
+
+    async def has_come() -> bool:
+        receipts = await node.stores.receipts.receipts(log, 1)
+        return bool(receipts) and time.time() >= receipts[-1].at_seconds + 1
+
+    await until(has_come)
+    return (await node.stores.receipts.receipts(log, 1))[-1].at_seconds + 1
+
+
+async def test_a_stolen_key_is_distrusted_from_a_time_and_its_owner_comes_back(
+    found: Found,
+) -> None:
+    """The pin comes from receipts before T; the thief's withdraw is undone; a new epoch opens."""
+    founded = found([A, B, C])
+    live = LogId(A, founded.chain.federation_id, Lane.LIVE)
+    async with AsyncExitStack() as stack:
+        a, b, c = nodes = [await open_node(founded, member, stack) for member in (A, B, C)]
+        (kept,) = await a.publisher.confirm(Lane.LIVE, [make_confirm(1)])
+
+        await until_held(b, live, 1)
+        stolen_at = await a_second_after_its_receipt(b, live)
+        await a.publisher.withdraw(kept.id, "mistake")
+        (forged,) = await a.publisher.confirm(Lane.LIVE, [make_confirm(2)])
+        for node in (b, c):
+            await until_held(node, live, 3)
+            await until_matched(node, make_signal(2))
+
+        choices = await choose_pins(b.stores, b.membership, A, stolen_at)
+        by_lane = {each.log.lane: each for each in choices}
+        assert {Lane.CRISIS: 0, Lane.LIVE: 1, Lane.BULK: 0} == {
+            lane: each.pin.size for lane, each in by_lane.items()
+        }
+        assert ({"confirm": 1, "withdraw": 1}, (kept.id,)) == (
+            by_lane[Lane.LIVE].falls,
+            by_lane[Lane.LIVE].undone,
+        )
+        member = founded.chain.newest.member(A)
+        pins = {lane: each.pin for lane, each in by_lane.items()}
+        chain = decide(founded, founded.chain, suspended(member, pins))
+        await adopt(nodes, chain)
+        for node in nodes:
+            (said, beyond) = await node.matcher.match([make_signal(1), make_signal(2)], 0)
+            assert [kept.id] == [opinion.id for opinion in said[0].opinions]
+            assert () == beyond
+
+        config = founded.config(A)
+        make_next_keys(config, PURPOSES)
+        request = request_with_all_keys(config, member.urls)
+        chain = decide(founded, chain, restored(chain.newest.member(A), request))
+        await adopt(nodes, chain)
+        (new,) = await a.publisher.confirm(Lane.LIVE, [make_confirm(3)])
+        assert LogId(A, live.federation_id, Lane.LIVE, 1) == new.log
+        for node in nodes:
+            await until_matched(node, make_signal(3))
+            assert Standing.CUT_OFF is await standing_of(node, forged.id)
+            assert Standing.ACTIVE is await standing_of(node, kept.id)
+        bundle = await b.prover.bundle(kept.id)
+        assert judge_bundle(bundle, chain.versions[0], NO_QUORUM, check_ed25519).is_verified
+        await a.publisher.withdraw(kept.id, "mistake")
+        for node in nodes:
+            await until_matched(node, make_signal(1), matched=False)

@@ -14,6 +14,7 @@ from federation.web.local_api import LocalApi
 from federation.web.match_api import MatchApi
 from federation.web.openapi import describe
 from federation.web.problems import STATUSES
+from federation.web.roster_api import RosterApi
 from tests.architecture.sources import TREE
 
 PAGE = Path("docs/reference/api.md")
@@ -44,7 +45,9 @@ def render() -> str:
     # Routing and describing ask nothing of the node behind it.
     node = cast("Node", None)
     files = FileApi(node, cast("FileHasher", None))
-    document = describe([*MatchApi(node).calls(), *LocalApi(node).calls(), *files.calls()])
+    apis = (MatchApi(node), LocalApi(node), files, RosterApi(node))
+    document = describe([call for api in apis for call in api.calls()])
+
     statuses = "".join(f"| {error.code} | {status} |\n" for error, status in STATUSES.items())
     parts = [INTRODUCTION, "| error | status |\n|---|---|\n", statuses, "\n## Calls\n\n"]
     parts.append("| call | does | request | answer |\n|---|---|---|---|\n")
