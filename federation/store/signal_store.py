@@ -162,6 +162,28 @@ class SignalStore:
             place = rows[-1][0]
             yield [key for row in rows for key in _read(statement_of(row)).signals]
 
+    async def signals_after(
+        self, place: int, rows_max: int
+    ) -> tuple[list[tuple[StatementId, SignalType, bytes]], int | None]:
+        """One page of :meth:`signals_pages`, with the statement that carries each signal.
+
+        Args:
+            place: where the page before ended; -1 for the first.
+            rows_max: statements looked at.
+
+        Returns:
+            Statement, type and value of each signal; and where the page ended, None at the end.
+
+        Raises:
+            StoreCorrupt: a row is not what was written.
+        """
+        rows = await self._database.read(_READ_PAGE, (place, rows_max))
+        page = []
+        for row in rows:
+            statement = statement_of(row)
+            page += [(statement.id, kind, value) for kind, value in _read(statement).signals]
+        return page, rows[-1][0] if len(rows) == rows_max else None
+
     async def read_again(self, page_rows: int = PAGE_ROWS) -> int:
         """After an upgrade, read what an earlier release could not, and add its index rows.
 

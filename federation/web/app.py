@@ -25,6 +25,7 @@ from federation.web.live_api import LiveApi
 from federation.web.local_api import LocalApi
 from federation.web.match_api import MatchApi
 from federation.web.openapi import describe
+from federation.web.policy_api import PolicyApi
 from federation.web.problems import problem
 from federation.web.roster_api import RosterApi
 from federation.web.routes import BODY_BYTES_MAX, register
@@ -75,8 +76,15 @@ class LocalServer:
         self.file_api = FileApi(node)
         self.feed_api = FeedApi(node)
         self.match_api = MatchApi(node)
-        live_api = LiveApi(node, self.file_api)
-        apis = (self.match_api, self.api, self.file_api, self.feed_api, live_api, RosterApi(node))
+        apis = (
+            self.match_api,
+            self.api,
+            self.file_api,
+            PolicyApi(node),
+            self.feed_api,
+            LiveApi(node, self.file_api),
+            RosterApi(node),
+        )
         calls = [call for api in apis for call in api.calls()]
         document = json.dumps(describe(calls)).encode("utf-8")
         application = web.Application(

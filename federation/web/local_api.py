@@ -253,6 +253,7 @@ class LocalApi:
                 schemas.AlarmAnswer(code=code, text=text)
                 for code, text in (
                     *await self._node.outside.alarms(),
+                    *self._node.platform.alarms(),
                     *((alarm.code, alarm.text) for alarm in replicator.alarms),
                 )
             ],

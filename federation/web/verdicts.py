@@ -11,6 +11,7 @@ from federation.matching.video_search import VideoFound, VideoThresholds
 from federation.media.links import signal_of_url
 from federation.protocol.signals import Signal, SignalType
 from federation.protocol.signals_local import parse_signal
+from federation.provenance.verdict import Voice
 from federation.web import match_schemas
 
 
@@ -75,16 +76,20 @@ def _matched(match: Match) -> match_schemas.MatchedSignal:
         query_percent=shares.query_percent if shares else None,
         index_percent=shares.index_percent if shares else None,
         statements=[
-            match_schemas.MatchedStatement(
-                id=str(voice.opinion.id),
-                bundle=f"/v1/statements/{voice.opinion.id}/bundle",
-                member=voice.opinion.member,
-                word=voice.word.value,
-                labels=list(voice.opinion.confirm.labels) if voice.opinion.confirm else [],
-                endorsed_by=list(voice.endorsed_by),
-                disputed_by=list(voice.disputed_by),
-            )
-            for voice in match.verdict.voices
-            if voice.word.can_match
+            statement_of_voice(voice) for voice in match.verdict.voices if voice.word.can_match
         ],
+    )
+
+
+def statement_of_voice(voice: Voice) -> match_schemas.MatchedStatement:
+    """One member's statement, and what it is worth."""
+    opinion = voice.opinion
+    return match_schemas.MatchedStatement(
+        id=str(opinion.id),
+        bundle=f"/v1/statements/{opinion.id}/bundle",
+        member=opinion.member,
+        word=voice.word.value,
+        labels=list(opinion.confirm.labels) if opinion.confirm else [],
+        endorsed_by=list(voice.endorsed_by),
+        disputed_by=list(voice.disputed_by),
     )

@@ -9,10 +9,13 @@ from typing import Any, cast
 
 from federation.daemon.node import Node
 from federation.media.hasher import FileHasher
+from federation.web.feed_api import FeedApi
 from federation.web.file_api import FileApi
+from federation.web.live_api import LiveApi
 from federation.web.local_api import LocalApi
 from federation.web.match_api import MatchApi
 from federation.web.openapi import describe
+from federation.web.policy_api import PolicyApi
 from federation.web.problems import STATUSES
 from federation.web.roster_api import RosterApi
 from tests.architecture.sources import TREE
@@ -45,9 +48,16 @@ def render() -> str:
     # Routing and describing ask nothing of the node behind it.
     node = cast("Node", None)
     files = FileApi(node, cast("FileHasher", None))
-    apis = (MatchApi(node), LocalApi(node), files, RosterApi(node))
+    apis = (
+        MatchApi(node),
+        LocalApi(node),
+        files,
+        PolicyApi(node),
+        FeedApi(node),
+        LiveApi(node, files),
+        RosterApi(node),
+    )
     document = describe([call for api in apis for call in api.calls()])
-
     statuses = "".join(f"| {error.code} | {status} |\n" for error, status in STATUSES.items())
     parts = [INTRODUCTION, "| error | status |\n|---|---|\n", statuses, "\n## Calls\n\n"]
     parts.append("| call | does | request | answer |\n|---|---|---|---|\n")
