@@ -23,6 +23,7 @@ from federation.cli import (
     feed_commands,
     key_commands,
     log_commands,
+    policy_commands,
     roster_commands,
     statement_commands,
 )
@@ -150,6 +151,7 @@ app.add_typer(log_commands.app, name="log")
 app.command("join")(key_commands.join)
 app.add_typer(key_commands.app, name="keys")
 feed_commands.add_to(app)
+policy_commands.add_to(app)
 
 
 @app.command()

@@ -20,6 +20,7 @@ from federation import __version__
 from federation.cli.answers import plain
 from federation.config import NodeConfig, load_config
 from federation.daemon.node import Node
+from federation.errors import FederationError
 from federation.web.app import LocalServer
 
 log_lines = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ async def _run(config: NodeConfig, *, as_json: bool) -> None:
             log_lines.info("local API on %s; reading the store", config.api.listen)
             if await _started(node, stop):
                 await server.open()
+                loop.add_signal_handler(signal.SIGHUP, _reload_policy, node)
                 _say_ready(config, as_json=as_json)
                 await stop.wait()
                 server.api.is_ready = False
@@ -84,6 +86,24 @@ async def _run(config: NodeConfig, *, as_json: bool) -> None:
     finally:
         await node.close()
     log_lines.info("stopped")
+
+
+def _reload_policy(node: Node) -> None:
+    """Read policy and benign set again; what is refused leaves the old in force."""
+
+    async def reload() -> None:
+        try:
+            taken = await node.platform.reload()
+            log_lines.info("policy %s is in force", taken.sha256[:16])
+        except FederationError as error:
+            log_lines.error("the policy stays as it was: %s", error.message)
+
+    _RELOADING.add(task := asyncio.get_running_loop().create_task(reload()))
+    task.add_done_callback(_RELOADING.discard)
+
+
+_RELOADING: Final[set[asyncio.Task[None]]] = set()
+"""Tasks that nobody waits for are kept alive here."""
 
 
 async def _started(node: Node, stop: asyncio.Event) -> bool:

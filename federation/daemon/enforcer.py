@@ -17,12 +17,12 @@ from typing import Final
 
 from federation.config import NodeConfig
 from federation.daemon.membership import Membership
-from federation.local_errors import ConfigMissing, PolicyInvalid
+from federation.daemon.policy_file import read_policy_file
 from federation.matching.decisions import NO_FINDINGS, Decision, LocalFindings, Nearby
 from federation.matching.policy import CompiledPolicy, kin_of
 from federation.matching.policy_default import DEFAULT_POLICY
 from federation.matching.policy_reading import parse_policy
-from federation.matching.policy_terms import OWN_MEMBER, POLICY_BYTES_MAX, Stage
+from federation.matching.policy_terms import OWN_MEMBER, Stage
 from federation.protocol.signals import Signal
 from federation.store.decision_store import DecisionStore, FindingWord, HoldState
 
@@ -164,27 +164,3 @@ class Enforcer:
                 each.mark for each in findings if each.word is FindingWord.CONFIRMED
             ),
         )
-
-
-def read_policy_file(file: Path | None) -> str:
-    """The text of a policy file; the built-in policy where there is none.
-
-    Raises:
-        ConfigMissing: there is no such file.
-        PolicyInvalid: it cannot be read, or is no text.
-    """
-    if file is None:
-        return DEFAULT_POLICY
-    try:
-        with file.open("rb") as opened:
-            raw = opened.read(POLICY_BYTES_MAX + 1)
-    except FileNotFoundError:
-        raise ConfigMissing(
-            f"there is no policy file {file}", hint="see docs/guides/writing_a_policy.md"
-        ) from None
-    except OSError as error:
-        raise PolicyInvalid(f"cannot read {file}: {error.strerror}") from None
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        raise PolicyInvalid(f"{file} is not UTF-8") from None

@@ -320,9 +320,8 @@ async def test_findings_are_kept_counted_and_published_where_the_policy_says_so(
         async def is_endorsed() -> bool:
             asked = {"signals": [known()]}
             (verdict,) = (await a.ask("/v1/verdicts", asked))["verdicts"]
-            return [B] == verdict["statements"][0]["endorsed_by"] and (
-                "positive" == verdict["state"]
-            )
+            told = (verdict["statements"][0]["endorsed_by"], verdict["state"])
+            return told == ([B], "positive")
 
         await until(is_endorsed)
 
