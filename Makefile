@@ -59,7 +59,7 @@ docs: $(VENV)/dev.stamp  ## write the generated pages of docs/reference again
 vectors: $(VENV)/dev.stamp  ## write the test vectors again; git diff must then be empty
 	$(BIN)/python -m tests.vectors
 
-bench: $(VENV)/run.stamp  ## every benchmark, one JSON object each
+bench: $(VENV)/dev.stamp  ## every benchmark, one JSON object each
 	@set -e; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name --json; done
 
 lock: $(VENV)/dev.stamp  ## resolve the lock files again, to the newest releases allowed
