@@ -8,6 +8,7 @@ one ends it at once, and what was acknowledged is safe either way.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import signal
@@ -76,6 +77,9 @@ async def _run(config: NodeConfig, *, as_json: bool) -> None:
         try:
             log_lines.info("local API on %s; reading the store", config.api.listen)
             if await _started(node, stop):
+                # What is here now stays: the collector need not walk over it while answers wait.
+                gc.collect()
+                gc.freeze()
                 await server.open()
                 loop.add_signal_handler(signal.SIGHUP, _reload_policy, node)
                 _say_ready(config, as_json=as_json)

@@ -16,6 +16,7 @@ from federation.daemon.matcher import Matcher
 from federation.daemon.sightings import Sightings
 from federation.matching.decisions import MISS
 from federation.web import match_schemas
+from federation.web.misses import MissAnswer
 from federation.web.routes import Call
 from federation.web.verdicts import read_signal, result_of, thresholds_of
 
@@ -56,6 +57,7 @@ class MatchApi:
 
     def __init__(self, rooms: MatchRooms) -> None:
         self._rooms = rooms
+        self._misses = MissAnswer(self.nothing().model_dump(mode="json"))
 
     def calls(self) -> list[Call]:
         """The call, as routed, validated and described."""
@@ -76,7 +78,7 @@ class MatchApi:
 
     async def match(
         self, _request: web.Request, body: match_schemas.MatchRequest
-    ) -> match_schemas.MatchAnswer:
+    ) -> match_schemas.MatchAnswer | web.Response:
         """Answer what is in force near each signal."""
         signals = [read_signal(signal.type, signal.value) for signal in body.signals]
         wanted = thresholds_of(
@@ -86,6 +88,8 @@ class MatchApi:
             default=self._rooms.config.matching.distance_max,
         )
         found = await self._rooms.matcher.match(signals, wanted)
+        if not any(found):
+            return web.Response(body=self._misses.to(len(signals)), content_type="application/json")
         enforcer = self._rooms.enforcer
         self._rooms.sightings.keep(None, signals, found)
         return match_schemas.MatchAnswer(

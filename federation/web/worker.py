@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import signal
@@ -31,6 +32,7 @@ from federation.local_errors import IndexFileInvalid
 from federation.matching.index import SignalIndex, warm_up
 from federation.store.index_files import IndexFiles
 from federation.web import match_schemas
+from federation.web.misses import MissAnswer, answer_with
 from federation.web.passing_on import NodeBehind
 from federation.web.problems import problem
 from federation.web.routes import BODY_BYTES_MAX, check_token, read_body
@@ -45,54 +47,29 @@ SHUTDOWN_SECONDS: Final = 5.0
 """For requests under way when the node stops."""
 
 
-class Told:
-    """What the node told, and tells anew when it changes.
-
-    Attributes:
-        nothing: the node's answer to one signal that nothing known is near to.
-    """
-
-    def __init__(self, nothing: Mapping[str, Any]) -> None:
-        self.take({"nothing": nothing})
-
-    def take(self, about: Mapping[str, Any]) -> None:
-        """Something new."""
-        self.nothing: Mapping[str, Any] = about["nothing"]
-        (self.result,) = self.nothing["results"]
-        self._once = json.dumps(self.nothing, separators=(",", ":")).encode("utf-8")
-
-    def answer_nothing(self, count: int) -> bytes:
-        """The answer to so many signals that nothing known is near to."""
-        if count == 1:
-            return self._once
-        return answer_with(self.nothing, [self.result] * count)
-
-
-def answer_with(answer: Mapping[str, Any], results: Sequence[Any]) -> bytes:
-    """An answer with other results in it."""
-    return json.dumps({**answer, "results": results}, separators=(",", ":")).encode("utf-8")
-
-
 class WorkerApi:
     """What one process answers.
 
     Args:
         index: what the node knows.
-        told: what else it told.
+        misses: the node's answer to what nothing known is near to.
         token: of the API.
         distance_max: the node's own PDQ distance.
         node: the node behind it.
+
+    Attributes:
+        misses: as given; another one when the node says so.
     """
 
     def __init__(
         self,
         index: SignalIndex,
-        told: Told,
+        misses: MissAnswer,
         token: str,
         distance_max: int,
         node: NodeBehind,
     ) -> None:
-        self._index, self._told = index, told
+        self._index, self.misses = index, misses
         self._token, self._distance_max = token, distance_max
         self._node = node
 
@@ -122,7 +99,7 @@ class WorkerApi:
             return problem(error)
         near = [at for at, matches in enumerate(found) if matches.total]
         if not near:
-            raw = self._told.answer_nothing(len(signals))
+            raw = self.misses.to(len(signals))
             return web.Response(body=raw, content_type="application/json")
         if len(near) == len(signals):
             return await self._node.pass_on(request)
@@ -139,7 +116,7 @@ class WorkerApi:
         if status is not HTTPStatus.OK:
             return answer
         asked = json.loads(text)
-        results: list[Any] = [self._told.result] * len(body.signals)
+        results: list[Any] = [self.misses.result] * len(body.signals)
         for at, result in zip(near, asked["results"], strict=True):
             results[at] = result
         return web.Response(body=answer_with(asked, results), content_type="application/json")
@@ -168,20 +145,26 @@ async def run(channel: socket.socket) -> None:
     if frame[0] is not Frame.TOLD:
         raise IndexFileInvalid("the node does not say what it is")
     hello = json.loads(bytes(frame[1]))
-    told = Told(hello["nothing"])
+    misses = MissAnswer(hello["nothing"])
     follower = IndexFollower(IndexFiles(Path(hello["index_folder"])), reader)
     await follower.install_first()
     await asyncio.to_thread(warm_up)
     async with NodeBehind(hello["node"]) as node:
-        api = WorkerApi(follower.index, told, hello["token"], hello["distance_max"], node)
+        api = WorkerApi(follower.index, misses, hello["token"], hello["distance_max"], node)
         runner = web.AppRunner(
             api.application(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
         )
         await runner.setup()
         try:
             await web.TCPSite(runner, hello["host"], hello["port"], reuse_port=True).start()
+            gc.collect()
+            gc.freeze()  # what is here now stays: not to be walked over while answers wait
             writer.write(READY)
-            await follower.follow(told.take)
+
+            def take(told: Mapping[str, Any]) -> None:
+                api.misses = MissAnswer(told["nothing"])
+
+            await follower.follow(take)
         finally:
             await runner.cleanup()
 
