@@ -1,0 +1,161 @@
+"""Ten minutes of adds, removes and lookups with flat memory: ``python -m benchmarks.soak``.
+
+One node as it runs in a company, in this process: signals are published and withdrawn all the time,
+so that the set stays about as large as it was; lookups go on beside them, and now and then the
+index is rebuilt and written. Every lookup's answer is checked: what was published and not withdrawn
+is found, what was withdrawn is not. Memory is read every ``--every`` seconds, after the first tenth
+of the time, in which caches fill. It is flat when the last third's median is within ``FLAT_SHARE``
+and ``FLAT_MB`` of the first third's. The last line of stdout is one JSON object with ``--json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.match_index import forget_peak, memory_mb
+from benchmarks.publish import make_node
+from federation.config import load_config
+from federation.daemon.node import Node
+from federation.matching import value_set
+from federation.protocol.bodies import Confirm
+from federation.protocol.headers import StatementId
+from federation.protocol.origins import Lane
+from federation.protocol.signals import Signal, SignalType
+
+HELD = 150_000
+"""Signals that are known at any time, but for the last few; the database is larger than its caches
+from the beginning, so that these do not grow any more."""
+FILLED_AT_ONCE = 1_024
+BATCH = 256
+LOOKUPS = 200
+REBUILT_EVERY = 8_192
+FLAT_SHARE = 0.05
+FLAT_MB = 16.0
+
+
+@dataclass
+class Soak:
+    """What happened: memory in MiB as it went, and how much was done."""
+
+    memory_mb: list[float] = field(default_factory=list)
+    added: int = 0
+    removed: int = 0
+    looked_up: int = 0
+    wrong: int = 0
+    rebuilds: int = 0
+
+    @property
+    def grown_mb(self) -> float:
+        third = max(1, len(self.memory_mb) // 3)
+        first, last = self.memory_mb[:third], self.memory_mb[-third:]
+        return statistics.median(last) - statistics.median(first)
+
+    @property
+    def is_flat(self) -> bool:
+        third = max(1, len(self.memory_mb) // 3)
+        allowed = FLAT_MB + FLAT_SHARE * statistics.median(self.memory_mb[:third])
+        return self.grown_mb <= allowed
+
+
+class Companies:
+    """What a node is put through."""
+
+    def __init__(self, node: Node, rng: random.Random, soak: Soak) -> None:
+        self._node, self._rng, self._soak = node, rng, soak
+        self._held: list[tuple[StatementId, Signal]] = []
+        self._gone: list[Signal] = []
+
+    async def publish(self, count: int = BATCH) -> None:
+        signals = [Signal(SignalType.PDQ, self._rng.randbytes(32), 90) for _ in range(count)]
+        said = await self._node.publisher.confirm(
+            Lane.LIVE, [Confirm("soak", (signal,), ("tvec1",)) for signal in signals]
+        )
+        self._held += [(each.id, signal) for each, signal in zip(said, signals, strict=True)]
+        self._soak.added += count
+
+    async def withdraw(self, count: int) -> None:
+        for _ in range(count):
+            at = self._rng.randrange(len(self._held))
+            self._held[at], self._held[-1] = self._held[-1], self._held[at]
+            statement_id, signal = self._held.pop()
+            await self._node.publisher.withdraw(statement_id, "mistake")
+            self._gone.append(signal)
+            self._soak.removed += 1
+        self._gone = self._gone[-BATCH:]
+
+    async def look_up(self) -> None:
+        known = [signal for _, signal in self._rng.sample(self._held, LOOKUPS // 4)]
+        gone = self._rng.sample(self._gone, min(len(self._gone), LOOKUPS // 4))
+        unknown = [
+            Signal(SignalType.PDQ, self._rng.randbytes(32))
+            for _ in range(LOOKUPS - len(known) - len(gone))
+        ]
+        for signals, expected in ((known, True), (gone, False), (unknown, False)):
+            for matches in await self._node.matcher.match(signals, 31):
+                self._soak.wrong += bool(matches) is not expected
+            self._soak.looked_up += len(signals)
+
+    @property
+    def held(self) -> int:
+        return len(self._held)
+
+
+async def run(folder: Path, seconds: float, every: float, held: int = HELD) -> Soak:
+    """Put a node in a folder through it for so long."""
+    soak = Soak()
+    node = await Node.open(load_config(make_node(folder)))
+    await node.start()
+    companies = Companies(node, random.Random(2026), soak)
+    while companies.held < held:
+        await companies.publish(min(FILLED_AT_ONCE, held - companies.held))
+    value_set.DELTA_MIN = min(value_set.DELTA_MIN, REBUILT_EVERY)
+    began = looked_at = time.monotonic()
+    while (now := time.monotonic()) < began + seconds:
+        await companies.publish()
+        await companies.withdraw(max(1, min(BATCH, companies.held - held)))
+        await companies.look_up()
+        soak.rebuilds += node.platform.index.needs_rebuild()
+        await node.platform.keep_up()
+        if now - looked_at > every and now - began > seconds / 10:
+            looked_at = now
+            forget_peak()
+            soak.memory_mb.append(memory_mb()[0])
+            print(f"{now - began:6.0f} s {soak.memory_mb[-1]:8.1f} MiB", file=sys.stderr)
+    await node.close()
+    return soak
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one JSON object last on stdout")
+    parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--every", type=float, default=10.0, help="seconds between two readings")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="federation-soak-") as folder:
+        soak = asyncio.run(run(Path(folder), arguments.seconds, arguments.every))
+    told = {
+        "seconds": arguments.seconds,
+        "added": soak.added,
+        "removed": soak.removed,
+        "lookups": soak.looked_up,
+        "wrong": soak.wrong,
+        "rebuilds": soak.rebuilds,
+        "rss_mb": round(statistics.median(soak.memory_mb), 1) if soak.memory_mb else None,
+        "grown_mb": round(soak.grown_mb, 1) if soak.memory_mb else None,
+        "is_flat": bool(soak.memory_mb) and soak.is_flat,
+    }
+    print(json.dumps(told) if arguments.json else "\n".join(f"{k}: {v}" for k, v in told.items()))
+    return 0 if told["is_flat"] and not soak.wrong else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
