@@ -458,6 +458,13 @@ class WebhookUnknown(NotFound):
     code = "webhook-unknown"
 
 
+class AttestationNotGiven(NotFound):
+    """This node cannot give its word on that now; another member's may."""
+
+    code = "attestation-not-given"
+    default_hint = "ask another member"
+
+
 class NotAllowed(FederationError):
     """The asker has no right to it."""
 

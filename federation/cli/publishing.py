@@ -136,19 +136,23 @@ def publish(
     return Answer(fields, parts, talk=(said,))
 
 
-def bundle(config_path: Path, statement: str, out: Path | None, *, by_hash: bool) -> Answer:
+def bundle(
+    config_path: Path, statement: str, out: Path | None, in_force: int, *, by_hash: bool
+) -> Answer:
     """Fetch the provenance bundle of a statement.
 
     Raises:
         FederationError: an argument is wrong, the node refused, or the file cannot be written.
     """
     statement_id = parse_statement_id(statement)
-    made = asyncio.run(_fetch_bundle(config_path, str(statement_id), by_hash=by_hash))
+    query = f"?roster={'hash' if by_hash else 'chain'}&in_force={in_force}"
+    made = asyncio.run(_fetch_bundle(config_path, f"{statement_id}/bundle{query}"))
     if out is None:
         return Answer(None, verbatim=made)
     write_file(out, made)
     fields = {"statement": statement, "path": str(out), "bytes": len(made)}
     check = f"check it: federation-verify bundle {out} --root 1.root.json --quorum none"
+    check += f" --in-force {in_force}" if in_force else ""
     return Answer(fields, (f"{plain(str(out))}  {len(made)} bytes",), talk=(check,))
 
 
@@ -231,11 +235,10 @@ async def _send(
     return published
 
 
-async def _fetch_bundle(config_path: Path, statement_id: str, *, by_hash: bool) -> bytes:
-    query = "?roster=hash" if by_hash else ""
+async def _fetch_bundle(config_path: Path, path: str) -> bytes:
     with progress("making the bundle"):
         async with NodeClient.of(config_path) as node:
-            return await node.fetch(f"/v1/statements/{statement_id}/bundle{query}")
+            return await node.fetch(f"/v1/statements/{path}")
 
 
 def _count(number: int, noun: str) -> str:

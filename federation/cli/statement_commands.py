@@ -10,6 +10,7 @@ import typer
 
 from federation.cli.answers import Answer
 from federation.cli.arguments import AsJson, ConfigPath, Exact, Signals
+from federation.protocol.limits import MEMBERS_MAX
 
 CONFIG: Final = Path("node.toml")
 
@@ -211,16 +212,27 @@ def bundle(
             "--roster-by-hash", help="Name the roster by its hash; the auditor has the chain."
         ),
     ] = False,
+    in_force: Annotated[
+        int,
+        typer.Option(
+            "--in-force",
+            metavar="K",
+            min=0,
+            max=MEMBERS_MAX,
+            help="Ask the other members now; K of them must attest that it is in force.",
+        ),
+    ] = 0,
     config: ConfigPath = CONFIG,
     _json: AsJson = False,
 ) -> Answer:
     """Get the bundle that proves a statement to an auditor, offline.
 
-    Without --out the bundle itself, which is JSON, goes to stdout.
+    It shows that it was STATED, and with --in-force also that it is IN FORCE, by other members'
+    signed word. Without --out the bundle itself, which is JSON, goes to stdout.
     """
     from federation.cli.publishing import bundle as fetch
 
-    return fetch(config, statement, out, by_hash=roster_by_hash)
+    return fetch(config, statement, out, in_force, by_hash=roster_by_hash)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -6,6 +6,7 @@ comes verbatim from the store. The asker's name is proven by its TLS identity; n
 
 from __future__ import annotations
 
+from federation.daemon.attester import Attester
 from federation.daemon.membership import Membership
 from federation.daemon.replicator import Replicator
 from federation.errors import LogUnknown, RequestMalformed
@@ -34,6 +35,7 @@ class Desk:
         stores: where statements are read.
         membership: the roster in force.
         mailboxes: what waits for members that cannot be called.
+        attester: gives this member's word on what is in force.
     """
 
     def __init__(
@@ -42,9 +44,10 @@ class Desk:
         stores: Stores,
         membership: Membership,
         mailboxes: Mailboxes,
+        attester: Attester,
     ) -> None:
         self._replicator, self._stores, self._membership = replicator, stores, membership
-        self._mailboxes = mailboxes
+        self._mailboxes, self._attester = mailboxes, attester
 
     async def announce(self, member: str, body: bytes) -> bytes:
         """Take an announcement.
@@ -113,6 +116,20 @@ class Desk:
         if note is None:
             raise LogNotFound(f"this node holds nothing of {log} yet")
         return note
+
+    async def attest(self, member: str, body: bytes) -> bytes:
+        """This member's signed word on a statement or signal.
+
+        Raises:
+            RequestMalformed: not the text of either.
+            AttestationNotGiven: this node's word would be worth nothing.
+            TooBusy: the asker asks too often.
+        """
+        try:
+            about = body.decode("ascii")
+        except UnicodeDecodeError:
+            raise RequestMalformed("what is asked about is ASCII text") from None
+        return await self._attester.answer(member, about)
 
     async def heads(self, member: str, since: int, wait_seconds: int) -> bytes:
         """The calls that wait for a member which cannot be called; waits for one to come."""

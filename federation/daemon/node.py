@@ -16,6 +16,7 @@ from random import SystemRandom
 from typing import IO, Final
 
 from federation.config import NodeConfig, split_listen
+from federation.daemon.attester import Attester
 from federation.daemon.data_directory import lock_directory
 from federation.daemon.desk import Desk
 from federation.daemon.eraser import Eraser
@@ -93,6 +94,7 @@ class Node:
         findings: what people here found who looked at matches.
         platform: what matches here, what is done about it, and what changed.
         matcher, enforcer, sightings: the platform's, where the match API looks for them.
+        attester: this member's word on what is in force.
         prover: bundles.
         replicator: the gossip engine's hands.
         stores: what it keeps; for reading.
@@ -153,8 +155,11 @@ class Node:
             config.member, self._lanes, stores.logs, stores.signals, membership
         )
         self.findings = Findings(config.member, stores, self.platform, self.publisher, _unix_ms)
-        self.prover = Prover(stores, membership)
-        desk = Desk(self.replicator, stores, membership, mailboxes)
+        self.attester = Attester(
+            config.member, keyring.mirror, stores, membership, self.replicator, self.eraser
+        )
+        self.prover = Prover(config.member, stores, membership, self.attester, self.links.to)
+        desk = Desk(self.replicator, stores, membership, mailboxes, self.attester)
         self.listener = PeerListener(desk, self._identities, self._permit)
         self._call_desk = CallDesk(desk, self._permit, self.listener.counters, ListenerLimits())
         membership.on_changed(self._follow_roster(keys).apply)

@@ -1,49 +1,81 @@
-"""Proving: one file for an auditor, made from what is stored.
+"""Proving: one file for an auditor, made from what is stored and what other members attest.
 
 The prover only collects. What the file is worth is judged elsewhere, offline, by code that shares
-nothing with this room but ``protocol/``.
+nothing with this room but ``protocol/`` and the one judge: what the judge would refuse is left out
+here, because one bad attestation would fail the whole bundle.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
+from federation.daemon.attester import Attester
 from federation.daemon.membership import Membership
-from federation.errors import MemberUnknown, VerificationError
+from federation.errors import FederationError, MemberUnknown, QuorumUnmet, VerificationError
 from federation.local_errors import ProofNotAvailable, StatementNotFound
+from federation.net.asking import PeerCalls
 from federation.protocol.bundles import Bundle, RosterReference, encode_bundle
 from federation.protocol.headers import StatementId
 from federation.protocol.notes import parse_signature_line
 from federation.protocol.notes_writing import add_signatures
 from federation.protocol.origins import Cosigner
 from federation.protocol.proofs import TlogProof
+from federation.provenance.attestation_judge import check_in_force, open_attestations
+from federation.provenance.verifier import Head, VerifiedStatement
 from federation.store.places import StoredStatement
 from federation.store.receipt_store import StoredCheckpoint
 from federation.store.stores import Stores
+
+log_lines = logging.getLogger(__name__)
+
+ASKED_MAX: Final = 32
+"""Members asked for their word on one statement: twice the largest quorum that anybody has reason
+to ask for, and a tenth of a second of everybody's time."""
 
 
 class Prover:
     """Makes bundles.
 
     Args:
+        member: this node's member.
         stores: statements, tiles, checkpoints and cosignatures.
         membership: the roster chain that goes with them.
+        attester: this member's own word.
+        links: how the others are asked for theirs.
     """
 
-    def __init__(self, stores: Stores, membership: Membership) -> None:
-        self._stores, self._membership = stores, membership
+    def __init__(
+        self,
+        member: str,
+        stores: Stores,
+        membership: Membership,
+        attester: Attester,
+        links: Callable[[str], PeerCalls | None],
+    ) -> None:
+        self._member, self._stores, self._membership = member, stores, membership
+        self._attester, self._links = attester, links
 
-    async def bundle(self, statement_id: StatementId, *, with_chain: bool = True) -> bytes:
+    async def bundle(
+        self, statement_id: StatementId, *, with_chain: bool = True, in_force: int = 0
+    ) -> bytes:
         """The provenance bundle of a statement, under the checkpoint most members cosigned.
 
         Args:
             statement_id: which.
             with_chain: carry the roster versions after the first, so that ``1.root.json`` is all
                 an auditor needs; else name the version by its hash.
+            in_force: how many members other than the statement's own must attest that it is in
+                force; 0 asks nobody.
 
         Raises:
             StatementNotFound: this node holds no such statement.
             ProofNotAvailable: no signed checkpoint covers it yet, or the roster cut it off.
+            NotInForce: somebody attests that it was taken back, or it has expired.
+            QuorumUnmet: fewer members attest it than were asked for.
         """
         stored = await self._stores.logs.statement(statement_id)
         if stored is None:
@@ -52,13 +84,19 @@ class Prover:
         path = await self._stores.trees.inclusion_proof(stored.log, stored.index, best.size)
         note = add_signatures(best.note, [parse_signature_line(f"{line}\n") for line in best.lines])
         chain = self._membership.chain
+        attestations: Sequence[str] = ()
+        if in_force:
+            verifier = self._membership.verifier
+            statement = verifier.open_statement(stored.log, stored.index, stored.statement)
+            head = verifier.open_head(best.note)
+            attestations = await self._attestations(statement, head, in_force)
         roster = RosterReference(
             version=chain.newest.version,
             decision=chain.newest.decision_sha256.hex(),
             chain=tuple(chain.versions[1:]) if with_chain else None,
         )
         proof = TlogProof(stored.index, tuple(path), None, note)
-        return encode_bundle(Bundle(stored.statement, proof, roster))
+        return encode_bundle(Bundle(stored.statement, proof, roster, tuple(attestations)))
 
     async def _standing_checkpoint(self, stored: StoredStatement) -> StoredCheckpoint:
         """The checkpoint over a statement that the roster in force lets stand, most cosigned.
@@ -94,3 +132,43 @@ class Prover:
         except (MemberUnknown, ValueError):
             return False
         return line.signer == (vkey.name, vkey.key_id)
+
+    async def _attestations(
+        self, statement: VerifiedStatement, head: Head, count: int
+    ) -> Sequence[str]:
+        """What other members attest, as the auditor's judge will take it."""
+        asked = [
+            member.name
+            for member in self._membership.roster.members.values()
+            if member.is_active and member.mirror_keys and member.name != statement.log.member
+        ][:ASKED_MAX]
+        about, verifier = str(statement.id), self._membership.verifier
+        notes = await asyncio.gather(*(self._ask(member, about) for member in asked))
+        fit: list[str] = []
+        silent: list[str] = []
+        for member, note in zip(asked, notes, strict=True):
+            try:
+                text = "" if note is None else note.decode("utf-8")
+                open_attestations([text], statement, head, verifier)
+                fit.append(text)
+            except (FederationError, UnicodeDecodeError) as error:
+                silent.append(member)
+                if note is not None:
+                    log_lines.warning("an attestation by %s is of no use: %s", member, error)
+        opened = open_attestations(fit, statement, head, verifier)
+        try:
+            check_in_force(statement, opened, count, verifier.roster)
+        except QuorumUnmet as error:
+            without = f" (not by {', '.join(silent)})" if silent else ""
+            raise QuorumUnmet(error.message + without) from None
+        return fit
+
+    async def _ask(self, member: str, about: str) -> bytes | None:
+        try:
+            if member == self._member:
+                return await self._attester.attest(about)
+            link = self._links(member)
+            return None if link is None else await link.attest(about)
+        except FederationError as error:
+            log_lines.warning("%s gives no attestation: %s", member, error)
+            return None

@@ -23,6 +23,7 @@ from federation.gossip.engine import GossipEngine
 from federation.local_errors import PeerError, PeerRefused, StoreError, TooBusy
 from federation.net.asking import PeerCalls
 from federation.protocol.checkpoints_signing import cosign
+from federation.protocol.merkle_growth import CompactRange
 from federation.protocol.messages import (
     Announcement,
     AnnouncementAnswer,
@@ -145,6 +146,11 @@ class Replicator:
         """Statements durably held of a log."""
         sync = self.engine.logs.get(log)
         return sync.view.size if sync else 0
+
+    def held(self, log: LogId) -> CompactRange | None:
+        """The size and right edge of what is durably held of a log; None where nothing is."""
+        sync = self.engine.logs.get(log)
+        return sync.view.held if sync else None
 
     def newest_note(self, log: LogId) -> bytes | None:
         """The newest checkpoint of a log under which everything is held."""

@@ -21,8 +21,10 @@ from federation.net.limits import (
     STATEMENTS_ANSWER_BYTES_MAX,
     Share,
 )
+from federation.protocol.limits import NOTE_BYTES_MAX
 from federation.protocol.limits_messages import (
     ANNOUNCE_BYTES_MAX,
+    ATTEST_BYTES_MAX,
     DIGEST_BYTES_MAX,
     HASHES_ANSWER_BYTES_MAX,
 )
@@ -150,6 +152,16 @@ class PeerCalls(ABC):
             if error.status == NOT_FOUND:
                 return None
             raise
+
+    async def attest(self, about: str) -> bytes:
+        """The peer's signed word on a statement (its id) or a signal (type and identity in hex).
+
+        Raises:
+            TooLarge: nobody could be asked about that.
+            PeerError: a leaf of it; PeerRefused with status 404 when it cannot give its word.
+        """
+        body = about.encode()
+        return await self._post("/v1/attest", body, ATTEST_BYTES_MAX, NOTE_BYTES_MAX)
 
     async def _post(self, path: str, body: bytes, bytes_max: int, answer_bytes_max: int) -> bytes:
         if len(body) > bytes_max:

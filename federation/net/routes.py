@@ -6,6 +6,7 @@
     GET  /v1/logs/{sha256 of origin, hex}/hashes?from=&to=&at=
     GET  /v1/logs/{sha256 of origin, hex}/checkpoint
     GET  /roster/{version}.root.json
+    POST /v1/attest                                       what is asked about, as text
     GET  /v1/heads?since=&wait=                           calls that wait for the asker
     POST /v1/heads/{number}?status=                       its answer to one of them
 
@@ -27,6 +28,7 @@ from federation.net.limits import Share
 from federation.protocol.limits import INTEGER_MAX, LOG_SIZE_MAX
 from federation.protocol.limits_messages import (
     ANNOUNCE_BYTES_MAX,
+    ATTEST_BYTES_MAX,
     DIGEST_BYTES_MAX,
     HASHES_MAX,
     POLL_SECONDS_MAX,
@@ -71,6 +73,9 @@ class PeerDesk(Protocol):
 
     async def roster(self, member: str, version: int) -> bytes | None:
         """The bytes of that roster version, verbatim, or None when this node has not got it."""
+
+    async def attest(self, member: str, body: bytes) -> Answer:
+        """What became of a statement or of a signal's confirms, signed; see docs/spec."""
 
     async def heads(self, member: str, since: int, wait_seconds: int) -> Answer:
         """The calls that wait for a member which cannot be called; waits for one to come."""
@@ -179,6 +184,10 @@ async def _roster(desk: PeerDesk, request: Request) -> Answer:
     return root
 
 
+async def _attest(desk: PeerDesk, request: Request) -> Answer:
+    return await desk.attest(request.member, request.body)
+
+
 async def _heads(desk: PeerDesk, request: Request) -> Answer:
     since, wait = request.number("since"), request.number("wait")
     if since > INTEGER_MAX or wait > POLL_SECONDS_MAX:
@@ -215,6 +224,14 @@ ROUTES: Final[tuple[Route, ...]] = (
         _path(r"/roster/(?P<version>[1-9][0-9]{0,5})\.root\.json"),
         _roster,
         content_type=_JSON,
+    ),
+    Route(
+        Call.ATTEST,
+        "POST",
+        _path("/v1/attest"),
+        _attest,
+        ATTEST_BYTES_MAX,
+        content_type=_NOTE,
     ),
     Route(Call.HEADS, "GET", _path("/v1/heads"), _heads, share=Share.POLL),
     Route(

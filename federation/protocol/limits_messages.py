@@ -62,5 +62,8 @@ CALLS_BYTES_MAX: Final = 1024 * 1024
 CALL_ANSWER_BYTES_MAX: Final = RANGE_ANSWER_BYTES_MAX
 """A range of statements is the largest answer."""
 
+ATTEST_BYTES_MAX: Final = 256
+"""A statement id takes 67 bytes; a signal's type and its identity in hex at most 145."""
+
 POLL_SECONDS_MAX: Final = 30
 """A poll is held no longer: most proxies give up on a silent answer after 60."""

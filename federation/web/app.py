@@ -27,6 +27,7 @@ from federation.web.match_api import MatchApi
 from federation.web.openapi import describe
 from federation.web.policy_api import PolicyApi
 from federation.web.problems import problem
+from federation.web.proof_api import ProofApi
 from federation.web.roster_api import RosterApi
 from federation.web.routes import BODY_BYTES_MAX, register
 from federation.web.workers import MatchWorkers
@@ -79,6 +80,7 @@ class LocalServer:
         apis = (
             self.match_api,
             self.api,
+            ProofApi(node),
             self.file_api,
             PolicyApi(node),
             self.feed_api,

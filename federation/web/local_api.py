@@ -54,8 +54,6 @@ class LocalApi:
             Call("POST", "/v1/statements", "confirm; withdraw, endorse, dispute, erase",
                  s.PublishAnswer, self.publish, body=s.PublishRequest),
             Call("GET", one, "one statement as stored here", s.StatementAnswer, self.statement),
-            Call("GET", one + "/bundle", "its provenance bundle (add ?roster=hash to name the "
-                 "roster by its hash only)", None, self.bundle),
             Call("GET", "/v1/peers", "how every peer stands", s.PeersAnswer, self.peers,
                  while_starting=True),
             Call("GET", "/v1/status", "how this node stands", s.StatusAnswer, self.status,
@@ -164,13 +162,6 @@ class LocalApi:
                 ],
             }
         )
-
-    async def bundle(self, request: web.Request, _body: None) -> web.Response:
-        """A provenance bundle, verbatim."""
-        statement_id = parse_statement_id(request.match_info["id"])
-        by_hash = request.query.get("roster") == "hash"
-        made = await self._node.prover.bundle(statement_id, with_chain=not by_hash)
-        return web.Response(body=made, content_type="application/json")
 
     # --- how the node stands --------------------------------------------------------------------
 

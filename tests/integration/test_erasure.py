@@ -58,7 +58,8 @@ async def until_erased(node: Node, statement_id: StatementId) -> None:
 async def served(node: Node, said: VerifiedStatement) -> Statement:
     """The statement as that node serves it to a peer."""
     at = said.index
-    desk = Desk(node.replicator, node.stores, node.membership, Mailboxes(lambda _member: None))
+    boxes = Mailboxes(lambda _member: None)
+    desk = Desk(node.replicator, node.stores, node.membership, boxes, node.attester)
     raw = await desk.statements(B, said.log.sha256, at, at + 1, at + 1)
     (statement,) = decode_range(raw).statements
     return statement

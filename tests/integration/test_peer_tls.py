@@ -101,6 +101,9 @@ class Desk:
         self.heard.append((member, "roster"))
         return b"{}" if version == 1 else None
 
+    async def attest(self, member: str, body: bytes) -> Answer:
+        return await self._answer(member, "attest", body)
+
     async def heads(self, member: str, since: int, wait_seconds: int) -> Answer:
         return await self._answer(member, "heads", f"{since} {wait_seconds}".encode())
 

@@ -94,7 +94,7 @@ def test_a_malformed_statement_id_is_refused_before_anything_is_sent(text: str) 
     with pytest.raises(RequestMalformed):
         say_about(NO_CONFIG, Saying.WITHDRAW, [STATEMENT, text], "mistake")
     with pytest.raises(RequestMalformed):
-        bundle(NO_CONFIG, text, None, by_hash=False)
+        bundle(NO_CONFIG, text, None, 0, by_hash=False)
 
 
 def test_without_a_config_nothing_is_sent() -> None:

@@ -17,6 +17,7 @@ from federation.web.match_api import MatchApi
 from federation.web.openapi import describe
 from federation.web.policy_api import PolicyApi
 from federation.web.problems import STATUSES
+from federation.web.proof_api import ProofApi
 from federation.web.roster_api import RosterApi
 from tests.architecture.sources import TREE
 
@@ -51,6 +52,7 @@ def render() -> str:
     apis = (
         MatchApi(node),
         LocalApi(node),
+        ProofApi(node),
         files,
         PolicyApi(node),
         FeedApi(node),
