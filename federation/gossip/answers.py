@@ -62,6 +62,8 @@ class Answers:
 
     def overdue(self, now: float) -> list[Ask]:
         """The requests that have waited long enough."""
+        if not self._asks:
+            return []
         return self._release([ask for ask in self._asks.values() if ask.until <= now])
 
     def next_wake(self) -> float | None:

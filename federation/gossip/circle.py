@@ -18,8 +18,8 @@ from federation.gossip.waves import WAVE_PEERS, Wave
 from federation.protocol.origins import LogId
 from federation.protocol.roster import Roster
 
-WARM_SECONDS: Final = 20.0
-"""With a round each 30 s, give or take, a connection never idles for its 60 s of keep-alive."""
+WARM_SECONDS: Final = 40.0
+"""With a round each 30 s, give or take, a connection never idles for its 90 s of keep-alive."""
 
 
 class Circle:

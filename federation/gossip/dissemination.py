@@ -54,6 +54,8 @@ RECENT_LOGS_MAX: Final = 256
 ERASED_KEPT_MAX: Final = 4_096
 """Newest erased ids remembered: far more than are erased while one step is being told."""
 
+_LANES: Final = tuple(Lane)
+
 HEAD_BYTES_ROUGHLY: Final = 1024
 """A note and a receipt with the longest names; for packing announcements below their limit."""
 
@@ -179,7 +181,7 @@ class Dissemination:
             if not peer.due or not peer.is_open(now):
                 continue
             due = [log for log, at in peer.due.items() if at <= now]
-            for lane in Lane if due else ():
+            for lane in _LANES if due else ():
                 if lane in peer.in_flight:
                     continue
                 logs = [log for log in due if log.lane is lane]

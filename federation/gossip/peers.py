@@ -236,6 +236,11 @@ class Peers(Mapping[str, PeerView]):
             view = self._met[name] = PeerView(name, touched=self.touched)
         return view
 
+    def get(self, name: str) -> PeerView | None:  # type: ignore[override] # asked for most of all
+        """The view of a peer; None where the roster knows no such peer."""
+        view = self._met.get(name)
+        return self[name] if view is None and name in self._names else view
+
     def __iter__(self) -> Iterator[str]:
         """The names of those that were met."""
         return iter(self._met)

@@ -305,6 +305,8 @@ class Reconciliation:
 
     def next_wake(self, now: float, ask_at: Callable[[str], float]) -> float | None:
         """When a pause, a setting-aside or a peer's breaker ends that something waits for."""
+        if not self._wanting:
+            return None
         times = [
             time
             for log in self._wanting

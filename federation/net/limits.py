@@ -130,7 +130,7 @@ class ListenerLimits:
     handshake_seconds: float = 5.0
     connections_max: int = 512
     connections_per_member_max: int = 16
-    keepalive_seconds: float = 75.0
+    keepalive_seconds: float = 105.0
     body_seconds: float = 10.0
     answer_seconds: float = 120.0
     lingering_seconds: float = 1.0
@@ -168,7 +168,7 @@ class LinkLimits:
     control_connections: int = 2
     bulk_connections: int = 2
     poll_connections: int = 1
-    keepalive_seconds: float = 60.0
+    keepalive_seconds: float = 90.0
 
     def connections(self, share: Share) -> int:
         """How many connections requests of that kind may take."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tests.simulation.hostile import Tamperer, TwoFaced
+from tests.simulation.hostile import Stripper, Tamperer, TwoFaced
 from tests.simulation.hostile_relays import (
     Flooder,
     Pretender,
@@ -20,6 +20,7 @@ HOSTILE: Final[Mapping[str, type[Node]]] = {
     "pretender": Pretender,
     "replayer": Replayer,
     "slow-reader": SlowReader,
+    "stripper": Stripper,
     "tamperer": Tamperer,
     "two-faced": TwoFaced,
     "withholder": Withholder,

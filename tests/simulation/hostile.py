@@ -106,6 +106,27 @@ class Tamperer(Node):
         return replace(message, statements=statements)
 
 
+class Stripper(Node):
+    """Passes statements on without their salts and bodies."""
+
+    is_honest = False
+
+    def outgoing(self, message: Any) -> Any:
+        if isinstance(message, StatementRange):
+            return replace(message, statements=stripped(message.statements))
+        if isinstance(message, Announcement | ComparisonAnswer):
+            bare = tuple(
+                replace(head, inline=stripped(head.inline)) for head in message.heads or ()
+            )
+            return replace(message, heads=bare) if bare else message
+        return message
+
+
+def stripped(statements: Sequence[Statement]) -> tuple[Statement, ...]:
+    """The statements as they are where they were erased."""
+    return tuple(erased_statement(each.header_bytes, each.commitment) for each in statements)
+
+
 class TwoFaced(Node):
     """An issuer who signs two histories of one size and shows each to half of the others."""
 

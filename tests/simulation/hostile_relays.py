@@ -22,8 +22,8 @@ from federation.protocol.origins import Lane, LogId
 from federation.protocol.statements import Statement
 from tests.simulation.world import TIMEOUT_SECONDS, Node, Reply
 
-FLOOD_SECONDS: Final = 0.5
-"""Between two messages of a flooder: a hundred times what an honest member sends."""
+FLOOD_SECONDS: Final = 1.5
+"""Between two messages of a flooder: many times what an honest member sends."""
 
 ABSURD_SIZE: Final = 1 << 40
 

@@ -19,7 +19,7 @@ RESENT: Final = 0.01
 RESENT_SECONDS: Final = 0.2
 """How late they are at least: the shortest retransmission timeout of common systems."""
 
-WARM_SECONDS: Final = 60.0
+WARM_SECONDS: Final = 90.0
 """How long a client keeps an idle connection."""
 
 

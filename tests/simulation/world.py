@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from itertools import count
 from random import Random
@@ -81,6 +82,11 @@ class FastKey(SigningKey):
         return _sign_fast(self.public, message)
 
 
+@lru_cache(maxsize=8_192)
+def _fast_key(key: SigningKey) -> FastKey:
+    return FastKey(key._private)
+
+
 class World:
     """Clock, chance, network, and everybody in it.
 
@@ -146,7 +152,7 @@ class World:
     def key_of(self, member: str, purpose: str) -> SigningKey:
         """A member's key."""
         key = self.founded.companies[member].keys[purpose]
-        return FastKey(key._private) if self.is_fast else key
+        return _fast_key(key) if self.is_fast else key
 
     def forces(self, point: str, share: float = FORCED_SHARE) -> bool:
         """Whether what is rare happens at this point this time; most points, in most worlds, not.
