@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from federation.daemon.live_index import Change, LiveIndex
 from federation.errors import FederationError, OriginMalformed
@@ -40,6 +40,9 @@ log_lines = logging.getLogger(__name__)
 CHANGES: Final = "changes"
 
 Absorb = Callable[[Sequence[StoredStatement]], Awaitable[None]]
+
+_Read: TypeAlias = tuple[int, IndexFile, Sections, dict[SignalType, SortedRows[Any]]]
+"""Since when the files were read, and what they hold."""
 
 
 class IndexKeeper:
@@ -78,6 +81,7 @@ class IndexKeeper:
         self._is_changed = False
         self._purging: set[SignalType] = set()
         self._saving = asyncio.Lock()
+        self._reading: asyncio.Task[_Read] | None = None
         index.listen(self)
 
     # --- what the index says ---------------------------------------------------------------------
@@ -108,6 +112,14 @@ class IndexKeeper:
         return self._kept_in.get(signal_type)
 
     # --- starting -------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Begin to read the files, for :meth:`fill`; while other rooms start."""
+        self._reading = asyncio.create_task(self._read_beside())
+
+    async def _read_beside(self) -> _Read:
+        epoch = self._files.epoch
+        return epoch, *await asyncio.to_thread(self._read)
 
     async def fill(self, absorb: Absorb, read_all: Callable[[], Awaitable[None]]) -> None:
         """Fill the index: from its files and what came since, or from the whole store.
@@ -153,7 +165,11 @@ class IndexKeeper:
             raise IndexFileInvalid("it is described in words of another program") from None
 
     async def _install_files(self) -> tuple[dict[Branch, int], list[Missing]]:
-        file, sections, settled = await asyncio.to_thread(self._read)
+        reading = self._reading or asyncio.create_task(self._read_beside())
+        self._reading = None
+        epoch, file, sections, settled = await reading
+        if epoch != self._files.epoch:
+            raise IndexFileInvalid("something that it holds was erased")
         known, missing = await self._check_origin(file.description)
         names = file.description["files"]
         whole = self._index.settled() | settled
@@ -219,6 +235,8 @@ class IndexKeeper:
 
     async def close(self) -> None:
         """Write what has changed, for the next start; nothing changes any more."""
+        if self._reading is not None:  # stopped before it had started
+            await asyncio.gather(self._reading, return_exceptions=True)
         if self._purging:
             await self.upkeep()  # or the next start would read the whole store
         elif self._is_changed:

@@ -215,6 +215,7 @@ class Node:
             StoreError: the index could not be filled.
         """
         await self._find_own_membership()
+        self.platform.index_keeper.begin()
         await asyncio.to_thread(warm_up)
         gaps = await self.eraser.start()
         await self.outlets.start()
