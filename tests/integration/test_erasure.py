@@ -21,7 +21,7 @@ from federation.protocol.keys import check_ed25519
 from federation.protocol.messages import decode_range
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.policy import Quorum
-from federation.protocol.statements import Statement, erased_statement
+from federation.protocol.statements import Opening, Statement, commitment_of
 from federation.provenance.bundle_judge import judge_bundle
 from federation.provenance.verifier import VerifiedStatement
 from federation.provenance.view import Standing
@@ -187,15 +187,15 @@ async def test_a_node_cut_off_before_it_applied_an_erase_applies_it_at_its_start
 
 def withhold(node: Node) -> None:
     """Make a node serve header and C of everything, as if it had been erased."""
-    honest = node.stores.logs.statements
+    honest = node.stores.logs.statement_parts
 
-    async def bare(*arguments: Any, **more: Any) -> list[Statement]:
+    async def bare(*arguments: Any, **more: Any) -> list[tuple[bytes, ...]]:
         return [
-            erased_statement(each.header_bytes, each.commitment)
-            for each in await honest(*arguments, **more)
+            (parts[0], commitment_of(Opening(*parts[1:])))
+            for parts in await honest(*arguments, **more)
         ]
 
-    node.stores.logs.statements = bare  # type: ignore[method-assign]
+    node.stores.logs.statement_parts = bare  # type: ignore[method-assign]
 
 
 async def test_a_withheld_body_is_missing_until_somebody_gives_it(found: Found) -> None:
