@@ -172,6 +172,13 @@ class RosterExpired(VerificationError):
     default_hint = "governance must sign a new roster version"
 
 
+class RosterForked(VerificationError):
+    """Governance signed two rosters of one version; this node stays on the one it has."""
+
+    code = "roster-forked"
+    default_hint = "see `federation roster forks`; `federation roster pin` says which one stands"
+
+
 class Fork(VerificationError):
     """One key signed two histories of one log.
 

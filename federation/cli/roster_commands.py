@@ -195,6 +195,32 @@ def fetch(
 
 
 @app.command()
+def forks(config: ConfigPath = CONFIG, _json: AsJson = False) -> Answer:
+    """Show two rosters of one version, where governance signed both, and how they differ.
+
+    Exit code 1 says that there are some.
+    """
+    from federation.cli import forking
+
+    return forking.forks(config)
+
+
+@app.command()
+def pin(
+    version: Annotated[int, typer.Argument(metavar="VERSION", help="Of which there are two.")],
+    decision: Annotated[
+        str, typer.Argument(metavar="DECISION", help="Of the one that stands, 64 hex digits.")
+    ],
+    config: ConfigPath = CONFIG,
+    _json: AsJson = False,
+) -> Answer:
+    """Say which of two rosters of one version stands at this node."""
+    from federation.cli import forking
+
+    return forking.pin(config, version, decision)
+
+
+@app.command()
 def show(
     files: Annotated[
         list[Path] | None,

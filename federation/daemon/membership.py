@@ -7,11 +7,12 @@ new version takes effect for all of them at once.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from federation.errors import RosterUnproven
-from federation.local_errors import RosterMissing
+from federation.local_errors import NotFound, RosterExpired, RosterForked, RosterMissing
 from federation.protocol.keys import check_ed25519
 from federation.protocol.roster import Roster, parse_roster
 from federation.protocol.roster_chain import RosterChain
@@ -47,18 +48,26 @@ class Membership:
     Args:
         chain: as far as it is known.
         store: where versions are kept, verbatim.
+        unix_ms: the clock, Unix milliseconds.
 
     Attributes:
         chain: every version, verified.
         verifier: judges by the newest one.
+        rivals: other proven files of versions it holds, until the operator pins one.
         cuts: which statements held here do not count under it (``daemon.pinning`` finds them).
     """
 
-    def __init__(self, chain: RosterChain, store: RosterStore) -> None:
+    def __init__(
+        self,
+        chain: RosterChain,
+        store: RosterStore,
+        unix_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
         self.chain = chain
         self.verifier = Verifier(chain.newest, check_ed25519)
         self.cuts = Cuts()
-        self._store = store
+        self.rivals: tuple[Roster, ...] = ()
+        self._store, self._unix_ms = store, unix_ms
         self._adopting = asyncio.Lock()
         self._listeners: list[Callable[[], Awaitable[None]]] = []
 
@@ -78,7 +87,9 @@ class Membership:
                 "the data directory was filled under another root of trust",
                 hint="put back the 1.root.json that this node was started with",
             )
-        return cls(verify_chain(kept), store)
+        membership = cls(verify_chain(kept), store)
+        membership.rivals = tuple(parse_roster(root) for _, root in await store.rivals())
+        return membership
 
     @property
     def roster(self) -> Roster:
@@ -96,23 +107,77 @@ class Membership:
         held = parse_roster(self.chain.versions[offered.version - 1])
         return held.decision_sha256 == offered.decision_sha256
 
-    async def adopt(self, root: bytes) -> Roster:
+    async def adopt(
+        self, root: bytes, *, now_ms: int | None = None, is_newest: bool = True
+    ) -> Roster:
         """Take the next version: judge, keep, then tell everyone. One already held is no change.
 
         Args:
             root: an ``N.root.json``, verbatim.
+            now_ms: Unix milliseconds; None where the version may have expired long ago.
+            is_newest: whether no later version is known: of those in between, none is asked for its
+                expiry (TUF 5.3).
 
         Raises:
             RosterMalformed, RosterUnproven: it does not follow from the chain.
+            RosterExpired: it admits nobody any more.
+            RosterForked: it is another one of a version held here, which is kept as evidence; or
+                there is one, and the operator has not said which of them stands.
         """
         offered = parse_roster(root)
         async with self._adopting:
             if self._holds(offered):
                 return self.roster
+            if await self._keep_if_rival(offered) or self.rivals:
+                raise RosterForked(f"there are two rosters of version {self.rivals[0].version}")
             chain = self.chain.extend(root)
+            if is_newest and now_ms is not None and chain.newest.is_expired(now_ms):
+                raise RosterExpired(f"version {offered.version} of the roster has expired")
             await self._store.keep(chain.newest)
-            self.chain = chain
-            self.verifier = Verifier(chain.newest, check_ed25519)
-            for listener in self._listeners:
-                await listener()
+            await self._follow(chain)
             return self.roster
+
+    async def pin(self, version: int, decision: bytes) -> Roster:
+        """Settle a fork of the roster: one of the two decisions stands from here on.
+
+        Args:
+            version: of which there are two.
+            decision: the decision digest of the one that stands, 32 bytes.
+
+        Raises:
+            NotFound: no such decision of that version is held here.
+        """
+        async with self._adopting:
+            rivals = [each for each in self.rivals if each.version == version]
+            held = parse_roster(self.chain.versions[version - 1]) if rivals else None
+            found = next((each for each in rivals if each.decision_sha256 == decision), None)
+            if held is None or (found is None and held.decision_sha256 != decision):
+                raise NotFound(f"there is no such decision of version {version} here")
+            await self._store.settle(version, found)
+            self.rivals = tuple(each for each in self.rivals if each.version != version)
+            if found is not None:
+                await self._follow(
+                    verify_chain((*self.chain.versions[: version - 1], found.root_bytes))
+                )
+            return self.roster
+
+    async def _follow(self, chain: RosterChain) -> None:
+        self.chain = chain
+        self.verifier = Verifier(chain.newest, check_ed25519)
+        for listener in self._listeners:
+            await listener()
+
+    async def _keep_if_rival(self, offered: Roster) -> bool:
+        """Keep another proven file of a version that is held; whether it is one.
+
+        Raises:
+            RosterUnproven: it does not follow from the chain.
+        """
+        if not 1 < offered.version <= len(self.chain.versions):
+            return False
+        verify_chain((*self.chain.versions[: offered.version - 1], offered.root_bytes))
+        known = {each.decision_sha256 for each in self.rivals}
+        is_kept = await self._store.keep_rival(offered, self._unix_ms())
+        if is_kept and offered.decision_sha256 not in known:
+            self.rivals = (*self.rivals, offered)
+        return bool(self.rivals)

@@ -32,13 +32,13 @@ from federation.daemon.prover import Prover
 from federation.daemon.publisher import LanePublisher, Publisher
 from federation.daemon.replicator import Replicator
 from federation.daemon.restore import restore_receipts, restore_views
-from federation.daemon.roster_changes import RosterChanges
+from federation.daemon.roster_changes import RosterChanges, find_own_membership
+from federation.daemon.roster_watch import RosterWatch
 from federation.daemon.standing import PeerStanding, peer_standings
 from federation.errors import FederationError
 from federation.gossip import events
 from federation.gossip.catching_up import is_caught_up
 from federation.gossip.engine import GossipEngine, GossipSettings
-from federation.local_errors import PeerError, RosterMissing
 from federation.matching.index import warm_up
 from federation.net.identities import identity_der
 from federation.net.limits import ListenerLimits
@@ -162,7 +162,8 @@ class Node:
         desk = Desk(self.replicator, stores, membership, mailboxes, self.attester)
         self.listener = PeerListener(desk, self._identities, self._permit)
         self._call_desk = CallDesk(desk, self._permit, self.listener.counters, ListenerLimits())
-        membership.on_changed(self._follow_roster(keys).apply)
+        self.roster_changes = self._follow_roster(keys)
+        membership.on_changed(self.roster_changes.apply)
 
     @classmethod
     async def open(
@@ -214,7 +215,7 @@ class Node:
             RosterMissing: no roster at hand or at any peer holds this member.
             StoreError: the index could not be filled.
         """
-        await self._find_own_membership()
+        await find_own_membership(self.config.member, self.membership, self.links.to)
         self.platform.index_keeper.begin()
         await asyncio.to_thread(warm_up)
         gaps = await self.eraser.start()
@@ -262,6 +263,7 @@ class Node:
         self.links.end_waiting()
         await self.listener.close()
         await self.outside.close()
+        await self.roster_changes.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -296,6 +298,7 @@ class Node:
             lanes=self._lanes,
             reconnect=self._reconnect,
             tell=self.platform.roster_applied,
+            watch=RosterWatch(self.membership, self.links.to, _unix_ms),
         )
 
     def _make_replicator(self, key_of: KeyOf) -> Replicator:
@@ -353,6 +356,7 @@ class Node:
     async def _absorbed(self, step: Advance) -> None:
         """A step of another member's log is durable: it counts here."""
         await self.platform.absorb(step)
+        self.roster_changes.watch.absorb(step.statements)
         self.outside.accepted(step)
 
     def _take_identities(self) -> None:
@@ -373,30 +377,6 @@ class Node:
 
     async def _carry_out(self, peer: str, call: WaitingCall) -> tuple[int, bytes]:
         return await self._call_desk.carry_out(peer, call)
-
-    async def _find_own_membership(self) -> None:
-        """A new member has only ``1.root.json``: ask its peers for the versions since.
-
-        Raises:
-            RosterMissing: nobody has a roster that holds this member.
-        """
-        name = self.config.member
-        for peer in sorted(self.membership.roster.members):
-            if name in self.membership.roster.members:
-                return
-            link = self.links.to(peer)
-            if link is None:
-                continue
-            try:
-                while root := await link.roster(self.membership.roster.version + 1):
-                    await self.membership.adopt(root)
-            except PeerError as error:
-                log_lines.warning("asked %s for the roster: %s", peer, error)
-        if name not in self.membership.roster.members:
-            raise RosterMissing(
-                f"roster version {self.membership.roster.version} holds no member {name}",
-                hint="give your join-request.json to the governors: federation roster propose add",
-            )
 
     async def _keep_up(self) -> None:
         while True:

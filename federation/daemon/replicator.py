@@ -17,7 +17,7 @@ from typing import Any, Final
 from federation.daemon.eraser import Eraser
 from federation.daemon.membership import Membership
 from federation.daemon.own_keys import KeyOf
-from federation.errors import FederationError
+from federation.errors import FederationError, ProtocolError, VerificationError
 from federation.gossip import events, joining_events
 from federation.gossip.engine import GossipEngine
 from federation.local_errors import PeerError, PeerRefused, StoreError, TooBusy
@@ -47,6 +47,9 @@ log_lines = logging.getLogger(__name__)
 
 ASKS_MAX: Final = 512
 """Peer requests waiting for the engine; the listener's connection limit, and a second lock."""
+
+REFUSALS_TOLD_MAX: Final = 64
+"""Peers and reasons for which a roster was refused, each told once."""
 
 ALARMS_KEPT_MAX: Final = 100
 """Newest alarms shown to operators; all of them are in the log."""
@@ -91,6 +94,7 @@ class Replicator:
         self._index, self._eraser = index, eraser
         self._monotonic, self._unix_seconds, self._rng = monotonic, unix_seconds, rng
         self._tasks: set[asyncio.Task[None]] = set()
+        self._refused_rosters: set[tuple[str, str]] = set()
         self._asks: dict[int, asyncio.Future[Any]] = {}
         self._ask_next = 0
         self._wake: asyncio.TimerHandle | None = None
@@ -273,10 +277,23 @@ class Replicator:
         try:
             root = await self._link(command.peer).roster(command.version)
             if root is not None:
-                await self._membership.adopt(root)
+                peer = self.engine.peers.get(command.peer)
+                is_newest = peer is None or peer.roster_version <= command.version
+                now_ms = self._unix_seconds() * 1_000
+                await self._membership.adopt(root, now_ms=now_ms, is_newest=is_newest)
+        except (ProtocolError, VerificationError) as error:
+            self._refuse_roster(command, error)
         except FederationError as error:
             log_lines.warning("roster version %d from %s: %s", command.version, command.peer, error)
         self.feed(events.RosterFetchEnded(command.peer))
+
+    def _refuse_roster(self, command: events.FetchRoster, error: FederationError) -> None:
+        """Nothing was applied; operators are told once of each peer and reason."""
+        attempt = (command.peer, error.code)
+        if attempt not in self._refused_rosters and len(self._refused_rosters) < REFUSALS_TOLD_MAX:
+            self._refused_rosters.add(attempt)
+            text = f"{command.peer} offers version {command.version} of the roster: {error.message}"
+            self.raise_alarm(error.code, text)
 
     async def _persist(self, command: events.Persist) -> None:
         step = command.step

@@ -7,8 +7,9 @@ Nothing is restarted. When the adoption returns, answers, peers and own logs fol
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from federation.config import NodeConfig
 from federation.daemon.eraser import Eraser
@@ -16,15 +17,51 @@ from federation.daemon.matcher import Matcher
 from federation.daemon.membership import Membership
 from federation.daemon.own_keys import OwnKeys
 from federation.daemon.pinning import Recount, apply_pins
-from federation.daemon.publisher import LanePublisher
+from federation.daemon.publisher import Draft, LanePublisher
 from federation.daemon.replicator import Replicator
+from federation.daemon.roster_watch import RosterWatch
+from federation.errors import FederationError
 from federation.gossip import events
+from federation.local_errors import RosterMissing
+from federation.net.asking import PeerCalls
+from federation.protocol.bodies import ActsUnder
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.roster_directory import newest_log
 from federation.provenance.log_view import LogView
 from federation.store.stores import Stores
 
 log_lines = logging.getLogger(__name__)
+
+
+async def find_own_membership(
+    name: str, membership: Membership, link_of: Callable[[str], PeerCalls | None]
+) -> None:
+    """A new member has only ``1.root.json``: ask its peers for the versions since.
+
+    Args:
+        name: this node's member.
+        membership: grows until it holds that name.
+        link_of: how a member is reached.
+
+    Raises:
+        RosterMissing: nobody has a roster that holds this member.
+    """
+    for peer in sorted(membership.roster.members):
+        if name in membership.roster.members:
+            return
+        link = link_of(peer)
+        if link is None:
+            continue
+        try:
+            while root := await link.roster(membership.roster.version + 1):
+                await membership.adopt(root)
+        except FederationError as error:
+            log_lines.warning("asked %s for the roster: %s", peer, error)
+    if name not in membership.roster.members:
+        raise RosterMissing(
+            f"roster version {membership.roster.version} holds no member {name}",
+            hint="give your join-request.json to the governors: federation roster propose add",
+        )
 
 
 class RosterChanges:
@@ -41,6 +78,10 @@ class RosterChanges:
         lanes: the own logs.
         reconnect: applies who may connect, and whom this node connects to.
         tell: tells the platform whose word counts otherwise now.
+        watch: what operators must know of the roster.
+
+    Attributes:
+        watch: see there.
     """
 
     def __init__(
@@ -56,7 +97,10 @@ class RosterChanges:
         lanes: Mapping[Lane, LanePublisher],
         reconnect: Callable[[], Awaitable[None]],
         tell: Callable[[], None],
+        watch: RosterWatch,
     ) -> None:
+        self.watch = watch
+        self._said: set[asyncio.Task[None]] = set()
         self._config, self._keys = config, keys
         self._membership, self._stores = membership, stores
         self._matcher, self._eraser, self._replicator = matcher, eraser, replicator
@@ -70,8 +114,7 @@ class RosterChanges:
         """
         log_lines.info("roster version %d is in force", self._membership.roster.version)
         mine = self._membership.roster.members.get(self._config.member)
-        if mine is not None:
-            self._keys.settle(mine)
+        renewed = () if mine is None else self._keys.settle(mine)
         await self._reconnect()
         known = {log: sync.view for log, sync in self._replicator.engine.logs.items()}
         recount = await apply_pins(self._stores, self._membership, known)
@@ -80,6 +123,31 @@ class RosterChanges:
         self._tell()
         await self._move_lanes(recount, known)
         self._replicator.feed(events.RosterChanged(self._membership.verifier, recount.views))
+        task = asyncio.create_task(self._say_what_is_in_force(renewed))
+        self._said.add(task)
+        task.add_done_callback(self._said.discard)
+
+    async def close(self) -> None:
+        """Say and ask nothing more."""
+        for task in self._said:
+            task.cancel()
+        await asyncio.gather(*self._said, return_exceptions=True)
+        await self.watch.close()
+
+    async def _say_what_is_in_force(self, renewed: Collection[str]) -> None:
+        """Publish which roster this node acts under: in the live lane, and under each new key.
+
+        What a former key signed beyond its end counts from the first head of its successor on, so
+        that one must not wait for the next statement.
+        """
+        roster = self._membership.roster
+        body = ActsUnder(roster.version, roster.decision_sha256)
+        for lane, publisher in self._lanes.items():
+            if lane is Lane.LIVE or str(lane) in renewed:
+                try:
+                    await publisher.publish([Draft(body)])
+                except FederationError as error:
+                    log_lines.info("roster version %d is not stated: %s", roster.version, error)
 
     async def _move_lanes(self, recount: Recount, known: Mapping[LogId, LogView]) -> None:
         """Own logs go on where the roster says, under the keys that it holds."""

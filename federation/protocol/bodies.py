@@ -18,7 +18,12 @@ from federation.errors import BodyMalformed, EncodingMalformed, FederationError
 from federation.local_errors import SignalMalformed
 from federation.protocol.encoding import Decoded, decode_map
 from federation.protocol.headers import Header, StatementId
-from federation.protocol.limits import BODY_BYTES_MAX, FORMAT_VERSION, STATEMENT_ID_BYTES
+from federation.protocol.limits import (
+    BODY_BYTES_MAX,
+    FORMAT_VERSION,
+    ROSTER_VERSIONS_MAX,
+    STATEMENT_ID_BYTES,
+)
 from federation.protocol.limits_content import (
     ITEM_CHARACTERS_MAX,
     LABEL_CHARACTERS_MAX,
@@ -28,6 +33,8 @@ from federation.protocol.limits_content import (
     SIGNALS_MAX,
 )
 from federation.protocol.signals import Signal, SignalType, check_signal
+
+DECISION_BYTES: Final = 32
 
 _CODE = re.compile(r"[a-z][a-z0-9-]*\Z")
 # Printable ASCII, spelt out: what counts as printable beyond it changes with each Unicode release,
@@ -44,6 +51,7 @@ class Kind(StrEnum):
     ENDORSE = "endorse"
     DISPUTE = "dispute"
     ERASE = "erase"
+    ROSTER = "roster"
 
 
 ERASABLE_KINDS: Final = frozenset({"confirm", "endorse", "dispute", "incident"})
@@ -152,6 +160,19 @@ class Erase:
 
 
 @dataclass(frozen=True, slots=True)
+class ActsUnder:
+    """The roster that the member's node acts under from here on.
+
+    Attributes:
+        version: from 1.
+        decision: the decision digest of that version, 32 bytes (docs/spec/roster.md).
+    """
+
+    version: int
+    decision: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Inert:
     """What this release cannot read, and therefore does not act on.
 
@@ -165,7 +186,7 @@ class Inert:
 About: TypeAlias = Withdraw | Endorse | Dispute | Erase
 """What is said about other statements: a reason, and the header's references."""
 
-Readable: TypeAlias = Confirm | About
+Readable: TypeAlias = Confirm | About | ActsUnder
 Body: TypeAlias = Readable | Inert
 
 _ABOUT: Final[dict[Kind, type[About]]] = {
@@ -208,6 +229,8 @@ def check_body(kind: Kind, body: bytes) -> Readable:
     """
     try:
         fields = decode_map(body, bytes_max=BODY_BYTES_MAX)
+        if kind is Kind.ROSTER:
+            return _read_acts_under(fields)
         return _read_confirm(fields) if kind is Kind.CONFIRM else _read_about(kind, fields)
     except (EncodingMalformed, SignalMalformed) as error:
         raise BodyMalformed(error.message) from None
@@ -305,6 +328,20 @@ def _read_about(kind: Kind, fields: dict[str, Decoded]) -> About:
     if fields.keys() != {"why"}:
         raise BodyMalformed(f"{kind}: it carries a reason and nothing else")
     return _ABOUT[kind](reason=_word(fields, "why"))
+
+
+# --- roster ---------------------------------------------------------------------------------------
+
+
+def _read_acts_under(fields: dict[str, Decoded]) -> ActsUnder:
+    version, decision = fields.get("version"), fields.get("decision")
+    if fields.keys() != {"decision", "version"} or not isinstance(decision, bytes):
+        raise BodyMalformed("roster: it carries a version and a decision and nothing else")
+    if isinstance(version, bool) or not isinstance(version, int):
+        raise BodyMalformed("roster: a version is an integer")
+    if not 1 <= version <= ROSTER_VERSIONS_MAX or len(decision) != DECISION_BYTES:
+        raise BodyMalformed("roster: a version from 1 and a decision digest of 32 bytes")
+    return ActsUnder(version, decision)
 
 
 # --- fields -------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Final
 from federation.errors import BodyMalformed, EncodingMalformed, HeaderMalformed, OriginMalformed
 from federation.protocol.bodies import (
     About,
+    ActsUnder,
     Confirm,
     Dispute,
     Endorse,
@@ -35,6 +36,7 @@ _KINDS: Final[dict[type[Readable], Kind]] = {
     Endorse: Kind.ENDORSE,
     Dispute: Kind.DISPUTE,
     Erase: Kind.ERASE,
+    ActsUnder: Kind.ROSTER,
 }
 
 
@@ -100,9 +102,7 @@ def encode_body(body: Readable) -> bytes:
     if isinstance(body, Confirm) and body.signals_unknown:
         raise BodyMalformed("signals of unknown types were left out of this reading")
     try:
-        encoded = encode(
-            _confirm_fields(body) if isinstance(body, Confirm) else {"why": body.reason}
-        )
+        encoded = encode(_fields_of(body))
     except EncodingMalformed as error:
         raise BodyMalformed(error.message) from None
     if len(encoded) > BODY_BYTES_MAX:
@@ -112,6 +112,12 @@ def encode_body(body: Readable) -> bytes:
         )
     check_body(kind_of(body), encoded)
     return encoded
+
+
+def _fields_of(body: Readable) -> dict[str, Value]:
+    if isinstance(body, ActsUnder):
+        return {"decision": body.decision, "version": body.version}
+    return _confirm_fields(body) if isinstance(body, Confirm) else {"why": body.reason}
 
 
 def _confirm_fields(body: Confirm) -> dict[str, Value]:

@@ -15,7 +15,7 @@ from federation.protocol.signals import SignalType
 from federation.protocol.statements import Opening
 from federation.provenance.reading import plain_signals
 
-READER_VERSION: Final = 3
+READER_VERSION: Final = 4
 """One more with every kind, signal type or format version that the readers of ``protocol/`` learn;
 a database that an earlier one filled is then read again where it was not understood."""
 

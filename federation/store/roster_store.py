@@ -78,8 +78,38 @@ class RosterStore:
         return rows[0][0] if rows else None
 
     async def rivals(self) -> list[tuple[int, bytes]]:
-        """Version and bytes of every file that contradicts a kept one, oldest version first."""
+        """Version and bytes of every file that contradicts a kept one and is not settled yet."""
         rows = await self._database.read(
-            "SELECT version, root FROM rival_rosters ORDER BY version, seen_at_ms"
+            "SELECT version, root FROM rival_rosters WHERE is_settled = 0"
+            " ORDER BY version, seen_at_ms"
         )
         return [(version, root) for version, root in rows]
+
+    async def settle(self, version: int, standing: Roster | None) -> None:
+        """Say that one of the files of a version stands; all of them are kept as evidence.
+
+        Args:
+            version: of which there are several.
+            standing: the one that takes the place of the kept one and of all after it; None where
+                the kept one stays.
+
+        Raises:
+            StoreFull, StoreCorrupt, StoreUnavailable: the disk; nothing was stored.
+        """
+        async with self._database.write() as unit:
+            await unit.run("UPDATE rival_rosters SET is_settled = 1 WHERE version = ?", (version,))
+            if standing is None:
+                return
+            fallen = await unit.run(
+                "SELECT version, root FROM rosters WHERE version >= ?", (version,)
+            )
+            for number, root in fallen:
+                await unit.run(
+                    "INSERT INTO rival_rosters (version, root_sha256, root, seen_at_ms, is_settled)"
+                    " VALUES (?, ?, ?, 0, 1) ON CONFLICT DO NOTHING",
+                    (number, sha256(root).digest(), root),
+                )
+            await unit.run("DELETE FROM rosters WHERE version >= ?", (version,))
+            await unit.run(
+                "INSERT INTO rosters (version, root) VALUES (?, ?)", (version, standing.root_bytes)
+            )

@@ -245,6 +245,7 @@ class LocalApi:
                 for code, text in (
                     *await self._node.outside.alarms(),
                     *self._node.platform.alarms(),
+                    *self._node.roster_changes.watch.alarms(),
                     *((alarm.code, alarm.text) for alarm in replicator.alarms),
                 )
             ],

@@ -5,6 +5,8 @@ A governor's machine needs no network: what is written here is carried there as 
 
 from __future__ import annotations
 
+import time
+
 from aiohttp import web
 
 from federation.daemon.node import Node
@@ -12,8 +14,17 @@ from federation.daemon.pin_choice import PinChoice, choose_pins
 from federation.errors import TooLarge
 from federation.local_errors import NotFound
 from federation.protocol.limits import ROSTER_BYTES_MAX
+from federation.protocol.roster import parse_roster
 from federation.web import schemas
-from federation.web.roster_schemas import PinAnswer, PinReceipt, PinsAnswer, PinsQuery
+from federation.web.roster_schemas import (
+    PinAnswer,
+    PinReceipt,
+    PinsAnswer,
+    PinsQuery,
+    RosterForksAnswer,
+    RosterPinRequest,
+    RosterSide,
+)
 from federation.web.routes import Call
 
 
@@ -35,6 +46,10 @@ class RosterApi:
                  s.RosterAnswer, self.adopt),
             Call("GET", "/v1/roster/{version}", "a roster version, verbatim", None, self.version,
                  while_starting=True),
+            Call("GET", "/v1/roster-forks", "two rosters of one version, to be settled by the "
+                 "operator", RosterForksAnswer, self.forks),
+            Call("POST", "/v1/roster-pin", "say which of two rosters of one version stands",
+                 s.RosterAnswer, self.pin, body=RosterPinRequest),
             Call("GET", "/v1/members/{member}/pins", "where its logs could end, and what would no "
                  "longer count", PinsAnswer, self.pins, query=PinsQuery),
         ]  # fmt: skip
@@ -47,7 +62,8 @@ class RosterApi:
         """
         if request.content_length is None or request.content_length > ROSTER_BYTES_MAX:
             raise TooLarge(f"a roster has at most {ROSTER_BYTES_MAX} bytes, and says how many")
-        adopted = await self._node.membership.adopt(await request.read())
+        now_ms = time.time_ns() // 1_000_000
+        adopted = await self._node.membership.adopt(await request.read(), now_ms=now_ms)
         return schemas.RosterAnswer(version=adopted.version)
 
     async def version(self, request: web.Request, _body: None) -> web.Response:
@@ -62,6 +78,33 @@ class RosterApi:
         if not 1 <= number <= len(versions):
             raise NotFound(f"this node has versions 1 to {len(versions)} of the roster")
         return web.Response(body=versions[number - 1], content_type="application/json")
+
+    async def forks(self, _request: web.Request, _body: None) -> RosterForksAnswer:
+        """Every file of a version of which there are several, the one that is held first."""
+        membership = self._node.membership
+        forks = []
+        for version in sorted({each.version for each in membership.rivals}):
+            held = parse_roster(membership.chain.versions[version - 1])
+            rivals = [each for each in membership.rivals if each.version == version]
+            forks += [
+                RosterSide(
+                    version=version,
+                    decision=each.decision_sha256.hex(),
+                    is_held=each is held,
+                    root=each.root_bytes.decode("ascii"),
+                )
+                for each in (held, *rivals)
+            ]
+        return RosterForksAnswer(sides=forks)
+
+    async def pin(self, _request: web.Request, body: RosterPinRequest) -> schemas.RosterAnswer:
+        """Settle a fork of the roster.
+
+        Raises:
+            NotFound: there is no such decision here.
+        """
+        stands = await self._node.membership.pin(body.version, bytes.fromhex(body.decision))
+        return schemas.RosterAnswer(version=stands.version)
 
     async def pins(self, request: web.Request, query: PinsQuery) -> PinsAnswer:
         """A pin for each open log of a member."""

@@ -47,3 +47,25 @@ class PinsQuery(_Model):
         int | None,
         Field(description="POSIX seconds: only what others had signed for before", ge=0),
     ] = None
+
+
+class RosterSide(_Model):
+    """One of several rosters of one version."""
+
+    version: int
+    decision: Annotated[str, Field(description="decision digest, hex")]
+    is_held: Annotated[bool, Field(description="whether this node follows it")]
+    root: Annotated[str, Field(description="the file, verbatim")]
+
+
+class RosterForksAnswer(_Model):
+    """Rosters of which there are several of one version."""
+
+    sides: list[RosterSide]
+
+
+class RosterPinRequest(_Model):
+    """Which of them stands."""
+
+    version: Annotated[int, Field(ge=1)]
+    decision: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="decision digest, hex")]

@@ -10,7 +10,7 @@ import pytest
 
 from federation.errors import BodyMalformed, FederationError
 from federation.protocol import limits, limits_content, limits_messages
-from federation.protocol.bodies import About, Confirm, Inert, is_label, read_body
+from federation.protocol.bodies import About, ActsUnder, Confirm, Inert, is_label, read_body
 from federation.protocol.encoding import Decoded, decode, decode_map
 from federation.protocol.encoding_writing import Value, encode
 from federation.protocol.headers import decode_header, parse_statement_id
@@ -157,6 +157,13 @@ def read_any_body(case: Case) -> Json:
         if not case["accept"]:
             raise BodyMalformed(reading.why)
         return {"kind": "inert"}
+    if isinstance(reading, ActsUnder):
+        assert encoded == encode_body(reading)
+        return {
+            "kind": "roster",
+            "version": reading.version,
+            "decision_hex": reading.decision.hex(),
+        }
     if isinstance(reading, About):
         assert encoded == encode_body(reading)
         return {"kind": kind_of(reading).value, "reason": reading.reason}

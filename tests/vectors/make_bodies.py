@@ -18,6 +18,14 @@ CONFIRM = header()
 WITHDRAW = header(kind=text("withdraw"), refs=references([TARGET]))
 
 
+ROSTER = header(kind=text("roster"))
+
+
+def acts_under(**changed: bytes) -> bytes:
+    """A valid roster statement's body with some fields changed or added."""
+    return fields(**{"decision": binary(TARGET), "version": integer(7), **changed})
+
+
 def signal(name: str = "pdq", value: bytes = PDQ, **more: bytes) -> bytes:
     """One signal's map."""
     return fields(t=text(name), v=binary(value), **more)
@@ -171,6 +179,13 @@ def _accepted_kinds() -> list[Case]:
         _says("an endorse", "endorse", "agrees"),
         _says("a dispute", "dispute", "collision"),
         _says("an erase", "erase", "data-protection"),
+        accepted(
+            "body",
+            "a roster",
+            {"kind": "roster", "version": 7, "decision_hex": TARGET.hex()},
+            header_hex=ROSTER.hex(),
+            body_hex=acts_under().hex(),
+        ),
         _not_ours("inert: a kind of a later release", confirm(), header(kind=text("later"))),
         _not_ours("inert: a later version", confirm(), header(v=integer(2))),
         _not_ours("inert: a later version that is not MessagePack", b"\xc1", header(v=integer(2))),
@@ -291,6 +306,14 @@ def _inert_fields() -> list[Case]:
 def _inert_forms() -> list[Case]:
     why = text("why")
     return [
+        _inert("a roster of version 0", acts_under(version=integer(0)), ROSTER),
+        _inert("a roster of version 65,537", acts_under(version=integer(65_537)), ROSTER),
+        _inert("a roster whose version is true", acts_under(version=TRUE), ROSTER),
+        _inert(
+            "a roster with a decision of 31 bytes", acts_under(decision=binary(PDQ[1:])), ROSTER
+        ),
+        _inert("a roster with a field of its own", acts_under(x=TRUE), ROSTER),
+        _inert("a roster without a decision", fields(version=integer(7)), ROSTER),
         _inert("one byte that is no map", b"\0"),
         _inert("not MessagePack", b"\xc1"),
         _inert("a confirm with a byte left over", confirm() + b"\0"),

@@ -14,8 +14,9 @@ def test_reader_version_grows_with_what_the_readers_know() -> None:
     # then read again what they have stored without understanding it.
     known = (FORMAT_VERSION, sorted(Kind), sorted(SignalType))
     types = ["md5", "pdq", "sha256", "tlsh", "url", "vpdq"]
-    assert (1, ["confirm", "dispute", "endorse", "erase", "withdraw"], types) == known
-    assert READER_VERSION == 3
+    kinds = ["confirm", "dispute", "endorse", "erase", "roster", "withdraw"]
+    assert (1, kinds, types) == known
+    assert READER_VERSION == 4
 
 
 def test_confirm_is_found_by_its_signals_and_references() -> None:
