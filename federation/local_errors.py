@@ -421,6 +421,13 @@ class StatementNotFound(NotFound):
     code = "statement-not-found"
 
 
+class RememberingOff(NotFound):
+    """This node remembers no uploads."""
+
+    code = "remembering-off"
+    default_hint = "set signals_max under [remembering] in node.toml"
+
+
 class LogNotFound(NotFound):
     """This node holds no log of that name."""
 

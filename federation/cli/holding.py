@@ -26,6 +26,7 @@ from federation.web.policy_schemas import (
     VerdictAnswer,
     VerdictRequest,
 )
+from federation.web.uploads_schemas import ForgetAnswer, ForgetRequest, UploadsAnswer
 
 LISTED_MAX: Final = 1_000
 """Signals in one list: what the node tells at a time."""
@@ -118,6 +119,38 @@ def verdict(config_path: Path, named: Sequence[str]) -> Answer:
     return Answer(answer.model_dump(), tuple(parts), ExitCode.YES if is_said else ExitCode.NO)
 
 
+def uploads(config_path: Path) -> Answer:
+    """What is remembered of recent uploads.
+
+    Raises:
+        FederationError: nothing is remembered here, or no node answers.
+    """
+    told = asyncio.run(_uploads(config_path))
+    line = f"{told.signals:,} of {told.signals_max:,} signals remembered"
+    if told.oldest_at_ms is not None:
+        oldest = datetime.fromtimestamp(told.oldest_at_ms / 1000, UTC)
+        line += f", since {oldest.isoformat(' ', 'minutes')[:16]}"
+    return Answer(told.model_dump(), (line,))
+
+
+def forget(config_path: Path, references: Sequence[str], hours: float | None) -> Answer:
+    """Erase remembered uploads.
+
+    Raises:
+        FederationError: an argument is wrong, or nothing is remembered here.
+    """
+    before_ms = None
+    if hours is not None:
+        before_ms = int(datetime.now(UTC).timestamp() * 1000 - hours * 3_600_000)
+    try:
+        request = ForgetRequest(references=list(references), before_ms=before_ms)
+    except ValueError:
+        raise RequestMalformed("a reference has at most 36 characters") from None
+    erased = asyncio.run(_forget(config_path, request)).signals
+    code = ExitCode.YES if erased else ExitCode.NO
+    return Answer({"signals": erased}, (f"{erased} signals erased",), code)
+
+
 def _named(named: Sequence[str]) -> dict[str, Any]:
     """Arguments sorted into signals and statements."""
     statements = [str(parse_statement_id(text)) for text in named if text.startswith("st_")]
@@ -158,3 +191,13 @@ async def _find(config_path: Path, request: FindingRequest) -> FindingAnswer:
 async def _verdicts(config_path: Path, request: VerdictRequest) -> VerdictAnswer:
     async with NodeClient.of(config_path) as node:
         return await node.post("/v1/verdicts", request, VerdictAnswer)
+
+
+async def _uploads(config_path: Path) -> UploadsAnswer:
+    async with NodeClient.of(config_path) as node:
+        return await node.get("/v1/uploads", UploadsAnswer)
+
+
+async def _forget(config_path: Path, request: ForgetRequest) -> ForgetAnswer:
+    async with NodeClient.of(config_path) as node:
+        return await node.post("/v1/uploads/forget", request, ForgetAnswer)

@@ -13,6 +13,10 @@ from federation.cli.arguments import AsJson, ConfigPath
 
 CONFIG: Final = Path("node.toml")
 
+uploads_app = typer.Typer(
+    no_args_is_help=True, help="What is remembered of recent uploads, to be found later."
+)
+
 PolicyFile: TypeAlias = Annotated[
     Path, typer.Argument(metavar="FILE", help="A policy, as docs/guides/writing_a_policy.md says.")
 ]
@@ -102,6 +106,32 @@ def except_signals(signals: Known, config: ConfigPath = CONFIG, _json: AsJson = 
     return holding.decide(config, "except", signals)
 
 
+@uploads_app.command("status")
+def uploads_status(config: ConfigPath = CONFIG, _json: AsJson = False) -> Answer:
+    """Show how much is remembered of recent uploads."""
+    from federation.cli import holding
+
+    return holding.uploads(config)
+
+
+@uploads_app.command("forget")
+def forget_uploads(
+    references: Annotated[
+        list[str] | None, typer.Argument(metavar="REFERENCE", help="Your own names for uploads.")
+    ] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option("--older-than", metavar="HOURS", min=0.0, help="All that are older."),
+    ] = None,
+    config: ConfigPath = CONFIG,
+    _json: AsJson = False,
+) -> Answer:
+    """Erase remembered uploads, by reference or by age; what stood there is overwritten."""
+    from federation.cli import holding
+
+    return holding.forget(config, references or [], hours)
+
+
 def confirm_match(
     signals: Known,
     reason: Annotated[
@@ -159,6 +189,7 @@ def add_to(app: typer.Typer) -> None:
     """Put these commands into the program."""
     app.add_typer(policy_app, name="policy")
     app.add_typer(quarantine_app, name="quarantine")
+    app.add_typer(uploads_app, name="uploads")
     app.command("confirm-match")(confirm_match)
     app.command("reject-match")(reject_match)
     app.command()(verdict)

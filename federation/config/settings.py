@@ -257,6 +257,20 @@ class PolicySettings(_Section):
     )
 
 
+class RememberingSettings(_Section):
+    """What was uploaded lately, to be found when its signal comes later; nothing by default."""
+
+    signals_max: int = Field(
+        0,
+        ge=0,
+        le=100_000_000,
+        description="signals of uploads that are remembered, 53 bytes of disk each; 0: none",
+    )
+    hours_max: float = Field(
+        24.0, gt=0.0, le=8760.0, description="how long they are remembered, in hours"
+    )
+
+
 class NodeConfig(_Section):
     """One node's settings.
 
@@ -276,6 +290,7 @@ class NodeConfig(_Section):
     api: ApiSettings = Field(default_factory=ApiSettings)
     matching: MatchingSettings = Field(default_factory=MatchingSettings)
     policy: PolicySettings = Field(default_factory=PolicySettings)
+    remembering: RememberingSettings = Field(default_factory=RememberingSettings)
     public: PublicSettings = Field(default_factory=PublicSettings)
     publishing: PublishingSettings = Field(default_factory=PublishingSettings)
     live: LiveSettings = Field(default_factory=LiveSettings)

@@ -18,7 +18,8 @@ from federation.daemon.live_index import LiveIndex
 from federation.daemon.matcher import Matcher
 from federation.daemon.membership import Membership
 from federation.daemon.pinning import note_step
-from federation.daemon.quarantine import Quarantine
+from federation.daemon.quarantine import Quarantine, values_of
+from federation.daemon.retroactive import Retroactive
 from federation.daemon.sightings import Sightings
 from federation.daemon.teller import Teller
 from federation.daemon.verdict_changes import VerdictChanges
@@ -30,8 +31,10 @@ from federation.provenance.verifier import VerifiedStatement
 from federation.store.index_files import IndexFiles
 from federation.store.index_source import IndexSource
 from federation.store.stores import Stores
+from federation.store.upload_ring import UploadRing
 
 INDEX_FOLDER: Final = "index"
+RING_FILE: Final = "uploads.ring"
 """In the data directory."""
 
 
@@ -57,6 +60,7 @@ class Platform:
         enforcer: what is done about matches.
         quarantine: signals that are held back until a person decides.
         sightings: what matched here lately.
+        retroactive: finds what was uploaded before its signal came; None where that is off.
         live: streams that are on.
     """
 
@@ -97,7 +101,9 @@ class Platform:
             unix_ms,
             monotonic,
         )
-        self.sightings = Sightings(unix_ms, self.quarantine.count, None)
+        self.retroactive = self._look_back(config, unix_ms, monotonic)
+        remember = self.retroactive.remember if self.retroactive else None
+        self.sightings = Sightings(unix_ms, self.quarantine.count, remember)
         self.live = LiveStreams(
             config.live,
             config.matching.distance_max,
@@ -105,6 +111,26 @@ class Platform:
             self.enforcer,
             self.teller,
             unix_ms,
+        )
+
+    def _look_back(
+        self, config: NodeConfig, unix_ms: Callable[[], int], monotonic: Callable[[], float]
+    ) -> Retroactive | None:
+        """Open the ring of remembered uploads, where the config asks for one."""
+        settings = config.remembering
+        if not settings.signals_max:
+            return None
+        ring = UploadRing.open(config.path(config.data_directory) / RING_FILE, settings.signals_max)
+        return Retroactive(
+            ring,
+            self.index,
+            self.enforcer,
+            self.reader,
+            self.teller,
+            distance_max=config.matching.distance_max,
+            hours_max=settings.hours_max,
+            clock_ms=unix_ms,
+            monotonic=monotonic,
         )
 
     async def start(self, held: Mapping[LogId, int]) -> None:
@@ -123,6 +149,8 @@ class Platform:
         await self.quarantine.start(self.index)
         await self.teller.start(held)
         self._tasks = [asyncio.create_task(each.run()) for each in (self.teller, self.live)]
+        if self.retroactive is not None:
+            self._tasks.append(asyncio.create_task(self.retroactive.run()))
 
     async def absorb(self, step: Advance) -> None:
         """A step is durable: it matches from now on, and what it changed will be told."""
@@ -131,6 +159,7 @@ class Platform:
         await self.matcher.recount(recount.spans)
         await self.matcher.absorb(step)
         self.index_keeper.absorbed(step)
+        self._arrived(step.statements)
         self.teller.absorbed(step)
 
     async def erased(self, values: Sequence[tuple[SignalType, bytes]]) -> None:
@@ -144,6 +173,13 @@ class Platform:
         """Statements have their bodies back that had been missing."""
         await self.quarantine.look_at(statements)
         await self.matcher.absorb_statements(statements)
+        self._arrived(statements)
+
+    def _arrived(self, statements: Sequence[VerifiedStatement]) -> None:
+        if self.retroactive is not None:
+            self.retroactive.arrived(
+                value for statement in statements for value in values_of(statement)
+            )
 
     async def reload(self) -> Enforcement:
         """Read the policy and the benign set again; what is refused leaves the old in force.
@@ -192,5 +228,7 @@ class Platform:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.quarantine.close()
+        if self.retroactive is not None:
+            self.retroactive.close()
         await self.teller.close()
         await self.index_keeper.close()

@@ -163,7 +163,7 @@ class Quarantine:
         """Hold back those of some arriving signals that come too near to harmless content."""
         if not len(self._benign):
             return
-        values = [value for statement in statements for value in _values_of(statement)]
+        values = [value for statement in statements for value in values_of(statement)]
         near = self._benign.hits(values, self._benign_distance())
         await self._hold_benign({(kind, identity_of(kind, value)) for kind, value in near})
 
@@ -251,7 +251,8 @@ class Quarantine:
         await self._enforcer.reload_findings()
 
 
-def _values_of(statement: VerifiedStatement) -> Sequence[tuple[SignalType, bytes]]:
+def values_of(statement: VerifiedStatement) -> Sequence[tuple[SignalType, bytes]]:
+    """Type and value of every signal that a confirm carries; none of other statements."""
     opening = statement.statement.opening
     if opening is None:
         return ()

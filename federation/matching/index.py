@@ -97,6 +97,15 @@ class SignalIndex:
         (kept,) = _as_kept(signal_type, (value,))
         return kept in self._set(signal_type)
 
+    def holds_identity(self, signal_type: SignalType, identity: bytes) -> bool:
+        """Whether a signal of an exact type is indexed, by what stands for it.
+
+        Args:
+            signal_type: sha256, md5 or url.
+            identity: as ``protocol.signals.identity_of`` says.
+        """
+        return identity in self._exact[signal_type]
+
     def add(self, signal_type: str, value: bytes) -> bool:
         """Add one signal; it counts from now on. Returns whether it was not there already.
 

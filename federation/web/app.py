@@ -30,6 +30,7 @@ from federation.web.problems import problem
 from federation.web.proof_api import ProofApi
 from federation.web.roster_api import RosterApi
 from federation.web.routes import BODY_BYTES_MAX, register
+from federation.web.uploads_api import UploadsApi
 from federation.web.workers import MatchWorkers
 
 TOKEN_CHARACTERS_MIN = 32
@@ -83,6 +84,7 @@ class LocalServer:
             ProofApi(node),
             self.file_api,
             PolicyApi(node),
+            UploadsApi(node),
             self.feed_api,
             LiveApi(node, self.file_api),
             RosterApi(node),

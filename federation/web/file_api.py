@@ -26,7 +26,7 @@ from federation.web import file_schemas, match_schemas, schemas
 from federation.web.match_schemas import strongest
 from federation.web.naming import name_content
 from federation.web.routes import Call
-from federation.web.verdicts import result_of, thresholds_of
+from federation.web.verdicts import check_reference, result_of, thresholds_of
 
 UPLOAD_BYTES_MAX: Final = 2 * 1024**3
 """An hour of video at the bit rates of uploads."""
@@ -72,6 +72,7 @@ class FileApi:
         self, request: web.Request, query: file_schemas.MatchFileQuery
     ) -> file_schemas.MatchFileAnswer:
         """Hash the file and answer for every signal of it."""
+        check_reference(query.reference)
         found = await self.signals_of(request)
         video = match_schemas.VideoQuery(
             quality_min=query.quality_min,
@@ -86,7 +87,7 @@ class FileApi:
         )
         matches = await self._node.matcher.match(found.signals, wanted)
         enforcer = self._node.platform.enforcer
-        self._node.platform.sightings.keep(None, found.signals, matches)
+        self._node.platform.sightings.keep(query.reference, found.signals, matches)
         results = [
             file_schemas.FileResult(
                 type=signal.type.value, result=result_of(each, enforcer.decide(signal, each))

@@ -37,6 +37,10 @@ class MatchFileQuery(_Query):
         int | None,
         Field(ge=0, le=PDQ_DISTANCE_MAX, description="of pictures and frames; else the node's"),
     ] = None
+    reference: Annotated[
+        str | None,
+        Field(max_length=36, description="your own name for the upload; see POST /v1/match"),
+    ] = None
     quality_min: Annotated[int, Field(ge=0, le=100, description="of a video's frames")] = 50
     query_percent_min: Annotated[
         int, Field(ge=0, le=100, description="share of the sent video's frames")

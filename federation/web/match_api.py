@@ -18,7 +18,7 @@ from federation.matching.decisions import MISS
 from federation.web import match_schemas
 from federation.web.misses import MissAnswer
 from federation.web.routes import Call
-from federation.web.verdicts import read_signal, result_of, thresholds_of
+from federation.web.verdicts import check_reference, read_signal, result_of, thresholds_of
 
 
 class MatchRooms(Protocol):
@@ -80,6 +80,7 @@ class MatchApi:
         self, _request: web.Request, body: match_schemas.MatchRequest
     ) -> match_schemas.MatchAnswer | web.Response:
         """Answer what is in force near each signal."""
+        check_reference(body.reference)
         signals = [read_signal(signal.type, signal.value) for signal in body.signals]
         wanted = thresholds_of(
             body.distance_max,
@@ -88,10 +89,11 @@ class MatchApi:
             default=self._rooms.config.matching.distance_max,
         )
         found = await self._rooms.matcher.match(signals, wanted)
+        # Before anything is answered: an upload that nothing is near to yet is remembered too.
+        self._rooms.sightings.keep(body.reference, signals, found)
         if not any(found):
             return web.Response(body=self._misses.to(len(signals)), content_type="application/json")
         enforcer = self._rooms.enforcer
-        self._rooms.sightings.keep(None, signals, found)
         return match_schemas.MatchAnswer(
             results=[
                 result_of(matches, enforcer.decide(signal, matches))

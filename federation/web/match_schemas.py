@@ -67,6 +67,14 @@ class MatchRequest(_Model):
             description="largest PDQ Hamming distance; the node's setting where absent",
         ),
     ] = None
+    reference: Annotated[
+        str | None,
+        Field(
+            max_length=36,
+            description="your own opaque name for the upload, by which it is remembered where "
+            "[remembering] is on: at most 16 ASCII characters, 32 hex digits or a UUID",
+        ),
+    ] = None
     video: Annotated[VideoQuery, Field(description="for vpdq signals")] = VideoQuery()
     tlsh_distance_max: Annotated[
         int, Field(ge=0, le=TLSH_DISTANCE_MAX, description="largest TLSH distance")

@@ -12,6 +12,7 @@ from federation.media.links import signal_of_url
 from federation.protocol.signals import Signal, SignalType
 from federation.protocol.signals_local import parse_signal
 from federation.provenance.verdict import Voice
+from federation.store.upload_ring import encode_reference
 from federation.web import match_schemas
 
 
@@ -24,6 +25,16 @@ def read_signal(signal_type: str, value: str, quality: int | None = None) -> Sig
     if signal_type == SignalType.URL:
         return signal_of_url(value)
     return parse_signal(f"{signal_type}:{value}", quality)
+
+
+def check_reference(reference: str | None) -> None:
+    """The platform's name for an upload, where it gave one.
+
+    Raises:
+        RequestMalformed: it cannot be one.
+    """
+    if reference is not None:
+        encode_reference(reference)
 
 
 def thresholds_of(

@@ -19,6 +19,7 @@ from federation.web.policy_api import PolicyApi
 from federation.web.problems import STATUSES
 from federation.web.proof_api import ProofApi
 from federation.web.roster_api import RosterApi
+from federation.web.uploads_api import UploadsApi
 from tests.architecture.sources import TREE
 
 PAGE = Path("docs/reference/api.md")
@@ -55,6 +56,7 @@ def render() -> str:
         ProofApi(node),
         files,
         PolicyApi(node),
+        UploadsApi(node),
         FeedApi(node),
         LiveApi(node, files),
         RosterApi(node),

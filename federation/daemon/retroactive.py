@@ -1,0 +1,303 @@
+"""Backwards in time: what was uploaded before its signal came is found when the signal comes.
+
+Every upload that the platform named is remembered by its signals, in a ring of fixed size. When a
+signal is durable here, the ring is searched for it, beside the event loop; what is found is judged
+by the policy like any match, and told as ``FoundEarlier``.
+
+**Nothing slips between.** A request that was searched before a signal was indexed may be remembered
+after the ring was searched for that signal. So the rows that came since are searched once more,
+``LATE_SECONDS`` later: no request takes that long.
+
+**A flood of signals** (an import, a first synchronisation) waits in bounded memory. What does not
+fit is not lost but swept for: remembered uploads are then looked up in the index of all known
+signals, as they are after a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from federation.daemon.changes import FoundEarlier, Mark
+from federation.daemon.enforcer import Enforcer
+from federation.daemon.policy_trial import Near
+from federation.daemon.sightings import Upload
+from federation.daemon.teller import Teller
+from federation.daemon.view_reader import ViewReader
+from federation.errors import FederationError
+from federation.matching.index import SignalIndex
+from federation.matching.policy_terms import Action
+from federation.matching.upload_search import (
+    Found,
+    UploadColumns,
+    rows_of,
+    search_exact,
+    search_pictures,
+    sweep_pictures,
+    warm_up,
+)
+from federation.protocol.signals import Signal, SignalType, identity_of
+from federation.store.upload_ring import (
+    LENGTHS,
+    REMEMBERED_TYPES,
+    VALUE_BYTES,
+    Remembered,
+    UploadRing,
+)
+
+log_lines = logging.getLogger(__name__)
+
+WAITING_MAX: Final = 65_536
+"""New signals that wait in memory, about 10 MB; beyond it the ring is swept."""
+
+LATE_SECONDS: Final = 10.0
+"""After so long every request that was searched before a signal came has been remembered."""
+
+FLUSH_SECONDS: Final = 60.0
+"""How much of what was uploaded a crash of the machine may take from the ring."""
+
+PART_ROWS: Final = 32_768
+"""Rows swept at a time: about a second, after which newly arrived signals have their turn."""
+
+_EXACT: Final = (SignalType.SHA256, SignalType.MD5, SignalType.URL)
+
+JUDGED_AT_ONCE: Final = 256
+"""Known signals whose statements are read at a time."""
+
+
+@dataclass(slots=True)
+class _Late:
+    due: float
+    since: int
+    values: tuple[tuple[SignalType, bytes], ...]
+
+
+class Retroactive:
+    """Remembers uploads and finds them.
+
+    Args:
+        ring: where they are remembered.
+        index: all signals that match.
+        enforcer: what is done about a match.
+        reader: what the federation says of a signal.
+        teller: tells what was found.
+        distance_max: of PDQ, in bits.
+        hours_max: how long an upload is remembered.
+        clock_ms: Unix milliseconds.
+        monotonic: seconds.
+    """
+
+    def __init__(
+        self,
+        ring: UploadRing,
+        index: SignalIndex,
+        enforcer: Enforcer,
+        reader: ViewReader,
+        teller: Teller,
+        *,
+        distance_max: int,
+        hours_max: float,
+        clock_ms: Callable[[], int],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._ring, self._index = ring, index
+        self._enforcer, self._reader, self._teller = enforcer, reader, teller
+        self._distance_max, self._hours_max = distance_max, hours_max
+        self._clock_ms, self._monotonic = clock_ms, monotonic
+        self._waiting: list[tuple[SignalType, bytes]] = []
+        self._late: deque[_Late] = deque()
+        self._sweep_from: int | None = None if ring.was_closed else 0
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+
+    @property
+    def ring(self) -> UploadRing:
+        """Where uploads are remembered."""
+        return self._ring
+
+    def remember(self, upload: Upload) -> None:
+        """Remember an upload; its reference was checked where it came in."""
+        self._ring.append(upload.reference, upload.signals, upload.at_ms // 1000)
+
+    def arrived(self, values: Iterable[tuple[SignalType, bytes]]) -> None:
+        """Signals are durable and indexed here: look for them, soon."""
+        wanted = [value for value in values if value[0] in REMEMBERED_TYPES]
+        if not wanted or not self._ring.written:
+            return
+        if len(self._waiting) + len(wanted) > WAITING_MAX:
+            self._sweep_from = 0
+        else:
+            self._waiting += wanted
+        self._idle.clear()
+        self._wake.set()
+
+    def forget(self, references: Iterable[str]) -> int:
+        """Erase what is remembered under some references; returns how many signals that was.
+
+        Raises:
+            RequestMalformed: one is no reference.
+        """
+        return sum(self._ring.erase(reference) for reference in references)
+
+    def forget_old(self) -> int:
+        """Erase what is older than it may be remembered; returns how many signals that was."""
+        return self._ring.erase_before(int(self._clock_ms() / 1000 - self._hours_max * 3_600))
+
+    async def until_idle(self) -> None:
+        """Wait until every signal that arrived so far was looked for."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Look for what arrives, until cancelled."""
+        await asyncio.to_thread(warm_up)
+        flush_at = self._monotonic() + FLUSH_SECONDS
+        while True:
+            try:
+                if not await self._do_next():
+                    self._idle.set()
+                    await self._rest(flush_at)
+                if self._monotonic() >= flush_at:
+                    flush_at = self._monotonic() + FLUSH_SECONDS
+                    self.forget_old()
+                    await asyncio.to_thread(self._ring.flush)
+            except FederationError as error:
+                # What was looked for is looked for again by the sweep.
+                log_lines.error("cannot look back now: %s", error)
+                self._sweep_from = 0
+                await asyncio.sleep(1.0)
+
+    def close(self) -> None:
+        """Keep what is remembered, and whether something was left to look for."""
+        if self._waiting or self._late or self._sweep_from is not None:
+            self._ring.flush()
+        else:
+            self._ring.close()
+
+    async def _rest(self, flush_at: float) -> None:
+        due = min([flush_at, *(late.due for late in list(self._late)[:1])])
+        try:
+            async with asyncio.timeout(max(0.0, due - self._monotonic())):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _do_next(self) -> bool:
+        """The most urgent thing there is to do; False where there is nothing."""
+        self._wake.clear()
+        if self._waiting:
+            # In one go: the more there are, the less each costs.
+            values = tuple(dict.fromkeys(self._waiting))
+            self._waiting = []
+            self._late.append(_Late(self._monotonic() + LATE_SECONDS, self._ring.written, values))
+            await self._look_for(values, 0)
+            return True
+        if self._late and self._late[0].due <= self._monotonic():
+            late = self._late.popleft()
+            await self._look_for(late.values, late.since)
+            return True
+        if self._sweep_from is not None:
+            await self._sweep(self._sweep_from)
+            return True
+        return False
+
+    async def _look_for(self, values: Sequence[tuple[SignalType, bytes]], since: int) -> None:
+        columns = UploadColumns(*self._ring.columns())
+        hits: list[tuple[Mark, int, int]] = []
+        for rows in self._ring.slots_since(since):
+            for signal_type, code in REMEMBERED_TYPES.items():
+                asked = [
+                    identity_of(kind, value).ljust(VALUE_BYTES, b"\0")
+                    for kind, value in values
+                    if kind is signal_type
+                ]
+                if not asked:
+                    continue
+                found: list[Found]
+                if signal_type is SignalType.PDQ:
+                    found = await asyncio.to_thread(
+                        search_pictures, columns, rows, code, asked, self._distance_max
+                    )
+                else:
+                    found = await asyncio.to_thread(search_exact, columns, rows, code, asked)
+                length = LENGTHS.get(signal_type, VALUE_BYTES)
+                hits += [((signal_type, asked[at][:length]), row, far) for at, row, far in found]
+        await self._tell(hits)
+
+    async def _sweep(self, start: int) -> None:
+        """Look up a part of the remembered pictures in the index of everything known."""
+        columns = UploadColumns(*self._ring.columns())
+        rows = range(start, min(start + PART_ROWS, columns.rows))
+        code, most = REMEMBERED_TYPES[SignalType.PDQ], self._distance_max
+        pictures = self._index.view_of_pictures()
+        slots = await asyncio.to_thread(sweep_pictures, columns, rows, code, pictures, most)
+        exact = [slot for kind in _EXACT for slot in await self._sweep_exact(columns, rows, kind)]
+        hits: list[tuple[Mark, int, int]] = []
+        for slot in [*slots, *exact]:
+            row = self._ring.read(slot)
+            if row is None or row.is_told:
+                continue
+            if row.signal_type is not SignalType.PDQ:
+                hits.append(((row.signal_type, row.value), slot, 0))
+                continue
+            near = self._index.search(row.signal_type, row.value, most, matches_max=16)
+            hits += [((SignalType.PDQ, each.value), slot, each.distance) for each in near]
+        await self._tell(hits)
+        if self._sweep_from == start:  # not begun anew meanwhile
+            self._sweep_from = rows.stop if rows.stop < columns.rows else None
+
+    async def _sweep_exact(
+        self, columns: UploadColumns, rows: range, kind: SignalType
+    ) -> list[int]:
+        known = await asyncio.to_thread(rows_of, columns, rows, REMEMBERED_TYPES[kind])
+        length = LENGTHS.get(kind, VALUE_BYTES)
+        return [slot for slot, value in known if self._index.holds_identity(kind, value[:length])]
+
+    async def _tell(self, hits: Sequence[tuple[Mark, int, int]]) -> None:
+        """Judge what was found by the policy, and tell what there is something to do about."""
+        by_mark: dict[Mark, list[tuple[int, int]]] = {}
+        for mark, slot, distance in hits:
+            by_mark.setdefault(mark, []).append((slot, distance))
+        marks = sorted(by_mark)
+        for at in range(0, len(marks), JUDGED_AT_ONCE):
+            verdicts = await self._reader.verdicts(marks[at : at + JUDGED_AT_ONCE])
+            for mark, verdict in verdicts.items():
+                for slot, distance in by_mark[mark]:
+                    self._tell_one(self._ring.read(slot), Near(mark, distance, verdict))
+                await asyncio.sleep(0)  # a flood of copies is told of for a while
+
+    def _tell_one(self, row: Remembered | None, near: Near) -> None:
+        # Read again: the row may have been erased or overwritten while it was searched.
+        if row is None or row.signal_type is not near.type or not _is_still_near(row, near):
+            return
+        matching = [each for each in near.verdict.voices if each.word.can_match]
+        if not matching:
+            return
+        # A link's value is gone; its identity is all that is remembered of it.
+        is_whole = row.signal_type is not SignalType.URL
+        signal = Signal(row.signal_type, row.value) if is_whole else None
+        decision = self._enforcer.decide(signal, [near])
+        if decision.action is Action.ALLOW:
+            return
+        self._ring.mark_told(row.slot)
+        self._teller.emit(
+            FoundEarlier(
+                row.reference,
+                row.at_seconds * 1000,
+                near.mark,
+                near.distance,
+                decision.action.value,
+                decision.rule,
+                tuple(each.opinion.id for each in matching),
+            )
+        )
+
+
+def _is_still_near(row: Remembered, near: Near) -> bool:
+    if row.signal_type is not SignalType.PDQ:
+        return row.value == near.identity
+    differing = int.from_bytes(row.value, "big") ^ int.from_bytes(near.identity, "big")
+    return differing.bit_count() == near.distance
