@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-BENCHMARKS ?= publish match
+BENCHMARKS ?= publish match peer_hop
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # What both lock files have in common: every platform and Python we support, hashes, and no word of
 # where the packages came from (that is the installer's to know).

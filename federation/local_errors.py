@@ -498,6 +498,27 @@ class PeerNotAMember(NotAllowed):
     code = "peer-not-a-member"
 
 
+class RequestUnproven(NotAllowed):
+    """A message that should be signed is not, or its signature is not by the leaf it shows."""
+
+    code = "request-unproven"
+    default_hint = "a balancer must pass body, path and the signature's fields on unchanged"
+
+
+class ClockSkew(NotAllowed):
+    """A signed message is older, or younger, than the clocks of two nodes may differ."""
+
+    code = "clock-skew"
+    default_hint = "set the clocks of both machines by NTP; nothing else is wrong"
+
+
+class RequestReplayed(NotAllowed):
+    """A signed request came a second time, or was made before this node started."""
+
+    code = "request-replayed"
+    default_hint = "an asker signs each attempt anew"
+
+
 class RoleNotEnough(NotAllowed):
     """A member of the roster asked for what none of its roles allows, or is not active any more."""
 

@@ -72,11 +72,28 @@ class KeySettings(_Section):
 
 
 class PeerSettings(_Section):
-    """The listener for other members: TLS 1.3 both ways, identities pinned by the roster."""
+    """The listener for other members, and how they are reached; identities are the roster's."""
 
     listen: Annotated[str, AfterValidator(check_listen_or_off)] = Field(
         "0.0.0.0:7001",
         description="address of the peer listener; empty: none, for a node that only calls others",
+    )
+    listen_mode: Literal["mutual-tls", "http-signatures"] = Field(
+        "mutual-tls",
+        description='how members prove who they are: "mutual-tls" on the connection; '
+        '"http-signatures" by signed requests, behind a balancer that ends TLS, and then this '
+        "member's URL in the roster begins with https+signatures://",
+    )
+    certificate_file: str = Field(
+        "",
+        description="http-signatures only: TLS certificate chain (PEM) for the balancer; empty: "
+        "plain HTTP, on loopback only",
+    )
+    key_file: str = Field("", description="its private key (PEM, mode 0600)")
+    authorities_file: str = Field(
+        "",
+        description="certificates of authorities (PEM) that other members' balancers are "
+        "certified by, beside the system's; empty: the system's alone",
     )
     anti_entropy_seconds: float = Field(
         30.0,
@@ -91,6 +108,23 @@ class PeerSettings(_Section):
         description="life of a TLS leaf in hours; renewed after two thirds of it: how long a "
         "stolen leaf key is of use",
     )
+
+    @property
+    def is_behind_balancer(self) -> bool:
+        """Whether requests prove themselves, instead of connections."""
+        return self.listen_mode == "http-signatures"
+
+    @model_validator(mode="after")
+    def _is_served_safely(self) -> Self:
+        if bool(self.certificate_file) != bool(self.key_file):
+            raise ValueError("certificate_file and key_file come together")
+        if self.certificate_file and not self.is_behind_balancer:
+            raise ValueError("with mutual-tls the node makes its own certificates")
+        if self.listen and self.is_behind_balancer and not self.certificate_file:
+            check_loopback(
+                self.listen, "plain HTTP is for a balancer on loopback; name a certificate_file"
+            )
+        return self
 
 
 class ApiSettings(_Section):

@@ -11,13 +11,14 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from federation.config import ApiSettings, KeySettings, NodeConfig, PeerSettings, render_config
 from federation.daemon.keyring import mldsa44_file
 from federation.local_errors import AlreadyInitialised, ConfigInvalid
 from federation.net.identities import identity_der, make_identity
+from federation.protocol.http_signatures import SIGNED_SCHEME
 from federation.protocol.join_requests import REQUESTED_KEYS, JoinRequest, make_join_request
 from federation.protocol.keys_signing import SigningKey, format_seed_text
 from federation.protocol.keys_signing_mldsa import MldsaSigningKey, format_mldsa_seed_text
@@ -31,6 +32,9 @@ CONFIG_FILE: Final = "node.toml"
 REQUEST_FILE: Final = "join-request.json"
 MLDSA44_FOLDER: Final = "keys/mldsa44"
 HTTPS_PORT: Final = 443
+BALANCED_LISTEN: Final = "127.0.0.1:7001"
+"""Where a node waits for the balancer in front of it, unless its operator says otherwise."""
+
 API_PORT_ABOVE: Final = 1_000
 """The local API's default port above the peer listener's, so that several nodes fit one machine."""
 
@@ -48,7 +52,8 @@ def initialise(
     Args:
         folder: made when missing; refused when it holds any of the files already.
         member: the node's name.
-        url: where peers will reach it, ``https://host[:port]``; None for a node that cannot be
+        url: where peers will reach it, ``https://host[:port]``, or ``https+signatures://…`` for a
+            node behind a balancer that ends TLS; None for a node that cannot be
             connected to, and only calls others.
         post_quantum: make ML-DSA-44 keys as well, and ask for their place in the roster.
         api_listen: address of the local API; by default loopback, the peers' port plus 1,000.
@@ -138,8 +143,14 @@ def _config(folder: Path, member: str, url: str | None, api_listen: str | None) 
         port = parts.port or HTTPS_PORT
     except ValueError:
         parts, port = urlsplit(""), 0
-    if parts.scheme != "https" or not parts.hostname:
-        raise ConfigInvalid("a node's URL is https://host[:port], as other members reach it")
+    if parts.scheme not in {"https", SIGNED_SCHEME} or not parts.hostname:
+        raise ConfigInvalid(
+            "a node's URL is https://host[:port], as other members reach it; or "
+            f"{SIGNED_SCHEME}://host[:port][/path] of a balancer that ends TLS"
+        )
+    if parts.scheme == SIGNED_SCHEME:
+        api = api_listen or ApiSettings().listen
+        return _settings(folder, member, BALANCED_LISTEN, api, listen_mode="http-signatures")
     host = parts.hostname if _is_address(parts.hostname) else "0.0.0.0"  # noqa: S104 - a listener
     host = f"[{host}]" if ":" in host else host
     api_port = port + API_PORT_ABOVE
@@ -148,11 +159,17 @@ def _config(folder: Path, member: str, url: str | None, api_listen: str | None) 
     return _settings(folder, member, f"{host}:{port}", api_listen or f"127.0.0.1:{api_port}")
 
 
-def _settings(folder: Path, member: str, listen: str, api_listen: str) -> NodeConfig:
+def _settings(
+    folder: Path,
+    member: str,
+    listen: str,
+    api_listen: str,
+    listen_mode: Literal["mutual-tls", "http-signatures"] = "mutual-tls",
+) -> NodeConfig:
     try:
         return NodeConfig(
             member=member,
-            peers=PeerSettings(listen=listen),
+            peers=PeerSettings(listen=listen, listen_mode=listen_mode),
             api=ApiSettings(listen=api_listen),
             folder=folder.resolve(),
         )

@@ -11,22 +11,20 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from random import SystemRandom
 from typing import IO, Final
 
-from federation.config import NodeConfig, split_listen
+from federation.config import NodeConfig
 from federation.daemon.attester import Attester
 from federation.daemon.data_directory import lock_directory
-from federation.daemon.desk import Desk
 from federation.daemon.eraser import Eraser
 from federation.daemon.findings import Findings
-from federation.daemon.keyring import Keyring, check_keys, load_identity, load_keyring
-from federation.daemon.links import Links
+from federation.daemon.keyring import Keyring, check_keys, load_keyring
 from federation.daemon.membership import Membership, read_root_of_trust
 from federation.daemon.outlets import Outlets
 from federation.daemon.outside import Outside
 from federation.daemon.own_keys import KeyOf, OwnKeys
+from federation.daemon.peer_side import PeerSide
 from federation.daemon.platform import Platform
 from federation.daemon.prover import Prover
 from federation.daemon.publisher import LanePublisher, Publisher
@@ -35,25 +33,14 @@ from federation.daemon.restore import restore_receipts, restore_views
 from federation.daemon.roster_changes import RosterChanges, find_own_membership
 from federation.daemon.roster_watch import RosterWatch
 from federation.daemon.standing import PeerStanding, peer_standings
-from federation.errors import FederationError
 from federation.gossip import events
 from federation.gossip.catching_up import is_caught_up
 from federation.gossip.engine import GossipEngine, GossipSettings
 from federation.matching.index import warm_up
-from federation.net.identities import identity_der
-from federation.net.limits import ListenerLimits
-from federation.net.listener import PeerListener
-from federation.net.mailboxes import Mailboxes
-from federation.net.peering import PeerIdentities
-from federation.net.polling import CallDesk
-from federation.protocol.messages_calls import WaitingCall
 from federation.protocol.origins import Cosigner, Lane, LogId
 from federation.protocol.roster_directory import (
-    former_tls_identities,
     newest_log,
-    tls_identities,
 )
-from federation.protocol.roster_roles import Call, check_may
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.verifier import Receipt
 from federation.store.stores import Stores, open_stores
@@ -98,6 +85,7 @@ class Node:
         prover: bundles.
         replicator: the gossip engine's hands.
         stores: what it keeps; for reading.
+        peer_side: all that faces its peers.
         listener: the peer listener.
         links: how peers are reached.
         outside: the public log and the witnesses.
@@ -120,13 +108,14 @@ class Node:
         self._views, self._lock = views, lock
         keys = OwnKeys(config, keyring)
         self._tasks: list[asyncio.Task[None]] = []
-        self._identities = PeerIdentities(
-            config.member,
+        self.peer_side = PeerSide(
+            config,
             keyring.identity,
-            config.path(config.data_directory) / "tls",
-            leaf_valid_hours=config.peers.leaf_hours,
+            membership,
+            lambda member: self._tell(events.PeerCame(member)),
+            self._raise_alarm,
         )
-        self._take_identities()
+        self.links = self.peer_side.links
         self.platform = Platform(
             config, stores, membership, _unix_ms, time.monotonic, self._raise_alarm
         )
@@ -140,10 +129,6 @@ class Node:
             before_erase=self.platform.index_keeper.discard,
             receipt=self._receipt_on,
             tell=self._tell,
-        )
-        mailboxes = Mailboxes(lambda member: self._tell(events.PeerCame(member)))
-        self.links = Links(
-            config.member, lambda: membership.roster, self._identities, mailboxes, self._carry_out
         )
         self.replicator = self._make_replicator(keys.key_of)
         self.outside = Outside(
@@ -159,9 +144,8 @@ class Node:
             config.member, keyring.mirror, stores, membership, self.replicator, self.eraser
         )
         self.prover = Prover(config.member, stores, membership, self.attester, self.links.to)
-        desk = Desk(self.replicator, stores, membership, mailboxes, self.attester)
-        self.listener = PeerListener(desk, self._identities, self._permit)
-        self._call_desk = CallDesk(desk, self._permit, self.listener.counters, ListenerLimits())
+        self.peer_side.answer_with(self.replicator, stores, self.attester)
+        self.listener = self.peer_side.listener
         self.roster_changes = self._follow_roster(keys)
         membership.on_changed(self.roster_changes.apply)
 
@@ -231,9 +215,7 @@ class Node:
         await self._settle_receipts(receipts)
         self._views = {}
         await self._catch_up()
-        if self.config.peers.listen:
-            await self.listener.start(*split_listen(self.config.peers.listen))
-        self.links.poll()
+        await self.peer_side.start()
 
     async def _settle_receipts(self, receipts: Sequence[Receipt]) -> None:
         """Give the receipts that a crash came before."""
@@ -260,8 +242,7 @@ class Node:
 
     async def close(self) -> None:
         """Stop listening, let writes end, close the database. What was acknowledged is safe."""
-        self.links.end_waiting()
-        await self.listener.close()
+        await self.peer_side.stop_listening()
         await self.outside.close()
         await self.roster_changes.close()
         for task in self._tasks:
@@ -270,7 +251,7 @@ class Node:
         await self.replicator.close()
         await self.platform.close()
         await self.outlets.close()
-        await self.links.close()
+        await self.peer_side.close()
         await self.stores.close()
         self._lock.close()
 
@@ -296,7 +277,7 @@ class Node:
             eraser=self.eraser,
             replicator=self.replicator,
             lanes=self._lanes,
-            reconnect=self._reconnect,
+            reconnect=self.peer_side.follow_roster,
             tell=self.platform.roster_applied,
             watch=RosterWatch(self.membership, self.links.to, _unix_ms),
         )
@@ -359,42 +340,10 @@ class Node:
         self.roster_changes.watch.absorb(step.statements)
         self.outside.accepted(step)
 
-    def _take_identities(self) -> None:
-        roster = self.membership.roster
-        left_out = self._identities.replace(tls_identities(roster), former_tls_identities(roster))
-        for member, reason in left_out.items():
-            log_lines.error("the roster's TLS identity of %s is unusable: %s", member, reason)
-
-    async def _reconnect(self) -> None:
-        """A newer roster: who may connect changes at once, and whom this node connects to."""
-        self._take_identities()
-        self._renew_leaf()
-        await self.links.follow_roster()
-
-    def _permit(self, member: str, call: Call) -> None:
-        """Asked for each request of a peer: the roster of this moment decides."""
-        check_may(self.membership.roster.member(member), call)
-
-    async def _carry_out(self, peer: str, call: WaitingCall) -> tuple[int, bytes]:
-        return await self._call_desk.carry_out(peer, call)
-
     async def _keep_up(self) -> None:
         while True:
             await asyncio.sleep(UPKEEP_SECONDS)
-            self._renew_leaf()
+            self.peer_side.renew_leaf()
             await self.platform.keep_up()
             await self.outlets.keep_up()
             await self.eraser.scrub()
-
-    def _renew_leaf(self) -> None:
-        """Mint the next leaf in time, and under the identity that now lies in the key files."""
-        now, roster = datetime.now(UTC), self.membership.roster
-        try:
-            identity = load_identity(self.config)
-            known = roster.members.get(self.config.member)
-            if known and identity_der(identity.certificate) in known.tls_identities:
-                self._identities.take_identity(identity, now)
-            self._identities.renew_if_due(now)
-        except FederationError as error:
-            # The present leaf lives on for a third of its life: time for a person to look.
-            self.replicator.raise_alarm("leaf-not-renewed", error.message)

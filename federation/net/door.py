@@ -57,7 +57,7 @@ class Door:
     def __init__(
         self,
         listening: socket.socket,
-        context: ssl.SSLContext,
+        context: ssl.SSLContext | None,
         protocol_factory: Callable[[], asyncio.Protocol],
         *,
         is_full: Callable[[], bool],
@@ -69,7 +69,8 @@ class Door:
 
         Args:
             listening: from :func:`open_socket`; closed by :meth:`close`.
-            context: asks for a client certificate and judges it during the handshake.
+            context: asks for a client certificate and judges it during the handshake; None where
+                a balancer in front has done TLS.
             protocol_factory: makes what speaks on an established connection.
             is_full: whether no further connection may be established now.
             admit: the last word about an established connection; False cuts it.
@@ -77,7 +78,13 @@ class Door:
             limits: how many, how long.
         """
         self._listening = listening
-        self._context = context
+        self._tls: dict[str, Any] = {}
+        if context is not None:
+            self._tls = {
+                "ssl": context,
+                "ssl_handshake_timeout": limits.handshake_seconds,
+                "ssl_shutdown_timeout": _GOODBYE_SECONDS,
+            }
         self._protocol_factory = protocol_factory
         self._is_full = is_full
         self._admit = admit
@@ -138,9 +145,7 @@ class Door:
             established: tuple[Any, Any] = await loop.connect_accepted_socket(
                 self._protocol_factory,
                 connection,
-                ssl=self._context,
-                ssl_handshake_timeout=self._limits.handshake_seconds,
-                ssl_shutdown_timeout=_GOODBYE_SECONDS,
+                **self._tls,
             )
         except ConnectionAbortedError:  # asyncio's word for its handshake timeout
             self._counters.handshakes_timed_out += 1

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -21,10 +22,10 @@ from federation.local_errors import PeerTimeout, TooBusy
 from federation.net.limits import ANSWER_PIECE_BYTES, ListenerLimits, Share
 from federation.net.refusals import encode_refusal, status_of
 from federation.net.routes import MSGPACK, Answer
-from federation.protocol.limits_messages import DIGEST_BYTES_MAX
+from federation.protocol.limits_messages import CALL_ANSWER_BYTES_MAX, DIGEST_BYTES_MAX
 
 # Answers are for one peer at one moment; and the software's name and version are nobody's business.
-_FIELDS: Final = {hdrs.CACHE_CONTROL: "no-store", hdrs.SERVER: "federation"}
+_FIELDS: Final[dict[str, str]] = {hdrs.CACHE_CONTROL: "no-store", hdrs.SERVER: "federation"}
 
 
 @dataclass(slots=True)
@@ -139,6 +140,7 @@ async def send_answer(
     content_type: str = MSGPACK,
     counters: ListenerCounters,
     limits: ListenerLimits,
+    seal: Mapping[str, str] = MappingProxyType({}),
 ) -> web.StreamResponse:
     """Write an answer and wait until the peer has taken it.
 
@@ -147,7 +149,9 @@ async def send_answer(
     Raises:
         ConnectionResetError: the peer left, or was too slow and was cut off.
     """
-    response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: content_type, **_FIELDS})
+    fields: dict[str, str] = {**seal, hdrs.CONTENT_TYPE: content_type}
+    fields.update(_FIELDS)
+    response = web.StreamResponse(headers=fields)
     if isinstance(answer, bytes):
         response.content_length = len(answer)
     try:
@@ -169,6 +173,20 @@ async def send_answer(
         raise
     counters.requests_answered += 1
     return response
+
+
+async def whole(answer: Answer) -> bytes:
+    """An answer in one piece, for those that must be signed before they go out.
+
+    Raises:
+        TooLarge: over ``CALL_ANSWER_BYTES_MAX``.
+    """
+    body = bytearray()
+    async for piece in _pieces(answer):
+        body += piece
+        if len(body) > CALL_ANSWER_BYTES_MAX:
+            raise TooLarge("that answer is too long to be given in one piece")
+    return bytes(body)
 
 
 async def _pieces(answer: Answer) -> AsyncIterator[bytes]:

@@ -63,6 +63,9 @@ HTTP_FIELD_BYTES_MAX: Final = 2 * 1024
 HTTP_FIELDS_MAX: Final = 32
 """A peer sends about six header fields."""
 
+HTTP_FIELDS_MAX_BALANCED: Final = 64
+"""Large balancers add some twenty of their own."""
+
 READ_BUFFER_BYTES: Final = 64 * 1024
 """What may wait in memory for a slow reader of ours; twice this pauses the socket."""
 

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Final
+from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp import hdrs
@@ -30,6 +31,7 @@ from federation.local_errors import (
     PeerUnreachable,
 )
 from federation.net.asking import PeerCall, PeerCalls
+from federation.net.hops import Hop, SignedHop, TlsHop
 from federation.net.limits import (
     HTTP_FIELD_BYTES_MAX,
     HTTP_FIELDS_MAX,
@@ -42,9 +44,10 @@ from federation.net.limits import (
 )
 from federation.net.peering import PeerIdentities
 from federation.net.refusals import decode_refusal
-from federation.net.routes import MSGPACK
+from federation.protocol.http_signatures import SIGNED_SCHEME
 from federation.protocol.limits_messages import CALL_ANSWER_BYTES_MAX, CALLS_BYTES_MAX
 
+_SCHEMES: Final = ("https://", f"{SIGNED_SCHEME}://")
 _OK: Final = 200
 
 _DNS_SECONDS: Final = 60
@@ -85,12 +88,13 @@ class PeerLink(PeerCalls):
 
         Args:
             member: the peer's name; whoever answers must prove it by the roster's identity.
-            urls: its node URLs as in the roster; those that are not https are passed over.
+            urls: its node URLs as in the roster; their scheme says how both sides are proven, and
+                others than these two are passed over.
             identities: gives the TLS context of the moment, for every request anew.
             limits: waits and pool sizes.
         """
         super().__init__(member, urls)
-        self._urls = tuple(url.rstrip("/") for url in urls if url.startswith("https://"))
+        self._urls = tuple(url.rstrip("/") for url in urls if url.startswith(_SCHEMES))
         self._preferred = 0
         self._identities = identities
         self._limits = limits or LinkLimits()
@@ -206,16 +210,15 @@ class PeerLink(PeerCalls):
             places.release()
 
     async def _exchange(self, url: str, call: PeerCall) -> bytes:
-        context = self._identities.client_context(self.member)
         connection = SimpleNamespace(is_reused=False)
+        hop = self._hop(url, call)
         request = self._session(call.share).request(
             call.method,
-            url + call.path,
+            hop.url,
             data=call.body,
-            params=call.params,
-            headers={hdrs.CONTENT_TYPE: MSGPACK} if call.body is not None else None,
-            ssl=context,
-            server_hostname=self.member,
+            headers=hop.fields,
+            ssl=hop.context,
+            server_hostname=hop.server_name,
             timeout=self._timeout(call),
             allow_redirects=False,  # a roster names the peer's URLs; the peer itself does not
             trace_request_ctx=connection,
@@ -228,19 +231,37 @@ class PeerLink(PeerCalls):
             raise _AnswerNeverBegan(is_reused=connection.is_reused) from None
         try:
             if response.status != _OK:
-                raise await self._refusal(url, response)
+                raise await self._refusal(url, response, hop)
             body = await _read(response, call.answer_bytes_max)
             if body is None:
                 raise PeerAnswerTooLarge(
                     f"{url}: the answer is longer than {call.answer_bytes_max} bytes"
                 )
+            hop.check_answer(response, body)
             return body
         finally:
             response.release()  # back to the pool when read to its end, closed otherwise
 
-    async def _refusal(self, url: str, response: aiohttp.ClientResponse) -> PeerRefused:
+    def _hop(self, url: str, call: PeerCall) -> Hop:
+        """How both sides are proven there; the URL's scheme says so, and governance wrote it."""
+        query = f"?{urlencode(call.params)}" if call.params else ""
+        if url.startswith(f"{SIGNED_SCHEME}://"):
+            target = "https" + url.removeprefix(SIGNED_SCHEME) + call.path + query
+            return SignedHop(self._identities, self.member, call.method, target, call.body)
+        return TlsHop(self._identities, self.member, url + call.path + query, call.body)
+
+    async def _refusal(self, url: str, response: aiohttp.ClientResponse, hop: Hop) -> PeerError:
         body = await _read(response, REFUSAL_BYTES_MAX)
         code = decode_refusal(body) if body is not None else None
+        try:
+            hop.check_answer(response, body or b"")
+        except PeerError:
+            # A balancer's own word, or a node's that could not tell who asks. Neither proves that
+            # it is the peer that refuses.
+            return PeerUnreachable(
+                f"{url}: status {response.status} ({code or 'no code'}), not signed by "
+                f"{self.member}: its balancer, or a node that cannot tell who asks"
+            )
         return PeerRefused(
             f"{url}: {self.member} refused with status {response.status} ({code or 'no code'})",
             status=response.status,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -15,12 +17,14 @@ from federation.net.exchange import ListenerCounters
 from federation.net.limits import (
     HTTP_FIELD_BYTES_MAX,
     HTTP_FIELDS_MAX,
+    HTTP_FIELDS_MAX_BALANCED,
     HTTP_LINE_BYTES_MAX,
     READ_BUFFER_BYTES,
     ListenerLimits,
 )
 from federation.net.peer_api import PeerApi, Permit
 from federation.net.peering import PeerIdentities, certificate_of
+from federation.net.proving import Proving, SignatureProving, TlsProving
 from federation.net.routes import PeerDesk
 
 
@@ -34,6 +38,19 @@ class _Counter(logging.Logger):
     def handle(self, record: logging.LogRecord) -> None:
         if record.exc_info:  # at one level or another, by what aiohttp makes of it
             self._counters.requests_malformed += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """How a listener stands behind a balancer that ends TLS.
+
+    Attributes:
+        proving: judges each request by its signature.
+        context: for TLS between balancer and node; None for plain HTTP on loopback.
+    """
+
+    proving: SignatureProving
+    context: ssl.SSLContext | None = None
 
 
 class PeerListener:
@@ -50,6 +67,8 @@ class PeerListener:
         identities: PeerIdentities,
         permit: Permit,
         limits: ListenerLimits | None = None,
+        *,
+        front: Front | None = None,
     ) -> None:
         """Nothing is listened to before :meth:`start`.
 
@@ -58,12 +77,15 @@ class PeerListener:
             identities: says who they are.
             permit: says what they may ask for, by the roster of the moment.
             limits: on all and on each.
+            front: where a balancer in front ends TLS; None for mutual TLS.
         """
         self.counters = ListenerCounters()
         self.port = 0
         self._identities = identities
         self._limits = limits or ListenerLimits()
-        api = PeerApi(desk, identities, permit, self.counters, self._limits)
+        self._front = front
+        proving: Proving = front.proving if front else TlsProving(identities)
+        api = PeerApi(desk, proving, permit, self.counters, self._limits)
         self._runner = web.AppRunner(api.application(), **self._http_limits())
         self._door: Door | None = None
         self._unregister: Callable[[], None] | None = None
@@ -84,7 +106,7 @@ class PeerListener:
         )
         self._door = Door(
             listening,
-            self._identities.server_context,
+            self._front.context if self._front else self._identities.server_context,
             self._server,
             is_full=lambda: len(self._server.connections) >= self._limits.connections_max,
             admit=self._admit,
@@ -104,7 +126,12 @@ class PeerListener:
         await self._runner.cleanup()
 
     def connections(self) -> Counter[str]:
-        """Established connections by member; those of nobody in the roster are not among them."""
+        """Established connections by member; those of nobody in the roster are not among them.
+
+        None at all behind a balancer: there they are the balancer's.
+        """
+        if self._front is not None:
+            return Counter()
         members = (self._member_at(transport) for transport in self._transports())
         return Counter(member for member in members if member is not None)
 
@@ -114,6 +141,8 @@ class PeerListener:
         A roster change does so by itself; calling it now and then also ends connections whose
         leaf has expired while they were idle.
         """
+        if self._front is not None:
+            return 0
         strangers = [t for t in self._transports() if self._member_at(t) is None]
         for transport in strangers:
             transport.abort()
@@ -124,6 +153,8 @@ class PeerListener:
         self.close_strangers()
 
     def _admit(self, transport: Any) -> bool:
+        if self._front is not None:  # connections are the balancer's; each request is judged
+            return True
         member = self._member_at(transport)
         if member is None:  # the roster changed between the handshake and now
             self.counters.connections_closed += 1
@@ -161,7 +192,7 @@ class PeerListener:
             "lingering_time": self._limits.lingering_seconds,
             "logger": _Counter(self.counters),
             "max_field_size": HTTP_FIELD_BYTES_MAX,
-            "max_headers": HTTP_FIELDS_MAX,
+            "max_headers": HTTP_FIELDS_MAX if self._front is None else HTTP_FIELDS_MAX_BALANCED,
             "max_line_size": HTTP_LINE_BYTES_MAX,
             "read_bufsize": READ_BUFFER_BYTES,
             "shutdown_timeout": self._limits.shutdown_seconds,

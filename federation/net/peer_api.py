@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -25,9 +25,10 @@ from federation.net.exchange import (
     read_body,
     refusal,
     send_answer,
+    whole,
 )
 from federation.net.limits import ListenerLimits
-from federation.net.peering import PeerIdentities
+from federation.net.proving import Proving
 from federation.net.routes import PeerDesk, Request, find_route
 from federation.protocol.roster_roles import Call
 
@@ -36,6 +37,7 @@ _log = logging.getLogger("federation.net.listener")
 Permit: TypeAlias = Callable[[str, Call], None]
 """Raises RoleNotEnough where the roster of this moment does not let that member ask for that."""
 
+_OK: Final = 200
 _MEMBER: Final = web.RequestKey("member", str)  # the asker's name, proven
 
 
@@ -44,7 +46,7 @@ class PeerApi:
 
     Args:
         desk: answers.
-        identities: says who asks.
+        proving: says who asks.
         permit: says whether it may.
         counters: counted into.
         limits: how many at once, how long.
@@ -53,20 +55,20 @@ class PeerApi:
     def __init__(
         self,
         desk: PeerDesk,
-        identities: PeerIdentities,
+        proving: Proving,
         permit: Permit,
         counters: ListenerCounters,
         limits: ListenerLimits,
     ) -> None:
         self._desk = desk
-        self._identities = identities
+        self._proving = proving
         self._permit = permit
         self._counters = counters
         self._limits = limits
         self._in_flight = InFlight(limits)
 
     def application(self) -> web.Application:
-        """To be served over ``identities.server_context``."""
+        """To be served over the kind of connection that ``proving`` speaks of."""
         # The limits on bodies are in read_body; aiohttp's own are never reached.
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self._guard, expect_handler=expect_later)
@@ -93,8 +95,9 @@ class PeerApi:
             return self._refuse(request, FederationError("a bug"))
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
-        member = request[_MEMBER] = self._identities.peer_of(request)
-        route, parts = find_route(request.method, request.path)
+        asker = self._proving.asker_of(request)
+        member = request[_MEMBER] = asker.member
+        route, parts = find_route(request.method, asker.path)
         self._permit(member, route.call)
         with self._in_flight.place(member, route.share):
             query = {name: request.query.getall(name) for name in request.query}
@@ -107,12 +110,19 @@ class PeerApi:
                 asked = replace(asked, body=body)
             elif request.body_exists:
                 raise RequestMalformed("a GET of the peer API has no body")
+            self._proving.check_body(request, asked.body)
+            answer = await route.answer(self._desk, asked)
+            seal: Mapping[str, str] = {}
+            if self._proving.is_sealing:
+                answer = await whole(answer)
+                seal = self._proving.seal(request, _OK, answer)
             return await send_answer(
                 request,
-                await route.answer(self._desk, asked),
+                answer,
                 content_type=route.content_type,
                 counters=self._counters,
                 limits=self._limits,
+                seal=seal,
             )
 
     def _refuse(self, request: web.Request, error: FederationError) -> web.StreamResponse:
@@ -122,6 +132,8 @@ class PeerApi:
         if _MEMBER in request:
             self._counters.note_refused(request[_MEMBER], error.code)
         response = refusal(error, retry_after_seconds=self._limits.retry_after_seconds)
+        body = bytes(response.body) if isinstance(response.body, bytes) else b""
+        response.headers.update(self._proving.seal(request, response.status, body))
         # What is left of a refused body is not worth reading, except that a peer which is only
         # asked to wait should not have to shake hands again for it.
         is_unread = request.body_exists and not request.content.is_eof()

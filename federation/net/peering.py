@@ -17,7 +17,6 @@ nobody. There are no session tickets: a resumed session would skip the certifica
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -29,23 +28,20 @@ from types import MappingProxyType
 from aiohttp import web
 
 from federation.errors import FederationError, KeyMalformed, ProtocolError
-from federation.local_errors import PeerIdentityWrong, PeerNotAMember, StoreError
+from federation.local_errors import ConfigInvalid, PeerIdentityWrong, PeerNotAMember
 from federation.net.identities import (
     BoundLeaf,
-    Leaf,
     PemPair,
     bind_leaf,
     check_identity_certificate,
     leaf_member,
-    mint_leaf,
 )
 from federation.net.limits import (
     CERTIFICATES_REMEMBERED_MAX,
     LEAF_VALID_HOURS,
-    RENEW_AT_LIFE_FRACTION,
 )
-
-LEAF_FILE = "peer-leaf.pem"
+from federation.net.own_leaf import OwnLeaf
+from federation.net.signatures import SigningLeaf
 
 
 def utc_now() -> datetime:
@@ -71,6 +67,7 @@ class PeerIdentities:
         *,
         clock: Callable[[], datetime] = utc_now,
         leaf_valid_hours: float = LEAF_VALID_HOURS,
+        authorities_file: Path | None = None,
     ) -> None:
         """Mint a first leaf and trust nobody yet.
 
@@ -81,6 +78,8 @@ class PeerIdentities:
                 TLS reads them from files only. Made with mode 0700 when missing.
             clock: the wall clock, UTC, aware.
             leaf_valid_hours: life of a leaf.
+            authorities_file: PEM certificates of authorities that other members' balancers may
+                be certified by, beside the system's.
 
         Raises:
             KeyFileInvalid: the identity's PEM texts are malformed or do not belong together, or the
@@ -89,17 +88,16 @@ class PeerIdentities:
             StoreError: the leaf could not be written.
         """
         self.member = member
-        self._identity = identity
-        self._leaf_path = leaf_directory / LEAF_FILE
         self._clock = clock
-        self._leaf_valid_hours = leaf_valid_hours
         self._identities: Mapping[str, tuple[bytes, ...]] = MappingProxyType({})
         self._former: Mapping[str, tuple[bytes, ...]] = MappingProxyType({})
         self._bound: dict[bytes, BoundLeaf] = {}
         self._client_contexts: dict[str, ssl.SSLContext] = {}
         self._on_replaced: list[Callable[[], None]] = []
+        self._front_context: ssl.SSLContext | None = None
+        self._authorities_file = authorities_file
         self._on_former: Callable[[str], None] | None = None
-        self._mint(clock())
+        self._own = OwnLeaf(member, identity, leaf_directory, clock(), leaf_valid_hours)
         self.server_context = self._make_server_context()
 
     # --- the roster's side ------------------------------------------------------------------------
@@ -235,7 +233,7 @@ class PeerIdentities:
             context = _strict_context(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname = True  # the leaf's only name is the member's, not the URL's
             context.load_verify_locations(cadata=b"".join(pinned))
-            self._load_leaf(context)
+            self._own.load_into(context)
             only = {member: pinned}
             context.sslobject_class = _bound_object(
                 lambda der: bind_leaf(der or b"", only, self._clock())
@@ -243,10 +241,34 @@ class PeerIdentities:
             self._client_contexts[member] = context
         return context
 
+    def front_context(self) -> ssl.SSLContext:
+        """The context for connecting to a balancer that ends TLS before a member's node.
+
+        It asks for what browsers ask for: a certificate of the URL's host by a known authority.
+        That keeps what is sent from strangers on the way; who is asked, and who answers, is proven
+        by signed messages.
+
+        Raises:
+            ConfigInvalid: the file of further authorities is none.
+        """
+        if self._front_context is None:
+            context = ssl.create_default_context()
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if self._authorities_file is not None:
+                try:
+                    context.load_verify_locations(self._authorities_file)
+                except OSError as error:
+                    raise ConfigInvalid(
+                        f"{self._authorities_file} holds no certificates of authorities "
+                        f"({error.strerror or type(error).__name__})"
+                    ) from None
+            self._front_context = context
+        return self._front_context
+
     def _make_server_context(self) -> ssl.SSLContext:
         outer = _strict_context(ssl.PROTOCOL_TLS_SERVER)
         outer.num_tickets = 0
-        self._load_leaf(outer)
+        self._own.load_into(outer)
         outer.sslobject_class = _bound_object(self._admit)
         self._inner_context = self._make_inner_context()
 
@@ -272,7 +294,7 @@ class PeerIdentities:
     def _make_inner_context(self) -> ssl.SSLContext:
         context = _strict_context(ssl.PROTOCOL_TLS_SERVER)
         context.num_tickets = 0
-        self._load_leaf(context)
+        self._own.load_into(context)
         known = (*self._identities.values(), *self._former.values())
         if known:
             # Former members pass this first look, so that the second, _admit, knows their names.
@@ -285,7 +307,11 @@ class PeerIdentities:
     @property
     def leaf_valid_until(self) -> datetime:
         """When the present leaf ends (UTC)."""
-        return self._leaf.valid_until
+        return self._own.valid_until
+
+    def signing_leaf(self) -> SigningLeaf:
+        """The present leaf and its key, for signing messages where no TLS of ours reaches."""
+        return self._own.signing()
 
     def renew_if_due(self, now: datetime) -> bool:
         """Mint a new leaf when two thirds of the present one's life are over; True if it did.
@@ -296,12 +322,7 @@ class PeerIdentities:
             KeyFileInvalid: ``now`` is outside the dates of the identity itself.
             StoreError: the leaf could not be written; the present one stays in use.
         """
-        # A clock that was set back would leave a leaf that peers find too young.
-        if self._leaf.valid_from <= now < self._renew_at:
-            return False
-        self._mint(now)
-        self._show_leaf()
-        return True
+        return self._show_leaf() if self._own.renew_if_due(now) else False
 
     def take_identity(self, identity: PemPair, now: datetime) -> bool:
         """Mint under another identity of one's own from now on; True if it is another.
@@ -317,44 +338,13 @@ class PeerIdentities:
             KeyFileInvalid, KeyMalformed: it is none of this member's; the present one stays.
             StoreError: the leaf could not be written; the present one stays.
         """
-        if identity == self._identity:
-            return False
-        former, self._identity = self._identity, identity
-        try:
-            self._mint(now)
-        except BaseException:
-            self._identity = former
-            raise
-        self._show_leaf()
-        return True
+        return self._show_leaf() if self._own.take_identity(identity, now) else False
 
-    def _show_leaf(self) -> None:
+    def _show_leaf(self) -> bool:
         self._client_contexts.clear()
         self._inner_context = self._make_inner_context()
-        self._load_leaf(self.server_context)
-
-    def _mint(self, now: datetime) -> None:
-        leaf = mint_leaf(
-            self._identity.certificate,
-            self._identity.private_key,
-            self.member,
-            now,
-            self._leaf_valid_hours,
-        )
-        try:
-            _write_leaf(self._leaf_path, leaf)
-        except OSError as error:
-            raise _leaf_unusable(error) from None
-        self._leaf = leaf
-        self._renew_at = now + (leaf.valid_until - now) * RENEW_AT_LIFE_FRACTION
-
-    def _load_leaf(self, context: ssl.SSLContext) -> None:
-        try:
-            if not self._leaf_path.exists():  # somebody tidied up; the leaf is still in memory
-                _write_leaf(self._leaf_path, self._leaf)
-            context.load_cert_chain(self._leaf_path)
-        except OSError as error:
-            raise _leaf_unusable(error) from None
+        self._own.load_into(self.server_context)
+        return True
 
 
 def certificate_of(connection: ssl.SSLObject | None) -> bytes | None:
@@ -393,21 +383,3 @@ def _bound_object(check: Callable[[bytes | None], object]) -> type[ssl.SSLObject
                 raise ssl.SSLCertVerificationError(1, error.message) from None
 
     return BoundConnection
-
-
-def _leaf_unusable(error: OSError) -> StoreError:
-    return StoreError(
-        f"the node's own TLS leaf could not be written and read ({error.strerror})",
-        hint="check the directory's owner and free space; the node tries again by itself",
-    )
-
-
-def _write_leaf(path: Path, leaf: Leaf) -> None:
-    """Put key and certificate in one file, which is either the old one or the new one."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".new")
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(leaf.private_key + leaf.certificate)
-    unfinished.replace(path)

@@ -15,9 +15,9 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from federation.errors import FederationError, RequestMalformed, TooLarge
+from federation.errors import FederationError, TooLarge
 from federation.local_errors import NotFound, PeerError
-from federation.net.exchange import InFlight, ListenerCounters
+from federation.net.exchange import InFlight, ListenerCounters, whole
 from federation.net.limits import (
     CALLS_CARRIED_MAX,
     POLL_BACKOFF_SECONDS_FIRST,
@@ -29,7 +29,6 @@ from federation.net.link import PeerLink
 from federation.net.peer_api import Permit
 from federation.net.refusals import encode_refusal, status_of
 from federation.net.routes import PeerDesk, Request, find_route
-from federation.protocol.limits_messages import CALL_ANSWER_BYTES_MAX
 from federation.protocol.messages_calls import WaitingCall, decode_calls
 from federation.protocol.roster_roles import Call
 
@@ -91,15 +90,7 @@ class CallDesk:
         if bytes_max is not None and len(request.body) > bytes_max:
             raise TooLarge(f"a body of more than {bytes_max} bytes is not read")
         with self._in_flight.place(peer, route.share):
-            answer = await route.answer(self._desk, request)
-            if isinstance(answer, bytes):
-                return answer
-            whole = bytearray()
-            async for piece in answer:
-                whole += piece
-                if len(whole) > CALL_ANSWER_BYTES_MAX:
-                    raise RequestMalformed("that answer is too long for a call that came by a poll")
-            return bytes(whole)
+            return await whole(await route.answer(self._desk, request))
 
 
 class Poller:

@@ -37,7 +37,7 @@ ROOT_HASH_BYTES: Final = 32
 _HOST = r"(?P<host>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[(?P<ipv6>[0-9a-f:.]+)\])"
 _PORT = r"(?::(?P<port>[1-9][0-9]{0,4}))?"
 _PATH = r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*"
-_URL = re.compile(rf"https://{_HOST}{_PORT}{_PATH}\Z")
+_URL = re.compile(rf"https(?:\+signatures)?://{_HOST}{_PORT}{_PATH}\Z")
 _PORT_MAX: Final = 65_535
 
 _LANES: Final = list(Lane)
@@ -260,7 +260,7 @@ def check_urls(urls: tuple[str, ...]) -> None:
     """Accept the addresses of one member's node: in lower case, ASCII, no user, query or fragment.
 
     Raises:
-        RosterMalformed: too many, one twice, or not ``https://host[:port][/path]``.
+        RosterMalformed: too many, one twice, or not ``https[+signatures]://host[:port][/path]``.
     """
     if len(urls) > limits.MEMBER_URLS_MAX or len(set(urls)) != len(urls):
         raise RosterMalformed(f"a member has at most {limits.MEMBER_URLS_MAX} URLs, each once")
@@ -268,7 +268,7 @@ def check_urls(urls: tuple[str, ...]) -> None:
         match = _URL.match(url) if len(url) <= limits.MEMBER_URL_CHARACTERS_MAX else None
         if match is None or int(match["port"] or 0) > _PORT_MAX or not _is_ipv6(match["ipv6"]):
             raise RosterMalformed(
-                "a member's URL is https://host[:port][/path]",
+                "a member's URL is https://host[:port][/path], or https+signatures://…",
                 hint="write it in lower case, without user, query or final slash",
             )
 

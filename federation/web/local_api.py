@@ -246,6 +246,7 @@ class LocalApi:
                     *await self._node.outside.alarms(),
                     *self._node.platform.alarms(),
                     *self._node.roster_changes.watch.alarms(),
+                    *self._node.peer_side.alarms(),
                     *((alarm.code, alarm.text) for alarm in replicator.alarms),
                 )
             ],

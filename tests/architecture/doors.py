@@ -17,6 +17,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "aiohttp": ("net/*", "web/*", "cli/client.py"),
     "aiosqlite": ("store/*",),
     "cryptography": ("protocol/keys*.py", "net/*"),
+    "http_message_signatures": ("net/*",),
     "llvmlite": ("matching/*",),
     "msgpack": ("protocol/encoding*.py",),
     "numba": ("matching/*",),
@@ -31,7 +32,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "tlsh": ("media/*",),
     "tuf": ("protocol/roster*.py",),
     "typer": ("cli/*",),
-    "yarl": ("media/*", "net/webhook_link.py"),
+    "yarl": ("media/*", "net/hops.py", "net/webhook_link.py"),
 }
 
 PURE_FLOORS = (

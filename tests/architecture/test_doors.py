@@ -12,7 +12,11 @@ from tests.architecture.planted import plant
 from tests.architecture.sources import TREE
 
 # Distribution name to import name, where they differ.
-IMPORT_NAMES = {"pillow": "PIL", "py-tlsh": "tlsh"}
+IMPORT_NAMES = {
+    "http-message-signatures": "http_message_signatures",
+    "pillow": "PIL",
+    "py-tlsh": "tlsh",
+}
 
 
 def test_each_dependency_is_imported_at_its_door_only() -> None:

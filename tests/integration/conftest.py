@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import pytest
@@ -43,9 +44,18 @@ class Founded:
 
 
 class Found(Protocol):
-    """Founds a federation of these members; those in ``outbound`` have no URL and no listener."""
+    """Founds a federation of these members; those in ``outbound`` have no URL and no listener.
 
-    def __call__(self, members: Sequence[str], *, outbound: Collection[str] = ()) -> Founded: ...
+    ``urls`` names what stands in the roster for a member, where it is another than its listener.
+    """
+
+    def __call__(
+        self,
+        members: Sequence[str],
+        *,
+        outbound: Collection[str] = (),
+        urls: Mapping[str, str] = MappingProxyType({}),
+    ) -> Founded: ...
 
 
 SECONDS_MAX = 60.0
@@ -72,7 +82,12 @@ def free_ports(count: int) -> list[int]:
 def found(tmp_path: Path) -> Found:
     """Found a federation of these members, with quick anti-entropy."""
 
-    def make(members: Sequence[str], *, outbound: Collection[str] = ()) -> Founded:
+    def make(
+        members: Sequence[str],
+        *,
+        outbound: Collection[str] = (),
+        urls: Mapping[str, str] = MappingProxyType({}),
+    ) -> Founded:
         ports = free_ports(2 * len(members))
         requests = []
         for at, member in enumerate(members):
@@ -80,7 +95,9 @@ def found(tmp_path: Path) -> Found:
                 initialise(
                     tmp_path / member,
                     member,
-                    None if member in outbound else f"https://127.0.0.1:{ports[2 * at]}",
+                    None
+                    if member in outbound
+                    else urls.get(member, f"https://127.0.0.1:{ports[2 * at]}"),
                     api_listen=f"127.0.0.1:{ports[2 * at + 1]}",
                 )
             )

@@ -135,7 +135,7 @@ async def test_an_identity_is_rotated_under_a_running_node(found: Found) -> None
             config = founded.config(B)
             config.path(config.keys.identity_certificate).write_bytes(renewed.certificate)
             config.path(config.keys.identity).write_bytes(renewed.private_key)
-            b._renew_leaf()  # as its upkeep does each minute
+            b.peer_side.renew_leaf()  # as its upkeep does each minute
             number = len(pinned)
             (said,) = await b.publisher.confirm(
                 Lane.LIVE, [make_confirm(number, signals=[make_signal(number)])]

@@ -52,6 +52,7 @@ from federation.net.link import PeerLink
 from federation.net.listener import PeerListener
 from federation.net.peer_api import PeerApi, Permit
 from federation.net.peering import PeerIdentities
+from federation.net.proving import TlsProving
 from federation.net.routes import Answer
 from federation.protocol.encoding import decode_map
 from federation.protocol.limits_messages import ANNOUNCE_BYTES_MAX, RANGE_STATEMENTS_MAX
@@ -572,7 +573,7 @@ async def test_a_kept_alive_connection_is_refused_at_its_next_request(
     admit(alice, bob)
     desk = Desk()
     application = PeerApi(
-        desk, bob.identities, everything, ListenerCounters(), ListenerLimits()
+        desk, TlsProving(bob.identities), everything, ListenerCounters(), ListenerLimits()
     ).application()
     roster = {} if change == "removed" else {"alice.example": (company("alice.example").der,)}
     async with (

@@ -88,6 +88,10 @@ def good_rosters() -> Iterator[Case]:
         ("a member departed", forge(member(put_status("departed", successor=NOVA)))),
         ("a log key rotated", forge(log(lambda each: each["keys"].append(rotated)))),
         ("a member without URL", forge(member(put(urls=[])))),
+        (
+            "a member behind a balancer",
+            forge(member(put(urls=["https+signatures://acme.example/peers"]))),
+        ),
     )
     for desc, raw in chosen:
         gives = roster_gives(parse_roster(raw))

@@ -12,7 +12,8 @@ from federation.errors import KeyMalformed
 from federation.local_errors import KeyFileInvalid, PeerIdentityWrong, PeerNotAMember, StoreError
 from federation.net import peering
 from federation.net.identities import PemPair, identity_der, make_identity, mint_leaf
-from federation.net.peering import LEAF_FILE, PeerIdentities, certificate_of, utc_now
+from federation.net.own_leaf import LEAF_FILE
+from federation.net.peering import PeerIdentities, certificate_of, utc_now
 
 MADE_AT = datetime.now(tz=UTC) - timedelta(days=30)
 ALICE = make_identity("alice.example", not_before=MADE_AT)

@@ -269,6 +269,9 @@ def test_url_of_a_node_is_taken(url: str) -> None:
     [
         "",
         "http://acme.example",
+        "http+signatures://acme.example",
+        "https+signatures:acme.example",
+        "https+tls://acme.example",
         "https://",
         "https://Acme.example",
         "https://user@acme.example",
