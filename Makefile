@@ -13,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check debian format-check lint types imports format docs vectors bench lock clean
+.PHONY: help run test check debian format-check lint types imports format docs vectors vpdq bench lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -25,7 +25,7 @@ run: $(VENV)/run.stamp  ## three companies, one picture: the demo
 test: $(VENV)/dev.stamp  ## every test
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-check: $(if $(CI),debian) format-check lint types imports test  ## what CI runs
+check: $(if $(CI),debian vpdq) format-check lint types imports test  ## what CI runs
 
 # A program that is on the PATH counts as its package: a machine may have it from elsewhere.
 debian:  ## install the Debian packages that some tests need
@@ -34,6 +34,16 @@ debian:  ## install the Debian packages that some tests need
 	[ -z "$$missing" ] || { apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } || { \
 		echo "Could not install" $$missing "— this takes Debian and root; see debian-packages.txt." >&2; exit 1; }
+
+# The field's own video hasher has no wheels and links the system's FFmpeg: it is built where the headers
+# are, in half a minute, and the test that compares with it skips elsewhere.
+FFMPEG := libavdevice libavfilter libavformat libavcodec libswresample libswscale libavutil
+
+vpdq: $(VENV)/dev.stamp  ## build the field's own video hasher, to compare with ours
+	@pkg-config --exists $(FFMPEG) || { echo "vpdq needs FFmpeg's headers ($(FFMPEG)): its test skips"; exit 0; }; \
+	$(BIN)/python -c 'import vpdq' 2>/dev/null || \
+	$(PIP_INSTALL) --no-deps --require-hashes --requirement requirements-vpdq.lock || \
+	echo "vpdq could not be built: its test skips"
 
 format-check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .

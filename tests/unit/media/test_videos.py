@@ -129,7 +129,7 @@ def test_wounded_films_end_in_frames_or_a_refusal(data: st.DataObject) -> None:
 
 
 def test_frames_agree_with_the_fields_own_program() -> None:
-    vpdq = pytest.importorskip("vpdq", reason="the vpdq package needs FFmpeg's headers to build")
+    vpdq = pytest.importorskip("vpdq", reason="`make vpdq` builds it where FFmpeg's headers are")
     import tempfile
 
     with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
