@@ -546,6 +546,16 @@ class StatementNotOpen(NotAllowed):
 
 
 class TooBusy(NotAllowed):
-    """A queue is at its limit; ask again after a moment."""
+    """A queue is at its limit; ask again after a moment.
+
+    Attributes:
+        retry_after_seconds: how long a moment is, where that is known.
+    """
 
     code = "too-busy"
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_seconds = retry_after_seconds

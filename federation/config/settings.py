@@ -101,6 +101,13 @@ class PeerSettings(_Section):
         le=3600.0,
         description="how often to compare heads with one random peer; pushing is only faster",
     )
+    bulk_upload_bytes_per_second: int = Field(
+        0,
+        ge=0,
+        le=10**12,
+        description="what serving bulk statements may take of this node's line, about 70 % of it; "
+        "0: no limit. Crisis and live statements are never held back",
+    )
     leaf_hours: float = Field(
         24.0,
         ge=1.0,

@@ -6,9 +6,12 @@ comes verbatim from the store. The asker's name is proven by its TLS identity; n
 
 from __future__ import annotations
 
+import time
+
 from federation.daemon.attester import Attester
 from federation.daemon.membership import Membership
 from federation.daemon.replicator import Replicator
+from federation.daemon.upload import UploadAllowance
 from federation.errors import LogUnknown, RequestMalformed
 from federation.local_errors import LogNotFound, RangeNotHeld
 from federation.net.mailboxes import Mailboxes
@@ -22,7 +25,7 @@ from federation.protocol.messages import (
 )
 from federation.protocol.messages_calls import encode_calls
 from federation.protocol.messages_hashes import BundleHashes, encode_hashes
-from federation.protocol.origins import LogId
+from federation.protocol.origins import Lane, LogId
 from federation.protocol.roster_directory import log_by_sha256
 from federation.store.stores import Stores
 
@@ -36,6 +39,7 @@ class Desk:
         membership: the roster in force.
         mailboxes: what waits for members that cannot be called.
         attester: gives this member's word on what is in force.
+        bulk_upload_bytes_per_second: what bulk may take of this node's line; 0: no limit.
     """
 
     def __init__(
@@ -45,7 +49,9 @@ class Desk:
         membership: Membership,
         mailboxes: Mailboxes,
         attester: Attester,
+        bulk_upload_bytes_per_second: int = 0,
     ) -> None:
+        self._upload = UploadAllowance(bulk_upload_bytes_per_second, time.monotonic)
         self._replicator, self._stores, self._membership = replicator, stores, membership
         self._mailboxes, self._attester = mailboxes, attester
 
@@ -78,8 +84,11 @@ class Desk:
             LogNotFound: no log of that name.
             RequestMalformed: an empty range, or one beyond ``at``.
             RangeNotHeld: this node does not hold it all; another may.
+            TooBusy: as much of bulk was sent as the upload limit allows.
         """
         log = self._log(log_sha256)
+        if log.lane is Lane.BULK:
+            self._upload.check()
         if not 0 <= start < end <= at:
             raise RequestMalformed("a range needs 0 <= from < to <= at")
         held = self._replicator.held_size(log)
@@ -89,7 +98,10 @@ class Desk:
         parts = await self._stores.logs.statement_parts(log, start, most, RANGE_BYTES_MAX)
         to = start + len(parts)
         proof = () if to == at else await self._stores.trees.consistency_proof(log, to, at)
-        return encode_range_parts(start, parts, proof)
+        answer = encode_range_parts(start, parts, proof)
+        if log.lane is Lane.BULK:
+            self._upload.take(len(answer))
+        return answer
 
     async def hashes(self, _member: str, log_sha256: bytes, start: int, end: int, at: int) -> bytes:
         """Serve the roots of bundles ``[start, end)`` of the tree of ``at``, and the leaves behind.

@@ -2,8 +2,9 @@
 
 Nothing is decided here. Each command becomes one task, and what comes of it goes back in as an
 event; how many run at once is bounded by the engine (one announcement per peer and lane, one range
-and one write per log). Writes end in this order: commit, index, then tell the engine, so that
-whoever hears of a statement from this node can already match it here.
+and one write per log). One write at a time goes to the store, the most urgent lane's first. Writes
+end in this order: commit, index, then tell the engine, so that whoever hears of a statement from
+this node can already match it here.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from random import Random
 from typing import Any, Final
 
 from federation.daemon.eraser import Eraser
+from federation.daemon.lane_gate import LaneGate
 from federation.daemon.membership import Membership
 from federation.daemon.own_keys import KeyOf
 from federation.errors import FederationError, ProtocolError, VerificationError
@@ -37,7 +39,7 @@ from federation.protocol.messages import (
 )
 from federation.protocol.messages_hashes import decode_hashes
 from federation.protocol.notes import format_signature_line
-from federation.protocol.origins import Cosigner, LogId
+from federation.protocol.origins import Cosigner, Lane, LogId
 from federation.provenance.log_view import Advance
 from federation.provenance.verifier import Head, Receipt
 from federation.store.evidence_store import StoredEvidence
@@ -93,6 +95,7 @@ class Replicator:
         self._membership, self._key_of, self._member = membership, key_of, member
         self._index, self._eraser = index, eraser
         self._monotonic, self._unix_seconds, self._rng = monotonic, unix_seconds, rng
+        self._gate = LaneGate()
         self._tasks: set[asyncio.Task[None]] = set()
         self._refused_rosters: set[tuple[str, str]] = set()
         self._asks: dict[int, asyncio.Future[Any]] = {}
@@ -240,7 +243,11 @@ class Replicator:
     async def _fetch_range(self, command: events.FetchRange) -> None:
         try:
             raw = await self._link(command.peer).statements(
-                command.log.sha256, command.start, command.end, command.head_size
+                command.log.sha256,
+                command.start,
+                command.end,
+                command.head_size,
+                is_urgent=command.log.lane is not Lane.BULK,
             )
             message = decode_range(raw)
         except FederationError as error:
@@ -301,14 +308,17 @@ class Replicator:
             step, erased = await self._eraser.prepare(step)
             is_whole = step.view.is_complete and step.view.log not in self._eraser.lacking
             receipt = self._receipt(step.view.head) if is_whole else None
-            await self._stores.logs.append(step, [receipt] if receipt else [], erased=erased)
+            async with self._gate.through(step.view.log.lane):
+                began = self._monotonic()
+                await self._stores.logs.append(step, [receipt] if receipt else [], erased=erased)
+                seconds = self._monotonic() - began
             await self._index(step)
             await self._eraser.absorb(step, erased)
         except StoreError as error:
             log_lines.error("cannot keep %s: %s", step.view.log, error)
             self.feed(events.PersistFailed(step.view.log, error.message))
             return
-        self.feed(events.Persisted(step, receipt))
+        self.feed(events.Persisted(step, receipt, seconds))
         if receipt is None and (step.view.is_complete or step.view.log in self._eraser.lacking):
             try:
                 await self._eraser.settle(step.view.log)

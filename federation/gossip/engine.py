@@ -163,6 +163,7 @@ class GossipEngine:
         commands += self._reconciliation.pump(now, rng, self._circle.ask_at)
         commands += self._reopening.pump(now, rng)
         commands += self._circle.fetch_roster_due(now)
+        self._reconciliation.window.watch(event, commands, now)
         commands.append(events.WakeAt(self._next_wake(now)))
         return commands
 

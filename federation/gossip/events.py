@@ -92,10 +92,17 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Persisted:
-    """A step of another member's log is durable; the receipt is this node's, if it made one."""
+    """A step of another member's log is durable; the receipt is this node's, if it made one.
+
+    Attributes:
+        step: what was written.
+        receipt: on its head.
+        seconds: how long the writer was busy with it.
+    """
 
     step: Advance
     receipt: Receipt | None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from federation.gossip.joining_events import (
     FetchHashes,
     FetchPiece,
 )
+from federation.gossip.window import Window
 from federation.local_errors import MessageMalformed
 from federation.protocol.limits import TILE_WIDTH
 from federation.protocol.limits_messages import HASHES_MAX, RANGE_STATEMENTS_MAX
@@ -48,9 +49,6 @@ and at 200 kB as they mostly are."""
 
 PIECES_PER_PEER_MAX: Final = 2
 """As many as there are connections for statements to one peer."""
-
-STEP_STATEMENTS_MAX: Final = 4 * RANGE_STATEMENTS_MAX
-"""Statements in one transaction: 10 ms of writing, so that an urgent commit waits no longer."""
 
 STALL_SECONDS: Final = 3.0
 """After that the piece that everything behind it waits for is asked of a second peer (EBT)."""
@@ -100,10 +98,14 @@ class Joining:
 
     Args:
         statements_min: from how many lacking statements on a log is joined.
+        window: how much may be under way, and in one write.
     """
 
-    def __init__(self, statements_min: int = JOIN_STATEMENTS_MIN) -> None:
+    def __init__(
+        self, statements_min: int = JOIN_STATEMENTS_MIN, window: Window | None = None
+    ) -> None:
         self._statements_min = statements_min
+        self._window = Window() if window is None else window
         self._joins: dict[LogId, _Join] = {}
         self._given_up: set[LogId] = set()
         self._in_flight: dict[str, int] = {}
@@ -215,11 +217,11 @@ class Joining:
         """The next step, of what has arrived without a gap."""
         if sync.writing or join.tree is None:
             return []
-        size = sync.view.size
+        size, most = sync.view.size, self._window.step_statements
         statements: list[Statement] = []
         at = _first_start(size, join.pieces)
         while (piece := join.pieces.get(at)) is not None and piece.statements is not None:
-            if statements and len(statements) + len(piece.statements) > STEP_STATEMENTS_MAX:
+            if statements and len(statements) + len(piece.statements) > most:
                 break
             del join.pieces[at]
             statements += piece.statements[max(size - at, 0) :]
@@ -250,7 +252,7 @@ class Joining:
             return None
         start, piece = self._next_piece(join, held_to, now)
         if piece is None:
-            if sum(len(each.pieces) for each in self._joins.values()) >= PIECES_MAX:
+            if sum(len(each.pieces) for each in self._joins.values()) >= self._pieces_max():
                 return None
             end = min(_piece_end(start), join.head.size)
             if start >= end:
@@ -269,6 +271,10 @@ class Joining:
         piece.asked[peer] = now
         self._in_flight[peer] = self._in_flight.get(peer, 0) + 1
         return FetchPiece(peer, sync.view.log, start, piece.end)
+
+    def _pieces_max(self) -> int:
+        """As many pieces as the window holds; two at least, or the line would idle between them."""
+        return min(PIECES_MAX, max(2, self._window.statements_max // RANGE_STATEMENTS_MAX))
 
     def _next_piece(self, join: _Join, size: int, now: float) -> tuple[int, _Piece | None]:
         """A piece that nobody serves, the first one if it stalled, or where the next one begins."""

@@ -16,6 +16,7 @@ from typing import Final
 from federation.gossip.dice import Dice
 from federation.gossip.events import Command, FetchRange, Persist
 from federation.gossip.joining import JOIN_STATEMENTS_MIN, Joining
+from federation.gossip.window import Window
 from federation.local_errors import Fork, MessageMalformed
 from federation.protocol.limits import HEAD_VECTOR_TAG
 from federation.protocol.limits_messages import RANGE_STATEMENTS_MAX
@@ -35,6 +36,10 @@ SET_ASIDE_SECONDS: Final = 30.0
 RETRY_SECONDS: Final = 1.0
 """The same for one that served nothing: others first, but a broken connection is no offence."""
 
+STALL_SECONDS: Final = {Lane.CRISIS: 1.0, Lane.LIVE: 3.0, Lane.BULK: 15.0}
+"""So long one peer is waited for where others could be asked: bulk takes its time on a thin line,
+and what is urgent does not wait for a peer that sends a byte a second."""
+
 WRITE_RETRY_SECONDS: Final = 5.0
 """After a failed write (a full disk): until the range is fetched again."""
 
@@ -49,6 +54,7 @@ class LogSync:
         view: what is durable here.
         offers: peer -> newest head that it offers beyond the view.
         asked: the range under way, or None.
+        asked_at: since when.
         asked_under: the head that it will be proven to.
         writing: whether a judged step is on its way to the disk.
         set_aside: peer -> until when it is not asked for this log.
@@ -58,6 +64,7 @@ class LogSync:
     view: LogView
     offers: dict[str, Head] = field(default_factory=dict)
     asked: FetchRange | None = None
+    asked_at: float = 0.0
     asked_under: Head | None = None
     writing: bool = False
     set_aside: dict[str, float] = field(default_factory=dict)
@@ -97,6 +104,14 @@ class LogSync:
                     second=head.note,
                 )
 
+    def stalls_at(self) -> float | None:
+        """When the peer asked is given up for others; None where nobody is asked, or none else."""
+        if self.asked is None:
+            return None
+        peer, end = self.asked.peer, self.asked.end
+        others = any(head.size >= end for name, head in self.offers.items() if name != peer)
+        return self.asked_at + STALL_SECONDS[self.view.log.lane] if others else None
+
     def take_asked(self, peer: str) -> tuple[FetchRange, Head] | None:
         """What was asked of that peer and is under way no more; None when it was another."""
         if self.asked is None or self.asked_under is None or self.asked.peer != peer:
@@ -111,7 +126,8 @@ class Reconciliation:
 
     def __init__(self, verifier: Verifier, join_statements_min: int = JOIN_STATEMENTS_MIN) -> None:
         self.verifier = verifier
-        self.joining = Joining(join_statements_min)
+        self.window = Window()
+        self.joining = Joining(join_statements_min, self.window)
         self.logs: dict[LogId, LogSync] = {}
         self._wanting: dict[LogId, None] = {}
         self._vector: bytes | None = None
@@ -184,6 +200,8 @@ class Reconciliation:
             return commands
         for log in [log for log in self._wanting if not self.logs[log].is_wanting]:
             del self._wanting[log]
+        for log in self._wanting:
+            self._give_up_stalled(self.logs[log], now)
         under_way = dict.fromkeys(Lane, 0)
         for log in self._wanting:
             under_way[log.lane] += self.logs[log].asked is not None
@@ -201,7 +219,18 @@ class Reconciliation:
             if fetch is not None:
                 under_way[lane] += 1
                 commands.append(fetch)
+                # To the end of the row: a million statements of one log are fetched by turns with
+                # all the others.
+                del self._wanting[log]
+                self._wanting[log] = None
         return commands + self.joining.pump(joined, now, rng, ask_at, self.verifier)
+
+    @staticmethod
+    def _give_up_stalled(sync: LogSync, now: float) -> None:
+        at = sync.stalls_at()
+        if at is not None and at <= now and sync.asked is not None:
+            sync.set_aside[sync.asked.peer] = now + RETRY_SECONDS
+            sync.asked = sync.asked_under = None
 
     def _fetch(
         self, sync: LogSync, now: float, rng: Dice, ask_at: Callable[[str], float]
@@ -217,10 +246,12 @@ class Reconciliation:
         most = max(sync.offers[peer].size for peer in sources)
         peer = rng.choice([peer for peer in sources if sync.offers[peer].size == most])
         start = sync.view.size
-        # Whole tiles from here on, so that every node asks for the same ranges.
-        end = min(most, start - start % RANGE_STATEMENTS_MAX + RANGE_STATEMENTS_MAX)
+        # Whole tiles from here on, so that every node asks for the same ranges; and no more than is
+        # written in a moment.
+        quantum = min(RANGE_STATEMENTS_MAX, self.window.step_statements)
+        end = min(most, start - start % quantum + quantum)
         fetch = FetchRange(peer, sync.view.log, start, end, most)
-        sync.asked, sync.asked_under = fetch, sync.offers[peer]
+        sync.asked, sync.asked_under, sync.asked_at = fetch, sync.offers[peer], now
         return fetch
 
     def receive(self, peer: str, log: LogId, message: StatementRange) -> Persist | None:
@@ -313,6 +344,11 @@ class Reconciliation:
             if (sync := self.logs[log]).is_idle or self.joining.is_joining(log)
             for peer in sync.offers
             if (time := max(sync.paused_until, sync.set_aside.get(peer, 0.0), ask_at(peer))) > now
+        ]
+        times += [
+            at
+            for log in self._wanting
+            if (at := self.logs[log].stalls_at()) is not None and at > now
         ]
         stalls = (self.joining.next_wake(self.logs[log], now) for log in self._wanting)
         times += [time for time in stalls if time is not None]

@@ -97,8 +97,17 @@ class PeerCalls(ABC):
         """
         return await self._post("/v1/digest", body, DIGEST_BYTES_MAX, DIGEST_ANSWER_BYTES_MAX)
 
-    async def statements(self, log_sha256: bytes, start: int, end: int, at: int) -> bytes:
+    async def statements(
+        self, log_sha256: bytes, start: int, end: int, at: int, *, is_urgent: bool = False
+    ) -> bytes:
         """The statements [start, end) of a log, provable against its checkpoint of size ``at``.
+
+        Args:
+            log_sha256: names the log.
+            start: index of the first.
+            end: index after the last one wanted.
+            at: the size of the checkpoint.
+            is_urgent: whether they must not queue behind ranges of bulk.
 
         Raises:
             PeerError: a leaf of it; PeerRefused with status 409 when the peer does not hold the
@@ -110,7 +119,7 @@ class PeerCalls(ABC):
                 f"/v1/logs/{log_sha256.hex()}/statements",
                 STATEMENTS_ANSWER_BYTES_MAX,
                 params={"from": str(start), "to": str(end), "at": str(at)},
-                share=Share.BULK,
+                share=Share.URGENT if is_urgent else Share.BULK,
             )
         )
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import ceil
 from types import MappingProxyType
 from typing import Final
 
@@ -71,6 +72,8 @@ class InFlight:
         self._limits = limits
         self._places = {
             Share.CONTROL: limits.control_in_flight_max,
+            # A listener does not see how urgent a range is; who asks keeps them apart.
+            Share.URGENT: limits.bulk_in_flight_max,
             Share.BULK: limits.bulk_in_flight_max,
             Share.POLL: limits.poll_in_flight_max,
         }
@@ -206,7 +209,8 @@ def refusal(
 
     Args:
         error: why.
-        retry_after_seconds: told to the peer when it asks too much at once.
+        retry_after_seconds: told to the peer when it asks too much at once; more, where the error
+            says so.
         status: in place of the table's, for what HTTP itself refuses (404, 405).
     """
     response = web.Response(
@@ -214,5 +218,8 @@ def refusal(
     )
     response.content_type = MSGPACK
     if isinstance(error, TooBusy):
-        response.headers[hdrs.RETRY_AFTER] = str(retry_after_seconds)
+        asked = error.retry_after_seconds
+        response.headers[hdrs.RETRY_AFTER] = str(
+            retry_after_seconds if asked is None else max(retry_after_seconds, ceil(asked))
+        )
     return response

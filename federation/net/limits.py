@@ -99,6 +99,7 @@ class Share(StrEnum):
     """What kind of place a request takes while it is under way."""
 
     CONTROL = "control"
+    URGENT = "urgent"
     BULK = "bulk"
     POLL = "poll"
 
@@ -113,7 +114,7 @@ class ListenerLimits:
         handshakes_per_address_max: of these, from one address (some members share one NAT).
         handshake_seconds: 2 round trips and a signature; 5 s survives two lost packets.
         connections_max: established connections, well below the usual 1,024 open files.
-        connections_per_member_max: three pools of five connections in all, for a node, the one
+        connections_per_member_max: four pools of six connections in all, for a node, the one
             that is taking its place, and one that was cut off and does not know it yet.
         keepalive_seconds: idle time, and time to send a request's head, before closing.
         body_seconds: for a whole request body to arrive.
@@ -132,7 +133,7 @@ class ListenerLimits:
     handshakes_per_address_max: int = 64
     handshake_seconds: float = 5.0
     connections_max: int = 512
-    connections_per_member_max: int = 16
+    connections_per_member_max: int = 20
     keepalive_seconds: float = 105.0
     body_seconds: float = 10.0
     answer_seconds: float = 120.0
@@ -158,7 +159,8 @@ class LinkLimits:
         control_seconds: a whole control request; and before it, for a connection to be free.
         bulk_seconds: the same for a range of statements; 4 MiB at 70 KiB/s.
         control_connections: connections for requests that must never queue behind statements.
-        bulk_connections: connections for ranges of statements.
+        urgent_connections: connections for ranges of crisis and live logs.
+        bulk_connections: connections for ranges of bulk logs.
         poll_connections: connections for long polls; a node that can be called makes none.
         keepalive_seconds: idle time before closing; less than the listener's, so that the asker
             closes first and seldom writes into a connection that is being closed.
@@ -169,6 +171,7 @@ class LinkLimits:
     control_seconds: float = 10.0
     bulk_seconds: float = 60.0
     control_connections: int = 2
+    urgent_connections: int = 1
     bulk_connections: int = 2
     poll_connections: int = 1
     keepalive_seconds: float = 90.0
@@ -177,13 +180,15 @@ class LinkLimits:
         """How many connections requests of that kind may take."""
         return {
             Share.CONTROL: self.control_connections,
+            Share.URGENT: self.urgent_connections,
             Share.BULK: self.bulk_connections,
             Share.POLL: self.poll_connections,
         }[share]
 
     def seconds(self, share: Share) -> float:
         """How long a whole request of that kind may take; a poll's own wait comes on top."""
-        return self.bulk_seconds if share is Share.BULK else self.control_seconds
+        is_range = share in {Share.BULK, Share.URGENT}
+        return self.bulk_seconds if is_range else self.control_seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,9 @@ class _Open:
     answer: asyncio.Future[tuple[int, bytes]] = field(repr=False)
 
 
+_RANGES: Final = frozenset({Share.BULK, Share.URGENT})
+
+
 class _Mailbox:
     """One member's."""
 
@@ -185,7 +188,7 @@ class Mailboxes:
         )
         box.open[waiting.call.number] = waiting
         box.stir()
-        seconds = CALL_WAIT_SECONDS_BULK if call.share is Share.BULK else CALL_WAIT_SECONDS
+        seconds = CALL_WAIT_SECONDS_BULK if call.share in _RANGES else CALL_WAIT_SECONDS
         try:
             async with asyncio.timeout(seconds):
                 return await waiting.answer

@@ -12,6 +12,7 @@ from federation.gossip.events import FetchRange, Persist
 from federation.gossip.reconciliation import (
     FETCHES_MAX,
     SET_ASIDE_SECONDS,
+    STALL_SECONDS,
     WRITE_RETRY_SECONDS,
     Reconciliation,
     head_vector,
@@ -300,3 +301,42 @@ def test_vectors_are_equal_exactly_when_the_complete_heads_are() -> None:
     ]
     vectors = {head_vector(both), *(head_vector(each) for each in others)}
     assert len(others) + 1 == len(vectors)
+
+
+# --- taking turns -------------------------------------------------------------------------------
+
+
+def test_a_peer_that_lets_one_wait_is_given_up_where_another_could_be_asked() -> None:
+    made = made_log(3)
+    reconciliation = follower(made)
+    (fetch,) = fetches(reconciliation)
+    assert [] == fetches(reconciliation, now=100.0)  # there is nobody else
+    reconciliation.hear(UMBRA, made.head(), ())
+    stalls_at = STALL_SECONDS[Lane.LIVE]
+    assert [] == fetches(reconciliation, now=stalls_at - 0.01)
+    assert stalls_at == reconciliation.next_wake(0.0, lambda _peer: 0.0)
+    assert [UMBRA] == [again.peer for again in fetches(reconciliation, now=stalls_at)]
+    # What the slow one sends after all was asked of another by now.
+    assert reconciliation.receive(NOVA, made.log, served(made, fetch)) is None
+
+
+def test_a_long_log_is_fetched_by_turns_with_the_others() -> None:
+    members = tuple(f"m{number:02}.example" for number in range(3))
+    founded = make_roster(*members)
+    reconciliation = Reconciliation(make_log(founded=founded, member=members[0]).verifier)
+    made = {}
+    for member in members:
+        log = make_log(founded=founded, member=member, lane=Lane.BULK)
+        log.say_numbers(range(2 * RANGE_STATEMENTS_MAX if member == members[0] else 1))
+        reconciliation.hear(NOVA, log.head(), ())
+        made[log.log] = log
+    turns = []
+    for _ in range(2):
+        asked = fetches(reconciliation)
+        assert FETCHES_MAX[Lane.BULK] == len(asked)
+        turns += [fetch.log.member for fetch in asked]
+        for fetch in asked:
+            answer = served(made[fetch.log], fetch)
+            persisted(reconciliation, reconciliation.receive(NOVA, fetch.log, answer))
+    # The third one's turn comes before the first one's second.
+    assert [members[0], members[1], members[2], members[0]] == turns
