@@ -37,6 +37,9 @@ MINUTES_SHOWN_MAX: Final = 120
 HOURS_SHOWN_MAX: Final = 48
 """Up to these an age is told in the smaller unit; two of the larger say nothing."""
 
+REPEATS_SHOWN_MIN: Final = 10_000
+"""Honest neighbours repeat each statement a few times; what is shown is what nobody needs."""
+
 LINK_STYLES: Final = {"up": "green", "waiting": "yellow", "failing": "red", "never reached": "red"}
 
 
@@ -165,6 +168,10 @@ def _peer_parts(peer: PeerAnswer) -> Iterator[RenderableType]:
         yield Text(
             f"  FAULTS: sent {peer.faults} malformed or unproven things", style="bold white on red"
         )
+    if peer.unserved:
+        yield Text(f"  did not serve {peer.unserved} ranges that it offered", style="yellow")
+    if peer.repeats >= REPEATS_SHOWN_MIN:
+        yield Text(f"  told {peer.repeats:,} times what was known already", style="yellow")
     if peer.logs:
         logs = _table("log", "here", "there", "we lack", "it lacks", "its receipt")
         for log in peer.logs:

@@ -102,9 +102,7 @@ class Node:
         lock: IO[bytes],
         after_step: Callable[[str], None],
     ) -> None:
-        self.config = config
-        self.membership = membership
-        self.stores = stores
+        self.config, self.membership, self.stores = config, membership, stores
         self._views, self._lock = views, lock
         keys = OwnKeys(config, keyring)
         self._tasks: list[asyncio.Task[None]] = []

@@ -92,7 +92,8 @@ class PeerSide:
         Raises:
             ConfigMissing, KeyFileInvalid, ConfigInvalid: the certificate for the balancer is none.
         """
-        desk = Desk(replicator, stores, self._membership, self._mailboxes, attester)
+        rate = self._config.peers.bulk_upload_bytes_per_second
+        desk = Desk(replicator, stores, self._membership, self._mailboxes, attester, rate)
         front = self._front() if self._config.peers.is_behind_balancer else None
         self.listener = PeerListener(desk, self._identities, self._permit, front=front)
         self._call_desk = CallDesk(desk, self._permit, self.listener.counters, ListenerLimits())

@@ -67,6 +67,8 @@ class PeerStanding:
         last_contact_seconds: since it last said anything; None: never.
         failures: requests in a row that came to nothing.
         faults: malformed or unproven things it sent.
+        unserved: statements it offered and did not serve, requests.
+        repeats: announcements that told nothing new.
         last_error: in words; None after a success.
         logs: every log either side holds something of.
     """
@@ -77,6 +79,8 @@ class PeerStanding:
     last_contact_seconds: float | None
     failures: int
     faults: int
+    unserved: int
+    repeats: int
     last_error: str | None
     logs: tuple[PeerLogStanding, ...]
 
@@ -117,6 +121,8 @@ def peer_standings(
                 last_contact_seconds=_age(peer, now),
                 failures=peer.failures,
                 faults=peer.faults,
+                unserved=peer.unserved,
+                repeats=peer.repeats,
                 last_error=peer.last_error,
                 logs=_peer_logs(name, peer, logs, held, receipts),
             )

@@ -278,6 +278,10 @@ class GossipEngine:
                 logs.append(log)
                 if self._reconciliation.sync_of(log).writing:
                     waiting.add(log)
+        if peer is not None and not commands and not waiting:
+            sync_of = self._reconciliation.sync_of
+            if all(peer.holds.get(log, 0) <= sync_of(log).view.size for log in logs):
+                peer.note_repeat()
         ask = Ask(event.ask, event.peer, tuple(logs), waiting, now + ANSWER_SECONDS_MAX)
         if not self._answers.hold(ask):
             commands.append(self._answer(ask))

@@ -175,6 +175,8 @@ class LocalApi:
                 "last_contact_seconds": peer.last_contact_seconds,
                 "failures": peer.failures,
                 "faults": peer.faults,
+                "unserved": peer.unserved,
+                "repeats": peer.repeats,
                 "last_error": peer.last_error,
                 "logs": [
                     {

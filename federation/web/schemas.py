@@ -241,6 +241,8 @@ class PeerAnswer(_Model):
     last_contact_seconds: float | None
     failures: int
     faults: int
+    unserved: int
+    repeats: int
     last_error: str | None
     logs: list[PeerLogAnswer]
 

@@ -62,6 +62,8 @@ def make_peer(
     last_error: str | None = None,
     failures: int = 0,
     faults: int = 0,
+    unserved: int = 0,
+    repeats: int = 0,
 ) -> PeerAnswer:
     return PeerAnswer(
         member=member,
@@ -70,6 +72,8 @@ def make_peer(
         last_contact_seconds=200.0,
         failures=failures,
         faults=faults,
+        unserved=unserved,
+        repeats=repeats,
         last_error=last_error,
         logs=[
             PeerLogAnswer(
@@ -175,6 +179,14 @@ def test_a_peer_that_sends_nonsense_is_shown_loudly(
 ) -> None:
     text = drawn(answered_peers(monkeypatch, [make_peer(faults=2)]), capsys)
     assert "FAULTS: sent 2 malformed or unproven things" in text
+
+
+def test_a_peer_that_promises_and_repeats_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = drawn(answered_peers(monkeypatch, [make_peer(unserved=7, repeats=12_345)]), capsys)
+    assert "did not serve 7 ranges that it offered" in text
+    assert "told 12,345 times what was known already" in text
 
 
 def test_a_long_name_is_folded_and_no_number_is_cut(

@@ -432,3 +432,28 @@ def test_no_sequence_of_events_upsets_it_or_makes_it_say_what_is_not_durable(
 def test_an_engine_with_nothing_to_do_sleeps_until_the_next_round(lane: Lane) -> None:
     bench = Bench(make_log(3, founded=FOUNDED, lane=lane))
     assert only(events.WakeAt, bench.feed(events.Woke())).at > 1e8
+
+
+# --- what is bounded and counted ----------------------------------------------------------------
+
+
+def test_the_same_message_a_thousand_times_is_counted_and_costs_nothing_more() -> None:
+    bench = Bench(MADE)
+    for _ in range(1_000):
+        commands = bench.announced(announcement(MADE), UMBRA)
+        assert [] == of(events.Persist, commands)
+        assert 1 == len(of(events.AnswerAnnouncement, commands))
+    peer = bench.engine.peers[UMBRA]
+    assert (1_000, 0) == (peer.repeats, peer.faults)
+
+
+def test_a_peer_that_offers_what_it_never_serves_is_asked_less_and_less() -> None:
+    bench, asked, end = Bench(), list[float](), 600.0
+    commands = bench.announced(announcement(MADE, inline=False))
+    while bench.now < end:
+        for fetch in of(events.FetchRange, commands):
+            asked.append(bench.now)
+            bench.feed(events.RangeFailed(fetch.peer, fetch.log, "not held"))
+        commands = bench.feed(events.Woke(), 0.25)
+    assert 3 <= len(asked) <= 15
+    assert len(asked) <= bench.engine.peers[ACME].unserved <= len(asked) + 1
