@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TUFJS := tests/conformance/tufjs
 BENCHMARKS ?= publish match peer_hop
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # What both lock files have in common: every platform and Python we support, hashes, and no word of
@@ -22,7 +23,7 @@ run: $(VENV)/run.stamp  ## three companies, one picture: the demo
 	$(BIN)/federation demo
 
 # A process a core, and a file's tests in one of them: fixtures that cost seconds are made once.
-test: $(VENV)/dev.stamp  ## every test
+test: $(VENV)/dev.stamp $(TUFJS)/node_modules  ## every test
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(if $(CI),debian vpdq) format-check lint types imports test  ## what CI runs
@@ -77,8 +78,15 @@ lock: $(VENV)/dev.stamp  ## resolve the lock files again, to the newest releases
 	$(COMPILE) --upgrade --all-extras --group dev --constraint requirements.lock \
 		--output-file requirements-dev.lock
 
+# Another TUF implementation, for tests only, in the very versions that its lock file names. Where
+# there is no npm, those tests skip and say so; in CI they fail.
+$(TUFJS)/node_modules: $(TUFJS)/package-lock.json
+	@if command -v npm >/dev/null; then \
+		npm ci --prefix $(TUFJS) --ignore-scripts --no-audit --no-fund --silent && touch $@; \
+	else echo "no npm here: the tests of $(TUFJS) will skip" >&2; fi
+
 clean:  ## remove the virtual environment and what tools left behind
-	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(TUFJS)/node_modules build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A link to an interpreter that is gone counts as missing, and --clear then starts over.
