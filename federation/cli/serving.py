@@ -24,6 +24,9 @@ from federation.daemon.node import Node
 from federation.errors import FederationError
 from federation.web.app import LocalServer
 
+COLLECTOR_THRESHOLD = 50_000
+"""Objects made before the cycle collector looks at the young ones: one step of a bulk log."""
+
 log_lines = logging.getLogger(__name__)
 
 STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
@@ -70,6 +73,11 @@ async def _run(config: NodeConfig, *, as_json: bool) -> None:
     for number in STOPPING:
         loop.add_signal_handler(number, stop_once)
     log_lines.info("release %s starts as %s", __version__, config.member)
+    # What is loaded by now stays: the collector need not look at it again and again. A statement on
+    # its way in is a dozen objects without a cycle: at the usual 700 it would look at a step of
+    # 4,096 seventy times, which costs as much as judging it.
+    gc.freeze()
+    gc.set_threshold(COLLECTOR_THRESHOLD, 20, 50)
     node = await Node.open(config)
     try:
         server = LocalServer(node)

@@ -99,6 +99,10 @@ class Eraser:
         for statement in step.statements:
             for target in erase_targets(statement):
                 erases.setdefault(target, []).append(statement)
+        if not erases and not self._membership.roster.erased:  # nearly always
+            if _lacks(step.statements, ()):
+                self.lacking.add(step.view.log)
+            return step, frozenset()
         gone = frozenset(each.id for each in step.statements if self._must_go(each, erases))
         kept = tuple(without_opening(each) if each.id in gone else each for each in step.statements)
         if _lacks(kept, gone):
@@ -218,6 +222,8 @@ class Eraser:
         self, statements: Iterable[VerifiedStatement]
     ) -> dict[StatementId, list[VerifiedStatement]]:
         """The stored erases that refer to any of some statements, by what they refer to."""
+        if not await self._stores.erasures.has_erases():
+            return {}
         ids = {each.id for each in statements if each.header.kind in ERASABLE_KINDS}
         found: dict[StatementId, list[VerifiedStatement]] = {}
         if ids:

@@ -40,13 +40,15 @@ from federation.gossip.reconciliation import (
 from federation.gossip.reopening import Reopening
 from federation.gossip.waves import Waves
 from federation.local_errors import Fork
+from federation.protocol.limits_messages import INLINE_STATEMENTS_MAX
 from federation.protocol.messages import (
     AnnouncementAnswer,
     HeldLog,
 )
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.roster import Roster
-from federation.provenance.log_view import LogView
+from federation.protocol.statements import Statement
+from federation.provenance.log_view import Advance, LogView
 from federation.provenance.verifier import Receipt, Verifier
 
 WAKE_SECONDS_MIN: Final = 0.005
@@ -226,7 +228,7 @@ class GossipEngine:
         view = event.step.view
         log = view.log
         self._reconciliation.note_persisted(view)
-        self._dissemination.remember(log, (each.statement for each in event.step.statements))
+        self._dissemination.remember(log, _newest(event.step))
         self._dissemination.spread_own(log, self._circle.audience(), now)
         if log.lane is Lane.CRISIS:
             self._circle.tell_crisis(log, now, rng)
@@ -238,7 +240,7 @@ class GossipEngine:
         self._reconciliation.note_persisted(view)
         if event.receipt is not None:
             self._receipts[view.log] = event.receipt
-        self._dissemination.remember(view.log, (each.statement for each in event.step.statements))
+        self._dissemination.remember(view.log, _newest(event.step))
         if view.is_complete:
             self._dissemination.pass_on(view, self._circle.neighbours(), now, rng)
             answered = self._answers.askers_of(view.log)
@@ -395,3 +397,8 @@ class GossipEngine:
             self._anti_entropy.at,
         )
         return max(min(at for at in times if at is not None), now + WAKE_SECONDS_MIN)
+
+
+def _newest(step: Advance) -> list[Statement]:
+    """What of a step may ride in an announcement: the last ones of a long one."""
+    return [each.statement for each in step.statements[-INLINE_STATEMENTS_MAX:]]

@@ -79,20 +79,26 @@ _TIMED_BYTES_MAX: Final = 256
 
 def decode_header(encoded: bytes) -> Header:
     """Read a header, of a higher version too, in its only encoding. Raises: HeaderMalformed."""
-    if encoded[: len(_TIMED)] == _TIMED and len(encoded) <= _TIMED_BYTES_MAX:
-        at_ms = int.from_bytes(encoded[len(_TIMED) : _TIME_END], "big")
-        if _TIME_OF_EIGHT_BYTES_MIN <= at_ms <= INTEGER_MAX and len(encoded) > _TIME_END:
-            said = _decode_after_time(encoded[_TIME_END:])
-            return Header(said.federation_id, said.member, said.kind, (), at_ms, said.version)
+    if encoded[: len(_TIMED)] == _TIMED and _TIME_END < len(encoded) <= _TIMED_BYTES_MAX:
+        return _decode_timed(encoded)
     return _decode_strictly(encoded)
+
+
+@lru_cache(maxsize=256)  # what one import says at one time has one header
+def _decode_timed(encoded: bytes) -> Header:
+    at_ms = int.from_bytes(encoded[len(_TIMED) : _TIME_END], "big")
+    if not _TIME_OF_EIGHT_BYTES_MIN <= at_ms <= INTEGER_MAX:
+        return _decode_strictly(encoded)
+    said = _decode_after_time(encoded[_TIME_END:])
+    return Header(said.federation_id, said.member, said.kind, (), at_ms, said.version)
 
 
 @lru_cache(maxsize=1_024)
 def _decode_after_time(rest: bytes) -> Header:
-    """The header of those bytes after some time: the millions of one log differ in nothing else.
+    """The header of those bytes after some time: a log's differ in nothing else.
 
     A time in eight bytes is read alike whatever follows it, and what follows is read alike whatever
-    time stands before it, so one strict reading speaks for all. Raises: HeaderMalformed.
+    time stands before it, so one strict reading speaks for all; failures are not remembered.
     """
     return _decode_strictly(_TIMED + _TIME_OF_EIGHT_BYTES_MIN.to_bytes(8, "big") + rest)
 

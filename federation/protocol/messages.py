@@ -355,10 +355,13 @@ def _statements(value: Decoded, count_max: int) -> tuple[Statement, ...]:
 
 def _statement(value: Decoded) -> Statement:
     try:
-        match value:
-            case [bytes(header), bytes(salt), bytes(body)]:
+        if type(value) is list and len(value) == OPENED_PARTS:
+            header, salt, body = value
+            if type(header) is type(salt) is type(body) is bytes:
                 return opened_statement(header, salt, body)
-            case [bytes(header), bytes(commitment)]:
+        elif type(value) is list and len(value) == ERASED_PARTS:
+            header, commitment = value
+            if type(header) is type(commitment) is bytes:
                 return erased_statement(header, commitment)
     except (HeaderMalformed, BodyMalformed) as error:
         raise MessageMalformed(error.message) from None

@@ -18,6 +18,7 @@ from federation.provenance.log_view import Advance
 from federation.provenance.verifier import Receipt
 from federation.store.database import Row, Rows
 from federation.store.late_rows import INSERT_LATE
+from federation.store.packing import INSERT_PACKED, pack
 from federation.store.places import id_hkey, place_of, row_of, signal_hkey
 from federation.store.readings import Reading, reading_of_opening
 
@@ -118,9 +119,16 @@ def append_steps(
     """
     missing: list[Row] = []
     statements: list[Row] = []
+    packed: list[Row] = []
     ids: list[Row] = []
     index = IndexRows()
     for stem, move in moves:
+        rows = None if late is None else pack(stem, move.statements)
+        if rows is not None:
+            packed.append(rows[0])
+            ids += rows[1]
+            index.signals += rows[2]
+            continue
         for verified in move.statements:
             place = place_of(stem, verified.index)
             reading = reading_of_opening(verified.header, verified.statement.opening)
@@ -138,6 +146,7 @@ def append_steps(
     return [
         (ADVANCE_BRANCH, [_branch_row(stem, move) for stem, move in moves]),
         (INSERT_LATE, marks),
+        (INSERT_PACKED, packed),
         (INSERT_STATEMENT, statements),
         (INSERT_ID, sorted(ids)),
         (INSERT_MISSING, missing),

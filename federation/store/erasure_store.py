@@ -92,6 +92,10 @@ class ErasureStore:
         rows = await self._database.read(_READ_ERASES, (hkeys, ERASES_PER_LOG_MAX))
         return [await self._stored(row) for row in rows]
 
+    async def has_erases(self) -> bool:
+        """Whether there is any erase at all: in most federations, most of the time, none."""
+        return bool(await self._database.read("SELECT 1 FROM erase_places LIMIT 1"))
+
     async def asked_for_page(
         self, after_place: int, first: int, last: int
     ) -> tuple[list[StoredStatement], int | None]:

@@ -47,8 +47,11 @@ IDS: Final = "statement_ids"
 SIGNALS: Final = "signal_places"
 
 INSERT_LATE: Final = "INSERT INTO late_rows (stem, start) VALUES (?, ?) ON CONFLICT DO NOTHING"
+# One statement for all rows: see ``packing``.
 _INSERT: Final = {
-    table: f"INSERT INTO {table} (hkey, place) VALUES (?, ?) ON CONFLICT DO NOTHING"  # noqa: S608
+    table: f"INSERT INTO {table} (hkey, place)"  # noqa: S608 - constants
+    " SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"
+    " WHERE true ON CONFLICT DO NOTHING"
     for table in (IDS, SIGNALS)
 }
 _READ_PAGE: Final = (
@@ -58,31 +61,30 @@ _READ_PAGE: Final = (
 
 
 class _Waiting:
-    """Rows of both trees, by hkey, and since which index of each stem there are any."""
+    """Rows of both trees, and since which index of each stem there are any."""
 
     def __init__(self) -> None:
-        self.tables: dict[str, dict[int, list[int]]] = {IDS: {}, SIGNALS: {}}
+        self.rows: dict[str, list[Row]] = {IDS: [], SIGNALS: []}
         self.since: dict[int, int] = {}
         self.count = 0
-
-    def add(self, table: str, rows: Iterable[Row]) -> None:
-        places = self.tables[table]
-        for hkey, place in rows:
-            places.setdefault(hkey, []).append(place)
+        self._found: dict[str, dict[int, list[int]]] = {IDS: {}, SIGNALS: {}}
+        self._seen = {IDS: 0, SIGNALS: 0}
 
     def note(self, stem: int, start: int, count: int) -> None:
         self.since[stem] = min(start, self.since.get(stem, start))
         self.count += count
 
-    def rows(self, table: str) -> list[Row]:
-        """All rows of a tree, in its order."""
-        return sorted(
-            (hkey, place) for hkey, places in self.tables[table].items() for place in places
-        )
+    def places(self, table: str, hkey: int) -> Sequence[int]:
+        """The places under a key; what came since the last look is put in order first."""
+        found, rows = self._found[table], self.rows[table]
+        for at in range(self._seen[table], len(rows)):
+            found.setdefault(rows[at][0], []).append(rows[at][1])
+        self._seen[table] = len(rows)
+        return found.get(hkey, ())
 
     def take_in(self, other: _Waiting) -> None:
-        for table in self.tables:
-            self.add(table, other.rows(table))
+        for table, rows in other.rows.items():
+            self.rows[table] += rows
         for stem, start in other.since.items():
             self.note(stem, start, 0)
         self.count += other.count
@@ -110,7 +112,7 @@ class LateRows:
             (hkey, place)
             for part in (self._waiting, self._going)
             for hkey in hkeys
-            for place in part.tables[table].get(hkey, ())
+            for place in part.places(table, hkey)
         }
         return json.dumps(sorted(found))
 
@@ -141,8 +143,8 @@ class LateRows:
             ids: hkey and place of each statement.
             signals: hkey and place of each signal.
         """
-        self._waiting.add(IDS, ids)
-        self._waiting.add(SIGNALS, signals)
+        self._waiting.rows[IDS] += ids
+        self._waiting.rows[SIGNALS] += signals
         for stem, start in starts.items():
             self._waiting.note(stem, start, 0)
         self._waiting.count += len(ids)
@@ -166,9 +168,10 @@ class LateRows:
         self._going, self._waiting = self._waiting, _Waiting()
         try:
             for table, insert in _INSERT.items():
-                rows = self._going.rows(table)
+                rows = sorted(self._going.rows[table])
                 for at in range(0, len(rows), ROWS_PER_TRANSACTION):
-                    await self._write([(insert, rows[at : at + ROWS_PER_TRANSACTION])])
+                    joined = json.dumps(rows[at : at + ROWS_PER_TRANSACTION])
+                    await self._write([(insert, [(joined,)])])
             await self._move_marks(self._going.since)
         except BaseException:
             self._going.take_in(self._waiting)
@@ -231,8 +234,8 @@ class LateRows:
                     (signal_hkey(kind, identity_of(kind, value)), row[0])
                     for kind, value in reading.signals
                 }
-            self._waiting.add(IDS, ids)
-            self._waiting.add(SIGNALS, signals)
+            self._waiting.rows[IDS] += ids
+            self._waiting.rows[SIGNALS] += signals
             self._waiting.note(stem, split_place(rows[0][0])[1], len(rows))
             first = rows[-1][0] + 1
             if self._waiting.count >= LATE_ROWS_MAX:

@@ -68,6 +68,9 @@ def id_hkey(statement_id: StatementId) -> int:
     return hkey_of(statement_id.entry)
 
 
+_TYPE_TAGS: Final = {kind: kind.encode() + b"\0" for kind in SignalType}
+
+
 def signal_hkey(signal_type: SignalType, identity: bytes) -> int:
     """Where a signal is found; hashed, so that nobody chooses which signals are neighbours.
 
@@ -78,7 +81,7 @@ def signal_hkey(signal_type: SignalType, identity: bytes) -> int:
         signal_type: its type.
         identity: its value, or what stands for it (``protocol.signals.identity_of``).
     """
-    return hkey_of(sha256(signal_type.encode() + b"\0" + identity).digest())
+    return hkey_of(sha256(_TYPE_TAGS[signal_type] + identity).digest())
 
 
 def row_of(place: int, statement: Statement, *, unread: bool) -> Row:
