@@ -27,7 +27,7 @@ from typing import Final
 
 from benchmarks.companies import (
     cpu_seconds,
-    data_bytes,
+    disk_bytes,
     federation_of,
     fill_log,
     numbered_values,
@@ -85,12 +85,12 @@ async def measure(folder: Path, statements: int) -> dict[str, float]:
         _say(f"CPU seconds: {used:.1f} of the new node, {served:.1f} of both that served it")
         await asyncio.to_thread(stop_nodes, [process])
         _say(f"served after {ready:.1f} s, complete after {seconds:.1f} s")
-        _say(f"index files: {data_bytes(joiner, 'index/*') / statements:.0f} bytes a statement")
+        _say(f"index files: {disk_bytes(joiner, 'index/*') / statements:.0f} bytes a statement")
         return {
             "statements": statements,
             "per_s": round(statements / seconds, 1),
             "rss_mb": round(memory, 1),
-            "disk_bytes_per_statement": round(data_bytes(joiner) / statements, 1),
+            "disk_bytes_per_statement": round(disk_bytes(joiner) / statements, 1),
             "wire_bytes_per_statement": round(received / statements, 1),
         }
 

@@ -116,7 +116,7 @@ async def fill_log(issuer: Company, holders: Sequence[Company], values: Sequence
     verifier = Verifier(roster, check_ed25519)
     key = load_keyring(config).logs[Lane.BULK]
     log = LogId(issuer.member, roster.federation_id, Lane.BULK)
-    folders = [_data_folder(holder) for holder in holders]
+    folders = [_folder_of(holder) for holder in holders]
     opened = [
         await open_stores(
             folder / DATABASE_FILE, member=holder.member, federation_id=roster.federation_id
@@ -140,16 +140,16 @@ async def fill_log(issuer: Company, holders: Sequence[Company], values: Sequence
         await stores.close()
 
 
-def _data_folder(company: Company) -> Path:
+def _folder_of(company: Company) -> Path:
     config = load_config(company.config)
     folder = config.path(config.data_directory)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
 
-def data_bytes(company: Company, pattern: str = f"{DATABASE_FILE}*") -> int:
+def disk_bytes(company: Company, pattern: str = f"{DATABASE_FILE}*") -> int:
     """Bytes on disk of a node's database, its write-ahead log included."""
-    return sum(path.stat().st_size for path in _data_folder(company).glob(pattern))
+    return sum(path.stat().st_size for path in _folder_of(company).glob(pattern))
 
 
 def resident_mb(process: subprocess.Popen[bytes], field: str = "VmHWM") -> float:

@@ -105,6 +105,14 @@ class NodeClient:
         raw = body if isinstance(body, bytes) else body.model_dump_json().encode("utf-8")
         return self._read(await self._answer("POST", path, raw), model)
 
+    async def send(self, path: str, body: bytes) -> bytes:
+        """Send bytes, and get bytes back, verbatim.
+
+        Raises:
+            FederationError: what the node answered, or NodeUnreachable.
+        """
+        return await self._answer("POST", path, body)
+
     async def fetch(self, path: str) -> bytes:
         """Ask for bytes, verbatim.
 

@@ -235,7 +235,52 @@ def bundle(
     return fetch(config, statement, out, in_force, by_hash=roster_by_hash)
 
 
+def import_(
+    path: Annotated[str, typer.Argument(metavar="FILE", help="The list; - for standard input.")],
+    list_format: Annotated[
+        Literal["csv", "jsonl", "threatexchange"] | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="csv, jsonl or threatexchange; by default told from the first line.",
+        ),
+    ] = None,
+    signal_type: Annotated[
+        str | None,
+        typer.Option(
+            "--signal-type", metavar="TYPE", help="Of threatexchange lines that name none."
+        ),
+    ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="LABEL", help="Of lines that have no labels."),
+    ] = None,
+    source: Annotated[
+        Literal["user-report", "proactive", "partner", "referral"],
+        typer.Option("--source", metavar="HOW", help="Of lines that do not say how it came up."),
+    ] = "partner",
+    automated: Annotated[
+        bool, typer.Option("--automated", help="A process confirmed it, no person.")
+    ] = False,
+    lane: Annotated[
+        str, typer.Option("--lane", metavar="LANE", help="crisis, live or bulk.")
+    ] = "bulk",
+    config: ConfigPath = CONFIG,
+    _json: AsJson = False,
+) -> Answer:
+    """Publish a list of signals: CSV, JSON lines, or python-threatexchange's local file.
+
+    Each line is one content. Lines that are refused are told with their numbers, and the others are
+    published. Run again, it goes on where it stopped: what this member has published is left alone.
+    """
+    from federation.cli.importing import Defaults, import_list
+
+    defaults = Defaults(tuple(labels or ()), source, automated)
+    return import_list(config, path, list_format, signal_type, lane, defaults)
+
+
 def add_to(app: typer.Typer) -> None:
     """Put these commands into the program."""
     for command in (publish, withdraw, endorse, dispute, erase, match, receipts, bundle):
         app.command()(command)
+    app.command("import")(import_)

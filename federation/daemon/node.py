@@ -19,6 +19,7 @@ from federation.daemon.attester import Attester
 from federation.daemon.data_directory import lock_directory
 from federation.daemon.eraser import Eraser
 from federation.daemon.findings import Findings
+from federation.daemon.importing import Importer
 from federation.daemon.keyring import Keyring, check_keys, load_keyring
 from federation.daemon.membership import Membership, read_root_of_trust
 from federation.daemon.outlets import Outlets
@@ -78,6 +79,7 @@ class Node:
         config: its settings.
         membership: the roster in force.
         publisher: what this member says.
+        importer: what it takes over from lists.
         findings: what people here found who looked at matches.
         platform: what matches here, what is done about it, and what changed.
         matcher, enforcer, sightings: the platform's, where the match API looks for them.
@@ -134,9 +136,7 @@ class Node:
         )
         self.outlets = Outlets(config, stores, self.platform, _unix_ms, self.replicator.raise_alarm)
         self._lanes = self._make_lanes(keys.key_of, after_step)
-        self.publisher = Publisher(
-            config.member, self._lanes, stores.logs, stores.signals, membership
-        )
+        self._make_speakers()
         self.findings = Findings(config.member, stores, self.platform, self.publisher, _unix_ms)
         self.attester = Attester(
             config.member, keyring.mirror, stores, membership, self.replicator, self.eraser
@@ -146,6 +146,14 @@ class Node:
         self.listener = self.peer_side.listener
         self.roster_changes = self._follow_roster(keys)
         membership.on_changed(self.roster_changes.apply)
+
+    def _make_speakers(self) -> None:
+        """What speaks for this member: one statement at a time, and whole lists."""
+        member, stores = self.config.member, self.stores
+        self.publisher = Publisher(
+            member, self._lanes, stores.logs, stores.signals, self.membership
+        )
+        self.importer = Importer(member, self._lanes, stores.signals)
 
     @classmethod
     async def open(

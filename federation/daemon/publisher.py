@@ -136,14 +136,17 @@ class LanePublisher:
             LogEnded: governance ended this log.
             StoreError: it could not be made durable; nothing was said.
         """
-        self._open_key()
-        if self._statements_waiting + len(drafts) > QUEUE_STATEMENTS_MAX:
-            raise TooBusy(
-                f"{self._statements_waiting} statements wait for the {self._log.lane} lane",
-                hint="send again after a moment, in batches",
-            )
+        self._check_room(len(drafts))
         # Made alone first: a bad draft must not take the batch it would ride in with it.
-        statements = [self._make(draft) for draft in drafts]
+        return await self.say([self.make(draft) for draft in drafts])
+
+    async def say(self, statements: Sequence[Statement]) -> tuple[VerifiedStatement, ...]:
+        """Say what :meth:`make` made, under one checkpoint; as :meth:`publish`.
+
+        Raises:
+            TooBusy, LogEnded, StoreError: see there.
+        """
+        self._check_room(len(statements))
         order = _Order(statements, asyncio.get_running_loop().create_future())
         self._waiting.append(order)
         self._statements_waiting += len(statements)
@@ -183,6 +186,14 @@ class LanePublisher:
             self._wake.clear()
         return batch
 
+    def _check_room(self, count: int) -> None:
+        self._open_key()
+        if self._statements_waiting + count > QUEUE_STATEMENTS_MAX:
+            raise TooBusy(
+                f"{self._statements_waiting} statements wait for the {self._log.lane} lane",
+                hint="send again after a moment, in batches",
+            )
+
     def _open_key(self) -> SigningKey:
         """The key that the roster in force lets sign for the log.
 
@@ -212,7 +223,12 @@ class LanePublisher:
         await self._store.append(step)
         self.view = step.view
 
-    def _make(self, draft: Draft) -> Statement:
+    def make(self, draft: Draft) -> Statement:
+        """Encode and commit a statement of this log's member, to be said or thrown away.
+
+        Raises:
+            HeaderMalformed, BodyMalformed, TooLarge: a draft that no node would take.
+        """
         header = Header(
             federation_id=self._log.federation_id,
             member=self._log.member,

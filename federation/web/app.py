@@ -21,6 +21,7 @@ from federation.errors import FederationError, RequestMalformed
 from federation.local_errors import ConfigInvalid, KeyFileInvalid, PortInUse
 from federation.web.feed_api import FeedApi
 from federation.web.file_api import FileApi
+from federation.web.import_api import ImportApi
 from federation.web.live_api import LiveApi
 from federation.web.local_api import LocalApi
 from federation.web.match_api import MatchApi
@@ -83,6 +84,7 @@ class LocalServer:
             self.api,
             ProofApi(node),
             self.file_api,
+            ImportApi(node),
             PolicyApi(node),
             UploadsApi(node),
             self.feed_api,

@@ -18,16 +18,14 @@ from federation.errors import RequestMalformed
 from federation.local_errors import StatementNotFound
 from federation.protocol.bodies import About, Confirm, Dispute, Endorse, Erase, Inert, Withdraw
 from federation.protocol.headers import parse_statement_id
-from federation.protocol.labels import check_labels
 from federation.protocol.origins import Cosigner
 from federation.protocol.origins_local import parse_lane
 from federation.provenance.reading import body_of
 from federation.provenance.verifier import VerifiedStatement
 from federation.provenance.view import Opinion
 from federation.web import schemas
-from federation.web.naming import name_content
+from federation.web.confirming import confirm_of
 from federation.web.routes import Call
-from federation.web.verdicts import read_signal
 
 
 class LocalApi:
@@ -83,7 +81,7 @@ class LocalApi:
         if not body.confirm and not any(about.values()):
             raise RequestMalformed("nothing to publish: give confirm, withdraw or another kind")
         lane = parse_lane(body.lane)
-        confirms = [_confirm(confirm) for confirm in body.confirm]
+        confirms = [confirm_of(confirm) for confirm in body.confirm]
         confirmed = []
         if confirms:
             confirmed = [
@@ -268,15 +266,3 @@ class LocalApi:
         return web.Response(
             status=503, body=starting.model_dump_json(), content_type="application/json"
         )
-
-
-def _confirm(request: schemas.ConfirmRequest) -> Confirm:
-    return Confirm(
-        item=request.item or name_content(),
-        signals=tuple(read_signal(each.type, each.value, each.quality) for each in request.signals),
-        labels=check_labels(request.labels),
-        source=request.source,
-        confirmer=request.confirmer,
-        educational=request.educational,
-        expires_at_ms=request.expires_at_ms,
-    )

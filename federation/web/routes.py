@@ -121,7 +121,7 @@ async def read_body(request: web.Request, model: type[Model]) -> Model:
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
-        raise RequestMalformed(_words(error)) from None
+        raise RequestMalformed(words_of(error)) from None
 
 
 def _read_query(request: web.Request, model: type[BaseModel]) -> BaseModel:
@@ -136,10 +136,10 @@ def _read_query(request: web.Request, model: type[BaseModel]) -> BaseModel:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise RequestMalformed(_words(error)) from None
+        raise RequestMalformed(words_of(error)) from None
 
 
-def _words(error: ValidationError) -> str:
+def words_of(error: ValidationError) -> str:
     """Where it is wrong and what was expected; never what was sent."""
     flaws = error.errors(include_url=False, include_input=False, include_context=False)
     parts = []

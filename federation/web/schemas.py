@@ -71,6 +71,9 @@ class ConfirmRequest(_Model):
     source: Literal["user-report", "proactive", "partner", "referral"] = "proactive"
     confirmer: Literal["human", "automated"] = "human"
     educational: bool = False
+    incident: Annotated[
+        StatementIdText | None, Field(description="the incident it belongs to: its id")
+    ] = None
     expires_at_ms: Annotated[
         int | None, Field(ge=0, le=INTEGER_MAX, description="Unix milliseconds")
     ] = None

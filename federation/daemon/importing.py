@@ -1,0 +1,128 @@
+"""Publishing whole lists: many confirms under one checkpoint, and none of them twice.
+
+A list is read again from its beginning after whatever interrupted it. What of it stands in this
+member's logs already is recognised there, by its own name for the content and its signals, so there
+is no note of progress that could be lost or lie. Names are given to lines without one by their
+content, the same every time.
+
+Source: docs/guides/importing_a_list.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final, TypeAlias
+
+from federation.daemon.publisher import Draft, LanePublisher
+from federation.errors import FederationError
+from federation.protocol.bodies import Confirm, Kind, check_body
+from federation.protocol.headers import decode_header
+from federation.protocol.origins import Lane
+from federation.protocol.signals import Signal, SignalType
+from federation.protocol.signals_local import check_publishable
+from federation.protocol.statements import Statement
+from federation.store.signal_store import SignalStore
+
+IMPORT_BATCH: Final = 4_096
+"""Statements under one checkpoint: 250 checkpoints for a million, each about 30 ms of writing."""
+
+SLICE: Final = 256
+"""Statements made before other tasks get their turn: about 5 ms."""
+
+_Key: TypeAlias = tuple[str, frozenset[tuple[SignalType, bytes]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of one batch.
+
+    Attributes:
+        published: how many were said now.
+        known: how many this member has said before.
+        refused: place in the batch -> why it cannot be said.
+    """
+
+    published: int
+    known: int
+    refused: dict[int, FederationError]
+
+
+def name_listed(signals: Sequence[Signal]) -> str:
+    """The name of content that its list does not name: the same whenever it is read."""
+    marks = sorted(b"%b\0%b" % (signal.type.encode(), signal.value) for signal in signals)
+    return f"list-{sha256(b''.join(sha256(mark).digest() for mark in marks)).hexdigest()[:32]}"
+
+
+class Importer:
+    """Takes batches of one list after another.
+
+    Args:
+        member: this member.
+        lanes: the publisher of each lane.
+        signals: where it is looked up what stands already.
+    """
+
+    def __init__(self, member: str, lanes: dict[Lane, LanePublisher], signals: SignalStore) -> None:
+        self._member, self._lanes, self._signals = member, lanes, signals
+        self._taking = asyncio.Lock()
+
+    async def take(self, lane: Lane, confirms: Sequence[Confirm]) -> Imported:
+        """Publish those of a batch that this member has not published before.
+
+        Args:
+            lane: of the log they go to.
+            confirms: at most ``IMPORT_BATCH``, under one checkpoint.
+
+        Raises:
+            TooBusy, LogEnded, StoreError: see :meth:`LanePublisher.publish`; nothing of the batch
+                was said.
+        """
+        # One batch at a time: what two lists have in common must be seen by the second.
+        async with self._taking:
+            standing = await self._standing(confirms)
+            refused: dict[int, FederationError] = {}
+            made: list[Statement] = []
+            publisher = self._lanes[lane]
+            known = 0
+            for place, confirm in enumerate(confirms):
+                if place % SLICE == 0:
+                    await asyncio.sleep(0)
+                try:
+                    for signal in confirm.signals:
+                        check_publishable(signal)
+                    key = _key_of(confirm)
+                    if key in standing:
+                        known += 1
+                        continue
+                    made.append(publisher.make(Draft(confirm)))
+                except FederationError as error:
+                    refused[place] = error
+                    continue
+                standing.add(key)
+            if made:
+                await publisher.say(made)
+            return Imported(len(made), known, refused)
+
+    async def _standing(self, confirms: Sequence[Confirm]) -> set[_Key]:
+        """What this member has said of the same signals, taken back or not."""
+        marks = {
+            (signal.type, signal.identity) for confirm in confirms for signal in confirm.signals[:1]
+        }
+        found: set[_Key] = set()
+        for carriers in (await self._signals.carriers_many(marks)).values():
+            for stored in carriers:
+                opening = stored.statement.opening
+                if stored.log.member != self._member or opening is None:
+                    continue
+                header = decode_header(stored.statement.header_bytes)
+                body = check_body(Kind(header.kind), opening.body)
+                if isinstance(body, Confirm):
+                    found.add(_key_of(body))
+        return found
+
+
+def _key_of(confirm: Confirm) -> _Key:
+    return confirm.item, frozenset((signal.type, signal.value) for signal in confirm.signals)

@@ -1,0 +1,151 @@
+"""Importing a list: each line once, whatever interrupts it; refused lines are told by number."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from hashlib import sha256
+from typing import Any
+
+import aiohttp
+import pytest
+
+from federation.daemon import importing
+from federation.local_errors import StoreFull
+from federation.protocol.origins import Lane
+from federation.web import import_api
+from federation.web.app import LocalServer
+from federation.web.import_schemas import LINE_BYTES_MAX
+from tests.integration.conftest import Found
+from tests.integration.test_publish_crash import open_node
+
+A = "a.example"
+
+
+def line(number: int, **more: Any) -> bytes:
+    value = sha256(f"picture {number}".encode()).hexdigest()
+    return json.dumps({"signals": [{"type": "pdq", "value": value}], **more}).encode() + b"\n"
+
+
+class Lists:
+    """A node's door for lists, over a real socket."""
+
+    def __init__(self, session: aiohttp.ClientSession, server: LocalServer, address: str) -> None:
+        self.session, self.server, self.address = session, server, address
+        self.node = server.api._node
+
+    async def send(self, lines: Sequence[bytes], path: str = "/v1/import") -> list[dict[str, Any]]:
+        async with self.session.post(self.address + path, data=b"".join(lines)) as response:
+            return [json.loads(each) for each in (await response.read()).splitlines()]
+
+    async def held(self) -> int:
+        logs = await self.node.stores.logs.load_logs()
+        return sum(each.held.size for each in logs if each.log.lane is Lane.BULK)
+
+
+async def opened(founded: Any, stack: AsyncExitStack) -> Lists:
+    node = await open_node(founded, A, stack)
+    server = LocalServer(node)
+    await server.start()
+    stack.push_async_callback(server.close)
+    server.api.is_ready = True
+    token = node.config.path(node.config.api.token_file).read_text().strip()
+    session = await stack.enter_async_context(
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"})
+    )
+    return Lists(session, server, f"http://{node.config.api.listen}")
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_api, "IMPORT_BATCH", 10)
+    monkeypatch.setattr(importing, "SLICE", 3)
+
+
+async def test_list_is_published_in_few_checkpoints_and_found(found: Found) -> None:
+    async with AsyncExitStack() as stack:
+        lists = await opened(found([A]), stack)
+        answers = await lists.send([line(number) for number in range(25)])
+        assert [10, 10, 5] == [answer["published"] for answer in answers]
+        assert 25 == await lists.held()
+        (log,) = await lists.node.stores.logs.load_logs()
+        checkpoints = await lists.node.stores.database.read("SELECT size FROM checkpoints")
+        assert [(10,), (20,), (25,)] == sorted(checkpoints)
+        assert Lane.BULK is log.log.lane
+
+
+async def test_list_read_again_publishes_only_what_is_new(found: Found) -> None:
+    founded = found([A])
+    first = [line(number) for number in range(12)]
+    async with AsyncExitStack() as stack:
+        lists = await opened(founded, stack)
+        await lists.send(first)
+    async with AsyncExitStack() as stack:  # another process, after whatever happened to the first
+        lists = await opened(founded, stack)
+        again = [*first, line(3), line(12), line(12), line(5, item="another-name")]
+        answers = await lists.send(again)
+        assert 14 == sum(answer["known"] for answer in answers)
+        assert 2 == sum(answer["published"] for answer in answers)
+        assert 14 == await lists.held()
+
+
+async def test_refused_lines_are_told_by_number_and_the_others_published(found: Found) -> None:
+    zeros = json.dumps({"signals": [{"type": "pdq", "value": "0" * 64}]}).encode() + b"\n"
+    secret = sha256(b"secret").hexdigest()
+    lines = [
+        line(1),
+        b"\n",
+        b"not json " + secret.encode() + b"\n",
+        line(2, labels=["no-such-label"]),
+        zeros,
+        b"x" * (LINE_BYTES_MAX + 5) + b"\n",
+        line(3),
+    ]
+    async with AsyncExitStack() as stack:
+        lists = await opened(found([A]), stack)
+        (answer,) = await lists.send(lines)
+        assert (7, 2) == (answer["lines"], answer["published"])
+        assert [
+            (3, "request-malformed"),
+            (4, "label-unknown"),
+            (5, "signal-degenerate"),
+            (6, "too-large"),
+        ] == [(each["line"], each["code"]) for each in answer["refused"]]
+        assert secret not in json.dumps(answer)
+
+
+async def test_full_disk_in_the_middle_is_told_and_loses_nothing_said(
+    found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with AsyncExitStack() as stack:
+        lists = await opened(found([A]), stack)
+        append = lists.node.stores.logs.append
+        calls: list[int] = []
+
+        async def fails_at_third(*arguments: Any, **named: Any) -> None:
+            calls.append(len(calls))
+            if len(calls) == 3:
+                raise StoreFull("the disk is full")
+            await append(*arguments, **named)
+
+        monkeypatch.setattr(lists.node.stores.logs, "append", fails_at_third)
+        lines = [line(number) for number in range(40)]
+        answers = await lists.send(lines)
+        assert [None, None, "store-full"] == [answer["error"] for answer in answers]
+        assert 20 == await lists.held()
+        answers = await lists.send(lines)
+        assert (20, 20) == (
+            sum(answer["known"] for answer in answers),
+            sum(answer["published"] for answer in answers),
+        )
+
+
+async def test_wrong_lane_and_empty_list_are_answered(found: Found) -> None:
+    async with AsyncExitStack() as stack:
+        lists = await opened(found([A]), stack)
+        (problem,) = await lists.send([line(1)], "/v1/import?lane=fast")
+        assert "lane-unknown" == problem["code"]
+        (answer,) = await lists.send([])
+        assert (0, 0) == (answer["lines"], answer["published"])
+        assert 0 == await lists.held()
