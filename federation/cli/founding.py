@@ -17,22 +17,25 @@ def initialise_node(
     api: str | None,
     *,
     post_quantum: bool = False,
-    outbound_only: bool = False,
+    only_calls: bool = False,
+    observer_of: str = "",
 ) -> Answer:
     """Make a node's folder, and say what to do with it.
 
     Raises:
         FederationError: the name, URL or address is wrong, or a node is there already.
     """
-    if outbound_only == (url is not None):
-        raise ConfigInvalid(
-            "a node has a --url, or is --outbound-only because peers cannot reach it"
-        )
+    if only_calls == (url is not None):
+        raise ConfigInvalid("a node has a --url, or is --only-calls because peers cannot reach it")
     try:
         ApiSettings(listen=api or ApiSettings().listen)
     except ValueError:
         raise ConfigInvalid("--api is HOST:PORT on loopback, such as 127.0.0.1:8001") from None
-    request = initialise(folder, member, url, api_listen=api, post_quantum=post_quantum)
+    if observer_of and post_quantum:
+        raise ConfigInvalid("an observer signs nothing: --post-quantum is for those who publish")
+    request = initialise(
+        folder, member, url, api_listen=api, post_quantum=post_quantum, observer_of=observer_of
+    )
     config_path = folder / CONFIG_FILE
     config = load_config(config_path)
     root_file = config.path(config.root_file)
@@ -44,6 +47,7 @@ def initialise_node(
         "root_file": str(root_file),
         "api": config.api.listen,
         "listen": config.peers.listen,
+        "observer_of": config.observer_of,
     }
     lines = (
         f"{request.member} is made in {plain(str(folder))}",
@@ -52,8 +56,9 @@ def initialise_node(
         f"  peers         {_reach(config.peers.listen, request.urls)}",
         f"  local API     {config.api.listen}",
     )
+    role = " (propose add … --role observer)" if observer_of else ""
     following = (
-        f"next: give {folder / REQUEST_FILE} to the federation's governors,",
+        f"next: give {folder / REQUEST_FILE} to the federation's governors{role},",
         f"      put their 1.root.json at {root_file},",
         f"      then run federation serve --config {config_path}",
     )

@@ -77,13 +77,22 @@ def init(
         str | None,
         typer.Option("--url", metavar="URL", help="Where peers reach it: https://host[:port]."),
     ] = None,
-    outbound_only: Annotated[
+    only_calls: Annotated[
         bool,
         typer.Option(
-            "--outbound-only",
+            "--only-calls",
             help="Instead of --url: peers cannot reach it, it only calls them; it has no listener.",
         ),
     ] = False,
+    observer_of: Annotated[
+        str,
+        typer.Option(
+            "--observer-of",
+            metavar="NAME",
+            help="It only reads, with no keys but its TLS identity: the member whose further "
+            "machine it is, or its own name.",
+        ),
+    ] = "",
     api: Annotated[
         str | None,
         typer.Option(
@@ -105,7 +114,13 @@ def init(
     from federation.cli.founding import initialise_node
 
     return initialise_node(
-        folder, member, url, api, post_quantum=post_quantum, outbound_only=outbound_only
+        folder,
+        member,
+        url,
+        api,
+        post_quantum=post_quantum,
+        only_calls=only_calls,
+        observer_of=observer_of,
     )
 
 

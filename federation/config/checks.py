@@ -120,3 +120,12 @@ def check_member(name: str) -> str:
     except MemberNameMalformed as error:
         raise ValueError(error.message) from None
     return name
+
+
+def check_member_or_none(name: str) -> str:
+    """Accept a member's name, or nothing.
+
+    Raises:
+        ValueError: anything else.
+    """
+    return check_member(name) if name else name

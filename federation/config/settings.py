@@ -22,6 +22,7 @@ from federation.config.checks import (
     check_listen_or_off,
     check_loopback,
     check_member,
+    check_member_or_none,
     check_webhook_url,
     check_witness_url,
     check_witness_vkey,
@@ -322,6 +323,12 @@ class NodeConfig(_Section):
     member: Annotated[str, AfterValidator(check_member)] = Field(
         description="this node's member name: a lower-case DNS name, for ever"
     )
+    observer_of: Annotated[str, AfterValidator(check_member_or_none)] = Field(
+        "",
+        description="for an observer, which publishes nothing and has no keys but its TLS "
+        "identity: the member whose further machine it is, or its own name; empty: this node "
+        "publishes",
+    )
     data_directory: Path = Field(Path("data"), description="database and roster; one node's alone")
     root_file: Path = Field(
         Path("1.root.json"), description="the federation's root of trust, from its governors"
@@ -349,6 +356,16 @@ class NodeConfig(_Section):
         if len({each.name for each in self.webhooks}) != len(self.webhooks):
             raise ValueError("two webhooks have one name")
         return self
+
+    @property
+    def is_observer(self) -> bool:
+        """Whether this node only reads."""
+        return bool(self.observer_of)
+
+    @property
+    def company(self) -> str:
+        """Whose policy this node follows, and whose word is this company's own."""
+        return self.observer_of or self.member
 
     @property
     def keeps_feed(self) -> bool:

@@ -60,7 +60,7 @@ class Attester:
 
     Args:
         member: this node's member.
-        mirror: its mirror key.
+        mirror: its mirror key; None for an observer, which attests nothing.
         stores: statements by id and by signal, and which logs are accused.
         membership: the roster in force.
         replicator: knows what is held of each log.
@@ -70,7 +70,7 @@ class Attester:
     def __init__(
         self,
         member: str,
-        mirror: SigningKey,
+        mirror: SigningKey | None,
         stores: Stores,
         membership: Membership,
         replicator: Replicator,
@@ -193,7 +193,7 @@ class Attester:
             vkey = roster.cosigner_vkey(self._member, Cosigner.MIRROR)
         except MemberUnknown as error:
             raise AttestationNotGiven(error.message) from None
-        if vkey.public != self._mirror.public:
+        if self._mirror is None or vkey.public != self._mirror.public:
             raise AttestationNotGiven("the roster holds another mirror key than this node")
         said = Attestation(
             roster=(roster.version, roster.decision_sha256.hex()),

@@ -138,7 +138,7 @@ class Enforcer:
         Raises:
             PolicyInvalid: what is wrong, each with its line.
         """
-        roster, member = self._membership.roster, self._config.member
+        roster, member = self._membership.roster, self._config.company
         policy = parse_policy(text, {member, *roster.members})
         return CompiledPolicy(policy, member, kin_of(roster))
 

@@ -46,6 +46,7 @@ def initialise(
     *,
     api_listen: str | None = None,
     post_quantum: bool = False,
+    observer_of: str = "",
 ) -> JoinRequest:
     """Make a node's folder: keys (mode 0600), ``node.toml``, the API token, the join request.
 
@@ -56,6 +57,8 @@ def initialise(
             node behind a balancer that ends TLS; None for a node that cannot be
             connected to, and only calls others.
         post_quantum: make ML-DSA-44 keys as well, and ask for their place in the roster.
+        observer_of: makes an observer, which has no keys but its TLS identity: the member whose
+            further machine it is, or its own name; empty: a member that publishes.
         api_listen: address of the local API; by default loopback, the peers' port plus 1,000.
 
     Returns:
@@ -68,11 +71,16 @@ def initialise(
     """
     check_member_name(member)
     config = _config(folder, member, url, api_listen)
+    if observer_of:
+        check_member_name(observer_of)
+        config = config.model_copy(update={"observer_of": observer_of})
+        post_quantum = False
     if post_quantum:
         keys = config.keys.model_copy(update={"mldsa44_folder": MLDSA44_FOLDER})
         config = config.model_copy(update={"keys": keys})
     seconds = {name: secrets.token_bytes(SEED_BYTES) for name in REQUESTED_KEYS if post_quantum}
-    seeds = {name: secrets.token_bytes(SEED_BYTES) for name in (*Lane, *Cosigner)}
+    wanted = () if observer_of else (*Lane, *Cosigner)
+    seeds = {name: secrets.token_bytes(SEED_BYTES) for name in wanted}
     identity = make_identity(member, not_before=datetime.now(UTC))
     request = make_join_request(
         member,
@@ -103,7 +111,11 @@ def _seed_files(
         Cosigner.WITNESS: keys.witness,
         Cosigner.MIRROR: keys.mirror,
     }
-    files = {path: format_seed_text(seeds[name]).encode("ascii") for name, path in paths.items()}
+    files = {
+        path: format_seed_text(seeds[name]).encode("ascii")
+        for name, path in paths.items()
+        if name in seeds
+    }
     for name, seed in seconds.items():
         files[mldsa44_file(MLDSA44_FOLDER, name)] = format_mldsa_seed_text(seed).encode("ascii")
     return files

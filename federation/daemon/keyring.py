@@ -27,7 +27,7 @@ KEY_FILE_BYTES_MAX = 64 * 1024
 
 @dataclass(frozen=True)
 class Keyring:
-    """All keys of one member's node.
+    """All keys of one member's node. An observer's holds its TLS identity only.
 
     Attributes:
         logs: signs this member's checkpoints, a key for each lane.
@@ -38,8 +38,8 @@ class Keyring:
     """
 
     logs: dict[Lane, SigningKey]
-    witness: SigningKey
-    mirror: SigningKey
+    witness: SigningKey | None
+    mirror: SigningKey | None
     identity: PemPair
     mldsa44: dict[str, MldsaSigningKey] = field(default_factory=dict)
 
@@ -51,6 +51,8 @@ def load_keyring(config: NodeConfig) -> Keyring:
         ConfigMissing: a file is not there.
         KeyFileInvalid: a file is malformed, or readable by others.
     """
+    if config.is_observer:
+        return Keyring({}, None, None, load_identity(config))
     keys = config.keys
     logs = {Lane.CRISIS: keys.log_crisis, Lane.LIVE: keys.log_live, Lane.BULK: keys.log_bulk}
     return Keyring(
@@ -85,9 +87,12 @@ def check_keys(member: str, keyring: Keyring, roster: Roster) -> None:
     if known is None:
         return  # not yet: its node asks its peers for the versions since
     ours: list[tuple[str, bytes, Sequence[bytes]]] = [
-        *((f"log-{lane}", keyring.logs[lane].public, _logs_keys(known, lane)) for lane in Lane),
-        ("witness", keyring.witness.public, known.witness_keys[-1:]),
-        ("mirror", keyring.mirror.public, known.mirror_keys[-1:]),
+        *(
+            (f"log-{lane}", key.public, _logs_keys(known, lane))
+            for lane, key in keyring.logs.items()
+        ),
+        *_cosigner_key("witness", keyring.witness, known.witness_keys),
+        *_cosigner_key("mirror", keyring.mirror, known.mirror_keys),
         # Any of them: while an identity is being rotated, the former one still counts.
         ("identity", identity_der(keyring.identity.certificate), known.tls_identities),
     ]
@@ -97,6 +102,12 @@ def check_keys(member: str, keyring: Keyring, roster: Roster) -> None:
             f"not the keys that the roster holds for {member}: {', '.join(wrong)}",
             hint="put back this member's key files, or have governance rotate the keys",
         )
+
+
+def _cosigner_key(
+    name: str, key: SigningKey | None, in_roster: Sequence[bytes]
+) -> list[tuple[str, bytes, Sequence[bytes]]]:
+    return [] if key is None else [(name, key.public, in_roster[-1:])]
 
 
 def _logs_keys(known: Member, lane: Lane) -> list[bytes]:

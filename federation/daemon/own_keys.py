@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +43,8 @@ KeyOf = Callable[[bytes], SigningKey | None]
 def key_files(config: NodeConfig) -> dict[str, Path]:
     """The file of each Ed25519 key, by purpose."""
     keys = config.keys
+    if config.is_observer:
+        return {}
     files = {
         Lane.CRISIS: keys.log_crisis,
         Lane.LIVE: keys.log_live,
@@ -68,7 +70,7 @@ class OwnKeys:
     def __init__(self, config: NodeConfig, keyring: Keyring) -> None:
         self._config = config
         present = (*keyring.logs.values(), keyring.witness, keyring.mirror)
-        self._held = {key.public: key for key in present}
+        self._held = {key.public: key for key in present if key is not None}
 
     def key_of(self, public: bytes) -> SigningKey | None:
         """The key with that public half; None where no file holds it."""
@@ -154,9 +156,10 @@ def make_next_keys(config: NodeConfig, purposes: Sequence[str]) -> list[Path]:
         AlreadyInitialised: a next key is there already and waits for governance.
         ConfigInvalid: the folder cannot be written.
     """
-    unknown = [purpose for purpose in purposes if purpose not in PURPOSES]
+    known = [TLS] if config.is_observer else PURPOSES
+    unknown = [purpose for purpose in purposes if purpose not in known]
     if unknown or not purposes:
-        raise RequestMalformed(f"keys are for: {', '.join(PURPOSES)}; or say all")
+        raise RequestMalformed(f"keys are for: {', '.join(known)}; or say all")
     files: dict[Path, bytes] = {}
     paths = key_files(config)
     for purpose in purposes:
@@ -184,12 +187,10 @@ def request_with_all_keys(config: NodeConfig, urls: Sequence[str]) -> JoinReques
         RosterMalformed: a URL is none.
     """
     keyring = load_keyring(config)
-    present: Mapping[str, SigningKey] = {
-        **{str(lane): key for lane, key in keyring.logs.items()},
-        str(Cosigner.WITNESS): keyring.witness,
-        str(Cosigner.MIRROR): keyring.mirror,
-    }
-    keys = dict(present)
+    keys = {str(lane): key for lane, key in keyring.logs.items()}
+    for cosigner, key in ((Cosigner.WITNESS, keyring.witness), (Cosigner.MIRROR, keyring.mirror)):
+        if key is not None:
+            keys[str(cosigner)] = key
     for purpose, path in key_files(config).items():
         with suppress(ConfigMissing):
             keys[purpose] = load_signing_key(_beside(path, NEXT))

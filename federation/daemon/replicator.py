@@ -351,6 +351,8 @@ class Replicator:
         if head is None:
             return None
         verifier = self._membership.verifier
+        if not verifier.roster.member(self._member).mirror_keys:
+            return None  # an observer holds everything and vouches for nothing
         vkey = verifier.roster.cosigner_vkey(self._member, Cosigner.MIRROR)
         mirror = self._key_of(vkey.public)
         if mirror is None or not verifier.stands(head):

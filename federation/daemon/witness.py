@@ -113,7 +113,9 @@ class Witness:
         self._wake = asyncio.Event()
 
     def accepted(self, log: LogId) -> None:
-        """The node has accepted a head of a log: it is signed soon."""
+        """A head of a log was accepted: it is signed soon, where this node is a witness."""
+        if not self._membership.roster.member(self._member).witness_keys:
+            return
         self._accepted.add(log)
         self._wake.set()
 

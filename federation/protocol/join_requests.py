@@ -63,7 +63,8 @@ class JoinRequest:
     Attributes:
         member: the name asked for.
         urls: where its node is reached, best first.
-        keys: Ed25519 public keys, one for each of ``REQUESTED_KEYS``.
+        keys: Ed25519 public keys, one for each of ``REQUESTED_KEYS``; none at all for a node that
+            publishes nothing.
         tls_identity: DER certificate; opaque here.
         request_bytes: the file, verbatim.
         mldsa44_keys: purpose and ML-DSA-44 public key, of those that sign a second line.
@@ -90,7 +91,7 @@ def make_join_request(
     Args:
         member: the name asked for.
         urls: where the node is reached, best first; none for one that only calls others.
-        keys: the holder of each of ``REQUESTED_KEYS``.
+        keys: the holder of each of ``REQUESTED_KEYS``; none for a node that publishes nothing.
         tls_identity: DER certificate.
         mldsa44: the holder of each ML-DSA-44 key, by what it is for.
 
@@ -155,14 +156,18 @@ def parse_join_request(
     check_urls(urls)
     tls_identity = read_base64(fields["tls_identity"], "the TLS identity")
     check_tls_identity(tls_identity)
-    key_fields = read_fields(fields["keys"], _KEY_FIELDS, "keys", is_extensible=False)
-    keys = {name: read_base64(key_fields[name], f"the {name} key") for name in REQUESTED_KEYS}
+    wanted = frozenset[str]() if fields["keys"] == {} else _KEY_FIELDS
+    key_fields = read_fields(fields["keys"], wanted, "keys", is_extensible=False)
+    names = [name for name in REQUESTED_KEYS if name in wanted]
+    keys = {name: read_base64(key_fields[name], f"the {name} key") for name in names}
     for public in keys.values():
         check_public_key(public)
     if len(set(keys.values())) != len(keys):
         raise RosterMalformed("one key is asked for under two purposes")
-    proofs = read_fields(fields["proofs"], _KEY_FIELDS, "proofs", is_extensible=False)
+    proofs = read_fields(fields["proofs"], wanted, "proofs", is_extensible=False)
     second, second_proofs = _read_mldsa44(fields.get(_MLDSA44_FIELD))
+    if second and not keys:
+        raise RosterMalformed("who publishes nothing has no second keys either")
     message = possession_message(member, urls, keys, tls_identity, second)
     for name, public in keys.items():
         if not check_signature(public, message, read_base64(proofs[name], f"the {name} proof")):

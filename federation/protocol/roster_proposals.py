@@ -234,11 +234,20 @@ def _expiry(now_ms: int, expires_days: int) -> int:
 
 
 def _requested_member(request: JoinRequest, roles: frozenset[MemberRole]) -> Member:
+    publishes = MemberRole.MEMBER in roles
+    if not request.keys and (publishes or MemberRole.WITNESS in roles):
+        raise RequestMalformed(
+            f"{request.member} asks for no keys: it can be an observer or an auditor",
+            hint="add --role observer; for a member, make the request without --observer-of",
+        )
     logs = (
         tuple(MemberLog(lane, 0, (LogKey(request.keys[lane]),)) for lane in Lane)
-        if MemberRole.MEMBER in roles
+        if publishes
         else ()
     )
+    # Who holds nothing to cosign with vouches for nobody: a company's further machines are no
+    # further opinions.
+    cosigns = publishes or MemberRole.WITNESS in roles
     return Member(
         name=request.member,
         roles=roles,
@@ -246,10 +255,10 @@ def _requested_member(request: JoinRequest, roles: frozenset[MemberRole]) -> Mem
         successor=None,
         urls=request.urls,
         logs=logs,
-        witness_keys=(request.keys[Cosigner.WITNESS],),
-        mirror_keys=(request.keys[Cosigner.MIRROR],),
+        witness_keys=(request.keys[Cosigner.WITNESS],) if cosigns else (),
+        mirror_keys=(request.keys[Cosigner.MIRROR],) if publishes else (),
         tls_identities=(request.tls_identity,),
-        mldsa44_keys=request.mldsa44_keys,
+        mldsa44_keys=request.mldsa44_keys if publishes else (),
     )
 
 

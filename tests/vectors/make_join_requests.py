@@ -15,7 +15,12 @@ from federation.errors import (
     SignatureInvalid,
     TooLarge,
 )
-from federation.protocol.join_requests import REQUESTED_KEYS, JoinRequest, possession_message
+from federation.protocol.join_requests import (
+    REQUESTED_KEYS,
+    JoinRequest,
+    make_join_request,
+    possession_message,
+)
 from federation.protocol.limits_messages import JOIN_REQUEST_BYTES_MAX
 from federation.protocol.texts import format_base64
 from tests.builders import format_root, make_key, make_member
@@ -23,6 +28,7 @@ from tests.vectors.cases import Case, Json, accepted, as_input, refused
 
 REQUEST = make_member().request
 RAW = REQUEST.request_bytes
+OBSERVER = make_join_request("second.example", urls=(), keys={}, tls_identity=b"an identity")
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -48,6 +54,7 @@ def good_requests() -> Iterator[Case]:
             make_member(urls=[f"https://node{n}.acme.example/v1" for n in range(4)]).request,
         ),
         ("a large identity", make_member(tls_identity=bytes(4_096)).request),
+        ("an observer, without keys", OBSERVER),
     )
     for desc, request in chosen:
         raw = as_input("request", request.request_bytes)
@@ -95,6 +102,9 @@ def bad_requests() -> Iterator[Case]:
         ("an unknown field", RosterMalformed, put(email="a@b")),
         ("an extension field", RosterMalformed, put(**{"x-note": "a"})),
         ("no proofs", RosterMalformed, drop("proofs")),
+        ("keys without proofs", RosterMalformed, put(proofs={})),
+        ("proofs without keys", RosterMalformed, put(keys={})),
+        ("four keys", RosterMalformed, lambda document: document["keys"].pop("bulk")),
         ("no format", RosterMalformed, drop("format")),
         ("a purpose too many", RosterMalformed, put_in("keys", "slow", other)),
         ("an upper-case name", MemberNameMalformed, put(member="Acme.example")),

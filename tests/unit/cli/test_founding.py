@@ -61,15 +61,45 @@ def test_a_wrong_name_url_or_address_makes_nothing(
     assert [] == list(tmp_path.iterdir())
 
 
+def test_an_observer_is_made_with_its_tls_identity_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "second"
+    arguments = ["init", str(folder), "--member", "second.acme.example", "--url", URL, "--json"]
+    observer = [*arguments, "--observer-of", "acme.example"]
+    assert ExitCode.MISUSE == main([*observer, "--post-quantum"])
+    assert "config-invalid" == json.loads(capsys.readouterr().out)["error"]["code"]
+    assert ExitCode.MISUSE == main([*arguments, "--observer-of", "Acme.example"])
+    assert "member-name-malformed" == json.loads(capsys.readouterr().out)["error"]["code"]
+    assert ExitCode.YES == main(observer)
+    told = json.loads(capsys.readouterr().out)
+    config = load_config(Path(told["config"]))
+    assert ("acme.example", "acme.example") == (config.observer_of, config.company)
+    assert {} == dict(parse_join_request(Path(told["join_request"]).read_bytes()).keys)
+    assert {"identity.crt", "identity.key"} == {p.name for p in (folder / "keys").iterdir()}
+
+
+def test_a_node_behind_a_balancer_listens_on_loopback_for_signed_requests(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, url = tmp_path / "acme", "https+signatures://peers.acme.example/federation"
+    arguments = ["init", str(folder), "--member", "acme.example", "--url", url, "--json"]
+    assert ExitCode.YES == main(arguments)
+    told = json.loads(capsys.readouterr().out)
+    peers = load_config(Path(told["config"])).peers
+    assert ("127.0.0.1:7001", "http-signatures") == (peers.listen, peers.listen_mode)
+    assert (url,) == parse_join_request(Path(told["join_request"]).read_bytes()).urls
+
+
 def test_a_node_that_nobody_can_reach_has_no_url_and_no_listener(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "acme"
     arguments = ["init", str(folder), "--member", "acme.example", "--json"]
-    for wrong in (arguments, [*arguments, "--url", URL, "--outbound-only"]):
+    for wrong in (arguments, [*arguments, "--url", URL, "--only-calls"]):
         assert ExitCode.MISUSE == main(wrong)
         assert "config-invalid" == json.loads(capsys.readouterr().out)["error"]["code"]
-    assert ExitCode.YES == main([*arguments, "--outbound-only"])
+    assert ExitCode.YES == main([*arguments, "--only-calls"])
     told = json.loads(capsys.readouterr().out)
     config = load_config(Path(told["config"]))
     assert ("", "127.0.0.1:8001") == (config.peers.listen, config.api.listen)
