@@ -1,9 +1,9 @@
 """Remembered uploads near newly arrived signals: many rows held against few values, exactly.
 
-Rows are read once, each against all the values, so a search costs about 2 ns a row and value: 3 ms
+Rows are read once, each against all the values, so a search costs under 1 ns a row and value: 2 ms
 for one new signal at a million remembered. Where many signals arrive together it is turned round: a
-small index is built of them and each row is looked up in it, so a million imported signals cost a
-few minutes of one thread and not an hour.
+small index is built of them and each row is looked up in it, so a million imported signals cost
+minutes of one thread and not a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from federation.matching.pdq_index import PdqIndex
 from federation.matching.pdq_view import PdqView
 from federation.protocol.limits_content import PDQ_BYTES, PDQ_DISTANCE_MAX
 
-SCANNED_MAX: Final = 256
+SCANNED_MAX: Final = 1_024
 """New values up to which rows are held against each; beyond, an index of them is quicker."""
 
 FOUND_MAX: Final = 100_000
@@ -166,10 +166,11 @@ def _scan(words: Any, marks: Any, code: int, asked: Any, distance_max: int, foun
         if marks[row] & 0x0F != code:
             continue
         for at in range(asked.shape[0]):
-            distance = popcount(words[row, 0] ^ asked[at, 0])
-            if distance > distance_max:
-                continue
-            distance += popcount(words[row, 1] ^ asked[at, 1])
+            # Two words before the first look: after one, half of all rows would still be near, and
+            # a branch that nobody can foretell costs more than the second word.
+            distance = popcount(words[row, 0] ^ asked[at, 0]) + popcount(
+                words[row, 1] ^ asked[at, 1]
+            )
             if distance > distance_max:
                 continue
             distance += popcount(words[row, 2] ^ asked[at, 2])
