@@ -539,6 +539,13 @@ class NotYourStatement(NotAllowed):
     code = "not-your-statement"
 
 
+class SigningStopped(NotAllowed):
+    """Nothing is signed: a restored backup, a second copy or a thief may have signed meanwhile."""
+
+    code = "signing-stopped"
+    default_hint = "look at it before anything else: federation recover"
+
+
 class StatementNotOpen(NotAllowed):
     """The statement is of a kind that this cannot be said about, such as erasing a withdraw."""
 

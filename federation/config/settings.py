@@ -330,6 +330,10 @@ class NodeConfig(_Section):
         "publishes",
     )
     data_directory: Path = Field(Path("data"), description="database and roster; one node's alone")
+    guard_directory: Path = Field(
+        Path("guard"),
+        description="what this node signed last; never in a backup, never put back by one",
+    )
     root_file: Path = Field(
         Path("1.root.json"), description="the federation's root of trust, from its governors"
     )

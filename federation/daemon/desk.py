@@ -15,6 +15,7 @@ from federation.daemon.upload import UploadAllowance
 from federation.errors import LogUnknown, RequestMalformed
 from federation.local_errors import LogNotFound, RangeNotHeld
 from federation.net.mailboxes import Mailboxes
+from federation.protocol.evidence import Prefix
 from federation.protocol.limits_messages import RANGE_BYTES_MAX, RANGE_STATEMENTS_MAX
 from federation.protocol.messages import (
     decode_announcement,
@@ -25,6 +26,7 @@ from federation.protocol.messages import (
 )
 from federation.protocol.messages_calls import encode_calls
 from federation.protocol.messages_hashes import BundleHashes, encode_hashes
+from federation.protocol.messages_prefix import encode_prefix
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.roster_directory import log_by_sha256
 from federation.store.stores import Stores
@@ -76,9 +78,22 @@ class Desk:
         return encode_comparison_answer(await self._replicator.compared(member, message))
 
     async def statements(
-        self, _member: str, log_sha256: bytes, start: int, end: int, at: int
+        self,
+        _member: str,
+        log_sha256: bytes,
+        start: int,
+        end: int,
+        at: int,
+        root: bytes | None = None,
     ) -> bytes:
         """Serve statements ``[start, end)``, or the first of them, proven to the head of ``at``.
+
+        Args:
+            log_sha256: names the log.
+            start: index of the first.
+            end: index after the last one.
+            at: size of the head.
+            root: its root, where the log has several branches; else it is the first one's.
 
         Raises:
             LogNotFound: no log of that name.
@@ -92,12 +107,18 @@ class Desk:
         if not 0 <= start < end <= at:
             raise RequestMalformed("a range needs 0 <= from < to <= at")
         held = self._replicator.held_size(log)
-        if at > held:
+        branch = 0
+        if root is not None:
+            branch = await self._stores.branches.branch_of(log, at, root)
+        elif at > held:
             raise RangeNotHeld(f"this node holds {held} statements of {log}")
         most = min(end, start + RANGE_STATEMENTS_MAX)
-        parts = await self._stores.logs.statement_parts(log, start, most, RANGE_BYTES_MAX)
+        parts = await self._stores.logs.statement_parts(
+            log, start, most, RANGE_BYTES_MAX, branch=branch
+        )
         to = start + len(parts)
-        proof = () if to == at else await self._stores.trees.consistency_proof(log, to, at)
+        trees = self._stores.trees
+        proof = () if to == at else await trees.consistency_proof(log, to, at, branch=branch)
         answer = encode_range_parts(start, parts, proof)
         if log.lane is Lane.BULK:
             self._upload.take(len(answer))
@@ -116,6 +137,25 @@ class Desk:
             raise RangeNotHeld(f"this node holds {held} statements of {log}")
         bundles, leaves = await self._stores.trees.bundle_hashes(log, start, end, at)
         return encode_hashes(BundleHashes(start, tuple(bundles), tuple(leaves)))
+
+    async def prefix(
+        self, _member: str, log_sha256: bytes, size: int, at: int, root: bytes
+    ) -> bytes:
+        """What the branch with that root at ``at`` was at an earlier size, and the proof.
+
+        Raises:
+            LogNotFound: no log of that name.
+            RequestMalformed: not an earlier size.
+            RangeNotHeld: this node holds no such branch; another may.
+        """
+        log = self._log(log_sha256)
+        if not 0 < size <= at:
+            raise RequestMalformed("a prefix needs 0 < size <= at")
+        trees = self._stores.trees
+        branch = await self._stores.branches.branch_of(log, at, root)
+        then = await trees.root_hash(log, size, branch=branch)
+        proof = await trees.consistency_proof(log, size, at, branch=branch)
+        return encode_prefix(Prefix(then, proof))
 
     async def checkpoint(self, _member: str, log_sha256: bytes) -> bytes:
         """The newest checkpoint held of a log, verbatim.

@@ -50,6 +50,7 @@ class Eraser:
         index: counts statements that have their bodies back.
         before_erase: takes the index's files away, which hold what is about to be erased.
         receipt: this node's receipt on the newest head of a log; None where it gives none.
+        receipted: a receipt is durable; whether it may leave.
         tell: gives the engine an event.
 
     Attributes:
@@ -65,7 +66,8 @@ class Eraser:
         reconsider: Callable[[Values], Awaitable[None]],
         index: Callable[[Sequence[VerifiedStatement]], Awaitable[None]],
         before_erase: Callable[[], None],
-        receipt: Callable[[LogId], Receipt | None],
+        receipt: Callable[[LogId], Awaitable[Receipt | None]],
+        receipted: Callable[[Receipt], Awaitable[bool]],
         tell: Callable[[Event], None],
     ) -> None:
         self.lacking: set[LogId] = set()
@@ -73,7 +75,7 @@ class Eraser:
         self._stores, self._membership = stores, membership
         self._reconsider, self._index = reconsider, index
         self._before_erase = before_erase
-        self._receipt, self._tell = receipt, tell
+        self._receipt, self._receipted, self._tell = receipt, receipted, tell
 
     async def start(self) -> tuple[GapsKnown, ...]:
         """Apply every erase that is known, and say what is missing.
@@ -85,7 +87,9 @@ class Eraser:
         await self._apply_stored(-1, 2**63 - 1)
         await self.apply_roster()
         await self.scrub()
-        return tuple([await self._gaps(log) for log in sorted(self.lacking, key=str)])
+        return tuple(
+            [each for log in sorted(self.lacking, key=str) for each in await self._gaps(log)]
+        )
 
     # --- steps ----------------------------------------------------------------------------------
 
@@ -109,12 +113,15 @@ class Eraser:
             self.lacking.add(step.view.log)
         return replace(step, statements=kept), gone
 
-    async def absorb(self, step: Advance, erased: Container[StatementId] = ()) -> None:
+    async def absorb(
+        self, step: Advance, erased: Container[StatementId] = (), *, branch: int = 0
+    ) -> None:
         """A step is durable: apply its erases, and those that became durable beside it.
 
         Args:
             step: as it was stored.
             erased: the statements in it that were stored as erased.
+            branch: which branch of its log it went to.
         """
         if _lacks(step.statements, erased):
             # Again: a look at what was stored before it may have found nothing missing.
@@ -122,7 +129,7 @@ class Eraser:
         await self._apply_among(step.statements)
         if any(erase_targets(each) for each in step.statements):
             erasures, log = self._stores.erasures, step.view.log
-            places = await erasures.places_of(log, step.before.size, step.view.size)
+            places = await erasures.places_of(log, step.before.size, step.view.size, branch=branch)
             await self._apply_stored(*places)
 
     async def settle(self, log: LogId) -> None:
@@ -131,13 +138,20 @@ class Eraser:
         Raises:
             StoreError: the disk.
         """
-        gaps = await self._gaps(log)
-        receipt = None if gaps.missing else self._receipt(log)
-        if receipt is not None and await self._stores.receipts.keep_receipts([receipt]):
-            gaps = replace(gaps, receipt=receipt)
-        self._tell(gaps)
+        first, *others = await self._gaps(log)
+        receipt = None if first.missing else await self._receipt(log)
+        if (
+            receipt is not None
+            and await self._stores.receipts.keep_receipts([receipt])
+            and await self._receipted(receipt)
+        ):
+            first = replace(first, receipt=receipt)
+        for each in (first, *others):
+            self._tell(each)
 
-    async def reopen(self, log: LogId, statements: Mapping[int, Statement]) -> None:
+    async def reopen(
+        self, log: LogId, statements: Mapping[int, Statement], *, branch: int = 0
+    ) -> None:
         """Put back salts and bodies that a peer had, unless they must go."""
         try:
             verified = [
@@ -146,7 +160,7 @@ class Eraser:
             ]
             erases = await self._erases_of(verified)
             kept = [each for each in verified if not self._must_go(each, erases)]
-            await self._stores.erasures.reopen(kept)
+            await self._stores.erasures.reopen(kept, branch=branch)
             await self._index(kept)
             await self._apply_among(kept)
             for statement in kept:
@@ -238,13 +252,18 @@ class Eraser:
         known = erases.get(statement.id, ())
         return must_go(statement.id, statement.header, known, rulings)
 
-    async def _gaps(self, log: LogId) -> GapsKnown:
-        missing = await self._stores.erasures.missing(log)
-        if missing:
+    async def _gaps(self, log: LogId) -> list[GapsKnown]:
+        """What is missing of each branch of a log, the first branch first."""
+        gaps = []
+        for branch in sorted(await self._stores.stems.branches_of(log)) or [0]:
+            missing = await self._stores.erasures.missing(log, branch=branch)
+            ids = {each.index: each.statement.id for each in missing}
+            gaps.append(GapsKnown(log, ids, branch=branch))
+        if any(each.missing for each in gaps):
             self.lacking.add(log)
         else:
             self.lacking.discard(log)
-        return GapsKnown(log, {each.index: each.statement.id for each in missing})
+        return gaps
 
     def _judge(self, stored: StoredStatement) -> VerifiedStatement:
         return self._membership.verifier.open_statement(stored.log, stored.index, stored.statement)

@@ -19,6 +19,8 @@ from federation.daemon.attester import Attester
 from federation.daemon.data_directory import lock_directory
 from federation.daemon.eraser import Eraser
 from federation.daemon.findings import Findings
+from federation.daemon.guard import Guard
+from federation.daemon.histories import Histories
 from federation.daemon.importing import Importer
 from federation.daemon.keyring import Keyring, check_keys, load_keyring
 from federation.daemon.membership import Membership, read_root_of_trust
@@ -35,7 +37,6 @@ from federation.daemon.roster_changes import RosterChanges, find_own_membership
 from federation.daemon.roster_watch import RosterWatch
 from federation.daemon.standing import PeerStanding, peer_standings
 from federation.gossip import events
-from federation.gossip.catching_up import is_caught_up
 from federation.gossip.engine import GossipEngine, GossipSettings
 from federation.matching.index import warm_up
 from federation.protocol.origins import Cosigner, Lane, LogId
@@ -51,13 +52,6 @@ log_lines = logging.getLogger(__name__)
 DATABASE_FILE: Final = "federation.sqlite3"
 UPKEEP_SECONDS: Final = 60.0
 """How often leaves are looked at for renewal and indexes for a rebuild."""
-
-CATCH_UP_SECONDS_MAX: Final = 60.0
-"""A peer that drips what it has shall not keep this node from serving for ever."""
-
-CATCH_UP_LOOK_SECONDS: Final = 0.02
-ERASING_LANES: Final = (Lane.CRISIS, Lane.LIVE)
-"""Where erases travel; a million imported confirms in bulk are not waited for."""
 
 
 def _unix_seconds() -> int:
@@ -92,6 +86,8 @@ class Node:
         links: how peers are reached.
         outside: the public log and the witnesses.
         outlets: the feed and the webhooks.
+        guard: what it signed last, and whether it may sign.
+        histories: evidence, and both histories of forked logs.
     """
 
     def __init__(
@@ -103,8 +99,10 @@ class Node:
         views: dict[LogId, LogView],
         lock: IO[bytes],
         after_step: Callable[[str], None],
+        guard: Guard,
     ) -> None:
         self.config, self.membership, self.stores = config, membership, stores
+        self.guard = guard
         self._views, self._lock = views, lock
         keys = OwnKeys(config, keyring)
         self._tasks: list[asyncio.Task[None]] = []
@@ -121,18 +119,20 @@ class Node:
         )
         self.matcher = self.platform.matcher
         self.enforcer, self.sightings = self.platform.enforcer, self.platform.sightings
-        self.eraser = Eraser(
+        self.eraser = self._make_eraser()
+        self.replicator = self._make_replicator(keys.key_of)
+        self.histories = Histories(
+            stores, membership, guard, self.replicator, self.eraser, self.platform, _unix_ms
+        )
+        self.outside = Outside(
+            config,
+            keyring,
+            keys.key_of,
             stores,
             membership,
-            reconsider=self.platform.erased,
-            index=self.platform.reopened,
-            before_erase=self.platform.index_keeper.discard,
-            receipt=self._receipt_on,
-            tell=self._tell,
-        )
-        self.replicator = self._make_replicator(keys.key_of)
-        self.outside = Outside(
-            config, keyring, keys.key_of, stores, membership, _unix_ms, self.replicator.raise_alarm
+            _unix_ms,
+            self.replicator.raise_alarm,
+            self.histories,
         )
         self.outlets = Outlets(config, stores, self.platform, _unix_ms, self.replicator.raise_alarm)
         self._lanes = self._make_lanes(keys.key_of, after_step)
@@ -191,7 +191,11 @@ class Node:
                 keyring = load_keyring(config)
             check_keys(config.member, keyring, membership.roster)
             views = await restore_views(stores, membership)
-            return cls(config, keyring, stores, membership, views, lock, after_step)
+            guard_folder, owner = config.path(config.guard_directory), config.member
+            guard = await Guard.open(
+                guard_folder, stores, owner, first.federation_id, _unix_seconds
+            )
+            return cls(config, keyring, stores, membership, views, lock, after_step, guard)
         except BaseException:
             await stores.close()
             lock.close()
@@ -217,10 +221,13 @@ class Node:
             self.stores.receipts, self.membership, self.config.member, self._views
         )
         await self.outside.start(self._views)
-        self.replicator.feed(events.Started(tuple(self._views.values()), receipts, gaps))
+        has_url = bool(self.membership.roster.member(self.config.member).urls)
+        own = self.links.to(self.config.member) if has_url else None
+        await self.histories.begin(self._views, receipts, gaps, own, self.config.member)
+        await self.histories.catch_up(self._views)
+        await self.eraser.scrub()
         await self._settle_receipts(receipts)
         self._views = {}
-        await self._catch_up()
         await self.peer_side.start()
 
     async def _settle_receipts(self, receipts: Sequence[Receipt]) -> None:
@@ -229,22 +236,6 @@ class Node:
         for log in self._views.keys() - receipted - self.eraser.lacking:
             if log.member != self.config.member:
                 await self.eraser.settle(log)
-
-    async def _catch_up(self) -> None:
-        """Hear what was erased while this node was away, before it serves anybody."""
-        engine, until = self.replicator.engine, time.monotonic() + CATCH_UP_SECONDS_MAX
-        while not is_caught_up(
-            engine.peers.values(),
-            engine.logs.values(),
-            ERASING_LANES,
-            self.membership.roster.version,
-            now := time.monotonic(),
-        ):
-            if now > until:
-                log_lines.warning("serving before every reachable peer gave what it has")
-                return
-            await asyncio.sleep(CATCH_UP_LOOK_SECONDS)
-        await self.eraser.scrub()
 
     async def close(self) -> None:
         """Stop listening, let writes end, close the database. What was acknowledged is safe."""
@@ -258,6 +249,7 @@ class Node:
         await self.platform.close()
         await self.outlets.close()
         await self.peer_side.close()
+        await self.guard.close()
         await self.stores.close()
         self._lock.close()
 
@@ -300,9 +292,22 @@ class Node:
             member=config.member,
             index=self._absorbed,
             eraser=self.eraser,
+            guard=self.guard,
             monotonic=time.monotonic,
             unix_seconds=_unix_seconds,
             rng=SystemRandom(),
+        )
+
+    def _make_eraser(self) -> Eraser:
+        return Eraser(
+            self.stores,
+            self.membership,
+            reconsider=self.platform.erased,
+            index=self.platform.reopened,
+            before_erase=self.platform.index_keeper.discard,
+            receipt=self._receipt_on,
+            receipted=self.guard.receipted,
+            tell=self._tell,
         )
 
     def _make_lanes(
@@ -317,6 +322,7 @@ class Node:
                 self._views.get(log, LogView(log)),
                 membership=self.membership,
                 store=self.stores.logs,
+                guard=self.guard,
                 clock_ms=_unix_ms,
                 salts=secrets.token_bytes,
                 tell=self._published,
@@ -324,8 +330,8 @@ class Node:
             )
         return lanes
 
-    def _receipt_on(self, log: LogId) -> Receipt | None:
-        return self.replicator.receipt_on(log)
+    async def _receipt_on(self, log: LogId) -> Receipt | None:
+        return await self.replicator.receipt_on(log)
 
     def _raise_alarm(self, code: str, text: str) -> None:
         self.replicator.raise_alarm(code, text)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from federation.config import NodeConfig, split_listen
 from federation.daemon.cosigning import ForeignWitnesses
+from federation.daemon.histories import Histories
 from federation.daemon.keyring import Keyring, read_key_file
 from federation.daemon.membership import Membership
 from federation.daemon.own_keys import KeyOf
@@ -35,6 +36,7 @@ class Outside:
         membership: the roster in force.
         unix_ms: the clock, Unix milliseconds.
         alarm: tells operators: code and sentence.
+        histories: says whether anything may be signed, and takes what convicts a log.
 
     Attributes:
         second: post-quantum lines.
@@ -54,6 +56,7 @@ class Outside:
         membership: Membership,
         unix_ms: Callable[[], int],
         alarm: Callable[[str, str], None],
+        histories: Histories,
     ) -> None:
         self._config = config
         self._tasks: list[asyncio.Task[None]] = []
@@ -61,7 +64,15 @@ class Outside:
             keyring.mldsa44, config.member, stores.public, membership, unix_ms
         )
         self.witness = Witness(
-            key_of, config.member, stores, membership, unix_ms, alarm, self.second
+            key_of,
+            config.member,
+            stores,
+            membership,
+            unix_ms,
+            alarm,
+            self.second,
+            guard=histories.guard,
+            accusations=histories.accusations,
         )
         self.quorum = QuorumWatch(
             config.publishing, config.member, stores.public, membership, unix_ms

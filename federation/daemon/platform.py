@@ -162,6 +162,12 @@ class Platform:
         self._arrived(step.statements)
         self.teller.absorbed(step)
 
+    async def absorb_branch(self, step: Advance) -> None:
+        """The same for a step of another branch of a forked log: the union of both counts."""
+        await self.matcher.absorb(step)
+        if self.teller.is_listened_to:
+            self.teller.emit(*await self.verdict_changes.derive(step.statements))
+
     async def erased(self, values: Sequence[tuple[SignalType, bytes]]) -> None:
         """Statements were erased that carried these signals, each a type and a value."""
         await self.matcher.reconsider(values)

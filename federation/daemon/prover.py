@@ -81,7 +81,9 @@ class Prover:
         if stored is None:
             raise StatementNotFound(f"this node holds no statement {statement_id}")
         best = await self._standing_checkpoint(stored)
-        path = await self._stores.trees.inclusion_proof(stored.log, stored.index, best.size)
+        path = await self._stores.trees.inclusion_proof(
+            stored.log, stored.index, best.size, branch=stored.branch
+        )
         note = add_signatures(best.note, [parse_signature_line(f"{line}\n") for line in best.lines])
         chain = self._membership.chain
         attestations: Sequence[str] = ()
@@ -105,9 +107,10 @@ class Prover:
             ProofNotAvailable: there is none.
         """
         receipts, log = self._stores.receipts, stored.log
-        found = [await receipts.best_checkpoint(log, stored.index)]
+        branch = stored.branch
+        found = [await receipts.best_checkpoint(log, stored.index, branch=branch)]
         if not self._stands(found[0]):
-            found = await receipts.checkpoints(log, stored.index + 1)
+            found = await receipts.checkpoints(log, stored.index + 1, branch=branch)
         standing = [self._with_known_lines(each) for each in found if self._stands(each)]
         if not standing:
             raise ProofNotAvailable(f"the roster ends {log} before statement {stored.index}")

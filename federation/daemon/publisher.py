@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from federation.daemon.guard import Guard
 from federation.daemon.membership import Membership
 from federation.daemon.own_keys import KeyOf
 from federation.errors import TooLarge
@@ -85,10 +86,12 @@ class LanePublisher:
         view: what is durable of it.
         membership: the roster in force.
         store: where it is appended.
+        guard: says whether anything may be signed, and keeps what was.
         clock_ms: Unix milliseconds.
         salts: n random bytes.
         tell: called with each durable step.
-        after_step: called after "made", "signed", "appended" and "told": where crash tests cut.
+        after_step: called after "made", "signed", "stored", "appended" and "told": where crash
+            tests cut.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class LanePublisher:
         *,
         membership: Membership,
         store: LogStore,
+        guard: Guard,
         clock_ms: Callable[[], int],
         salts: Callable[[int], bytes],
         tell: Callable[[Advance], Awaitable[None]],
@@ -106,7 +110,7 @@ class LanePublisher:
     ) -> None:
         self.view = view
         self._log, self._key_of = log, key_of
-        self._membership, self._store = membership, store
+        self._membership, self._store, self._guard = membership, store, guard
         self._clock_ms, self._salts = clock_ms, salts
         self._tell, self._after_step = tell, after_step
         self._waiting: list[_Order] = []
@@ -134,6 +138,7 @@ class LanePublisher:
             HeaderMalformed, BodyMalformed, TooLarge: a draft that no node would take.
             TooBusy: too many statements wait for this lane.
             LogEnded: governance ended this log.
+            SigningStopped: a person must look at this node first; nothing was said.
             StoreError: it could not be made durable; nothing was said.
         """
         self._check_room(len(drafts))
@@ -154,7 +159,8 @@ class LanePublisher:
         return await order.done
 
     async def run(self) -> None:
-        """Write batch after batch until cancelled."""
+        """Write batch after batch until cancelled; none before the peers were asked."""
+        await self._guard.ready.wait()
         while True:
             await self._wake.wait()
             batch = self._take_batch()
@@ -188,6 +194,8 @@ class LanePublisher:
 
     def _check_room(self, count: int) -> None:
         self._open_key()
+        if self._guard.stops:
+            self._guard.check_may_sign()
         if self._statements_waiting + count > QUEUE_STATEMENTS_MAX:
             raise TooBusy(
                 f"{self._statements_waiting} statements wait for the {self._log.lane} lane",
@@ -210,6 +218,7 @@ class LanePublisher:
 
     async def _commit(self, statements: Sequence[Statement]) -> tuple[VerifiedStatement, ...]:
         self._after_step("made")
+        self._guard.check_may_sign()
         step = self._sign(statements)
         self._after_step("signed")
         # Shielded: a caller that gives up must not leave the view behind its store.
@@ -220,7 +229,13 @@ class LanePublisher:
         return step.statements
 
     async def _append(self, step: Advance) -> None:
+        head = step.view.head
         await self._store.append(step)
+        self._after_step("stored")
+        # In this order: what the guard does not know of must not have left; a crash in between left
+        # the store ahead, and nobody was told.
+        if head is not None:
+            await self._guard.signed(step.before.head, head)
         self.view = step.view
 
     def make(self, draft: Draft) -> Statement:

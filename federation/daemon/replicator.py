@@ -16,12 +16,14 @@ from random import Random
 from typing import Any, Final
 
 from federation.daemon.eraser import Eraser
+from federation.daemon.guard import Guard
 from federation.daemon.lane_gate import LaneGate
 from federation.daemon.membership import Membership
 from federation.daemon.own_keys import KeyOf
 from federation.errors import FederationError, ProtocolError, VerificationError
 from federation.gossip import events, joining_events
 from federation.gossip.engine import GossipEngine
+from federation.gossip.fork_events import PersistBranch
 from federation.local_errors import PeerError, PeerRefused, StoreError, TooBusy
 from federation.net.asking import PeerCalls
 from federation.protocol.checkpoints_signing import cosign
@@ -40,9 +42,8 @@ from federation.protocol.messages import (
 from federation.protocol.messages_hashes import decode_hashes
 from federation.protocol.notes import format_signature_line
 from federation.protocol.origins import Cosigner, Lane, LogId
-from federation.provenance.log_view import Advance
+from federation.provenance.log_view import Advance, LogView
 from federation.provenance.verifier import Head, Receipt
-from federation.store.evidence_store import StoredEvidence
 from federation.store.stores import Stores
 
 log_lines = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class Replicator:
         member: this node's name.
         index: counts a durable step for matching.
         eraser: takes out of each step what must go.
+        guard: says whether a receipt may be signed, and keeps what was.
         monotonic: the engine's clock, seconds.
         unix_seconds: the clock that receipts are stamped with.
         rng: the engine's chance.
@@ -85,6 +87,7 @@ class Replicator:
         member: str,
         index: Callable[[Advance], Awaitable[None]],
         eraser: Eraser,
+        guard: Guard,
         monotonic: Callable[[], float],
         unix_seconds: Callable[[], int],
         rng: Random,
@@ -93,7 +96,7 @@ class Replicator:
         self.alarms: list[events.RaiseAlarm] = []
         self._links, self._stores = links, stores
         self._membership, self._key_of, self._member = membership, key_of, member
-        self._index, self._eraser = index, eraser
+        self._index, self._eraser, self._guard = index, eraser, guard
         self._monotonic, self._unix_seconds, self._rng = monotonic, unix_seconds, rng
         self._gate = LaneGate()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -112,8 +115,13 @@ class Replicator:
             events.Reopen: self._reopen,
             events.Persist: self._persist,
             events.KeepReceipt: self._keep_receipt,
-            events.KeepEvidence: self._keep_evidence,
         }
+
+    def also_carry(
+        self, carried: Mapping[type, Callable[[Any], Coroutine[Any, Any, None]]]
+    ) -> None:
+        """Let another room carry out some commands; before the first event."""
+        self._carry = {**self._carry, **carried}
 
     # --- in -------------------------------------------------------------------------------------
 
@@ -207,7 +215,7 @@ class Replicator:
                 log_lines.error("alarm %s: %s", code, text)
                 self.alarms = [*self.alarms, command][-ALARMS_KEPT_MAX:]
             case _:
-                writes = isinstance(command, events.Persist | events.Reopen)
+                writes = isinstance(command, events.Persist | events.Reopen | PersistBranch)
                 task = asyncio.create_task(
                     self._carry[type(command)](command), name=_WRITE if writes else None
                 )
@@ -223,7 +231,7 @@ class Replicator:
 
     async def _announce(self, command: events.Announce) -> None:
         try:
-            raw = await self._link(command.peer).announce(encode_announcement(command.message))
+            raw = await self.link(command.peer).announce(encode_announcement(command.message))
             answer = decode_announcement_answer(raw)
         except FederationError as error:
             reason, wait = _failure(error)
@@ -233,7 +241,7 @@ class Replicator:
 
     async def _compare(self, command: events.Compare) -> None:
         try:
-            raw = await self._link(command.peer).digest(encode_comparison(command.message))
+            raw = await self.link(command.peer).digest(encode_comparison(command.message))
             answer = decode_comparison_answer(raw)
         except FederationError as error:
             self.feed(events.ComparisonFailed(command.peer, *_failure(error)))
@@ -242,7 +250,7 @@ class Replicator:
 
     async def _fetch_range(self, command: events.FetchRange) -> None:
         try:
-            raw = await self._link(command.peer).statements(
+            raw = await self.link(command.peer).statements(
                 command.log.sha256,
                 command.start,
                 command.end,
@@ -257,7 +265,7 @@ class Replicator:
 
     async def _fetch_hashes(self, command: joining_events.FetchHashes) -> None:
         try:
-            raw = await self._link(command.peer).hashes(
+            raw = await self.link(command.peer).hashes(
                 command.log.sha256, command.start, command.end, command.at
             )
             message = decode_hashes(raw)
@@ -269,7 +277,7 @@ class Replicator:
     async def _fetch_piece(self, command: joining_events.FetchPiece) -> None:
         start = command.start
         try:
-            raw = await self._link(command.peer).statements(
+            raw = await self.link(command.peer).statements(
                 command.log.sha256, start, command.end, command.end
             )
             message = decode_range(raw)
@@ -282,7 +290,7 @@ class Replicator:
 
     async def _fetch_roster(self, command: events.FetchRoster) -> None:
         try:
-            root = await self._link(command.peer).roster(command.version)
+            root = await self.link(command.peer).roster(command.version)
             if root is not None:
                 peer = self.engine.peers.get(command.peer)
                 is_newest = peer is None or peer.roster_version <= command.version
@@ -306,14 +314,17 @@ class Replicator:
         step = command.step
         try:
             step, erased = await self._eraser.prepare(step)
-            is_whole = step.view.is_complete and step.view.log not in self._eraser.lacking
-            receipt = self._receipt(step.view.head) if is_whole else None
+            log = step.view.log
+            is_whole = step.view.is_complete and log not in self._eraser.lacking
+            receipt = await self._receipt(step.view.head, step.before) if is_whole else None
             async with self._gate.through(step.view.log.lane):
                 began = self._monotonic()
                 await self._stores.logs.append(step, [receipt] if receipt else [], erased=erased)
                 seconds = self._monotonic() - began
             await self._index(step)
             await self._eraser.absorb(step, erased)
+            if receipt is not None and not await self._guard.receipted(receipt):
+                receipt = None
         except StoreError as error:
             log_lines.error("cannot keep %s: %s", step.view.log, error)
             self.feed(events.PersistFailed(step.view.log, error.message))
@@ -326,29 +337,47 @@ class Replicator:
                 log_lines.error("cannot say what is missing of %s: %s", step.view.log, error)
 
     async def _fetch_openings(self, command: events.FetchOpenings) -> None:
+        log, branch = command.log, command.branch
+        head = self._head_of(log, branch)
+        root = head.root_hash if head is not None and self.engine.forks.is_accused(log) else None
+        at = command.end if root is None or head is None else head.size
         try:
-            raw = await self._link(command.peer).statements(
-                command.log.sha256, command.start, command.end, command.end
+            raw = await self.link(command.peer).statements(
+                log.sha256, command.start, command.end, at, root=root
             )
             message = decode_range(raw)
         except FederationError as error:
-            self.feed(events.OpeningsFailed(command.peer, command.log, *_failure(error)))
+            reason, wait = _failure(error)
+            self.feed(events.OpeningsFailed(command.peer, log, reason, wait, branch))
             return
-        self.feed(events.OpeningsReceived(command.peer, command.log, message))
+        self.feed(events.OpeningsReceived(command.peer, log, message, branch))
+
+    def _head_of(self, log: LogId, branch: int) -> Head | None:
+        view = self.engine.forks.cases.views(log).get(branch)
+        return view.head if view is not None and view.is_complete else None
 
     async def _reopen(self, command: events.Reopen) -> None:
-        await self._eraser.reopen(command.log, command.statements)
+        await self._eraser.reopen(command.log, command.statements, branch=command.branch)
 
-    def receipt_on(self, log: LogId) -> Receipt | None:
-        """This node's receipt on the newest head of another member's log, where all is held."""
+    async def receipt_on(self, log: LogId) -> Receipt | None:
+        """This node's receipt on the newest head of another member's log, where all is held.
+
+        Raises:
+            StoreError: the disk.
+        """
         sync = self.engine.logs.get(log)
         if sync is None or log.member == self._member or not sync.view.is_complete:
             return None
-        return self._receipt(sync.view.head)
+        return await self._receipt(sync.view.head, sync.view)
 
-    def _receipt(self, head: Head | None) -> Receipt | None:
-        """This node's mirror cosignature; it leaves the process only after the commit."""
-        if head is None:
+    async def _receipt(self, head: Head | None, view: LogView) -> Receipt | None:
+        """This node's mirror cosignature; it leaves the process only after the commit.
+
+        None of a log under evidence, and none that its last word on the log does not lead to.
+        """
+        if head is None or self.engine.forks.is_accused(head.log):
+            return None
+        if not await self._guard.may_receipt(head, view):
             return None
         verifier = self._membership.verifier
         if not verifier.roster.member(self._member).mirror_keys:
@@ -367,17 +396,12 @@ class Replicator:
         except StoreError as error:
             log_lines.error("cannot keep a receipt: %s", error)
 
-    async def _keep_evidence(self, command: events.KeepEvidence) -> None:
-        try:
-            await self._stores.evidence.keep(
-                StoredEvidence(
-                    command.log, command.first, command.second, (), self._unix_seconds() * 1000
-                )
-            )
-        except StoreError as error:
-            log_lines.error("cannot keep evidence: %s", error)
+    def link(self, peer: str) -> PeerCalls:
+        """The way to a peer.
 
-    def _link(self, peer: str) -> PeerCalls:
+        Raises:
+            PeerError: it is none any more.
+        """
         link = self._links(peer)
         if link is None:
             raise PeerError(f"{peer} is no longer a peer")

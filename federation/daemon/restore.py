@@ -6,10 +6,14 @@ edge it kept must hash to the head's root.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from federation.daemon.membership import Membership
 from federation.daemon.pinning import find_cuts, standing_view
 from federation.errors import SignatureInvalid
+from federation.gossip.fork_events import ForkedLog
 from federation.protocol.origins import Cosigner, LogId
+from federation.provenance.convicting import Conviction
 from federation.provenance.log_view import LogView
 from federation.provenance.verifier import Receipt
 from federation.store.receipt_store import ReceiptStore
@@ -31,6 +35,28 @@ async def restore_views(stores: Stores, membership: Membership) -> dict[LogId, L
         for kept in logs
         if not kept.branch
     }
+
+
+async def restore_forked(
+    stores: Stores, membership: Membership, convictions: Iterable[Conviction]
+) -> tuple[ForkedLog, ...]:
+    """The logs under evidence, and their branches but the first, as far as each stands.
+
+    Args:
+        stores: what is held.
+        membership: the roster in force.
+        convictions: the evidence, judged again.
+
+    Raises:
+        StoreCorrupt: what was kept does not verify any more.
+    """
+    by_log: dict[LogId, dict[int, LogView]] = {each.log: {} for each in convictions}
+    for kept in await stores.logs.load_logs():
+        if kept.branch and kept.log in by_log:
+            end = membership.cuts.ends.get((kept.log, kept.branch))
+            view = await standing_view(stores, membership.verifier, kept, end)
+            by_log[kept.log][kept.branch] = view
+    return tuple(ForkedLog(each, by_log[each.log]) for each in convictions)
 
 
 async def restore_receipts(

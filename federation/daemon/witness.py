@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from federation.daemon.accusations import Accusations
+from federation.daemon.guard import Guard
 from federation.daemon.membership import Membership
 from federation.daemon.own_keys import KeyOf
 from federation.daemon.second_lines import SecondLines
@@ -31,6 +33,7 @@ from federation.local_errors import (
     KeyFileInvalid,
     LogNotFound,
     RangeNotHeld,
+    SigningStopped,
     StoreConflict,
     WitnessBehind,
     WitnessConflict,
@@ -54,7 +57,6 @@ from federation.protocol.witness import (
     parse_add_checkpoint,
 )
 from federation.provenance.witnessing import ProposedHead, check_follows, open_proposed
-from federation.store.evidence_store import StoredEvidence
 from federation.store.public_store import HeldHead
 from federation.store.stores import Stores
 from federation.store.witness_store import UNSEEN, WitnessedHead
@@ -93,6 +95,8 @@ class Witness:
         unix_ms: the clock, Unix milliseconds.
         alarm: tells operators: code and sentence.
         second: makes the post-quantum line; None where there is none.
+        guard: says whether anything may be signed, and keeps what was.
+        accusations: takes what convicts a log.
     """
 
     def __init__(
@@ -104,7 +108,11 @@ class Witness:
         unix_ms: Callable[[], int],
         alarm: Callable[[str, str], None],
         second: SecondLines | None = None,
+        *,
+        guard: Guard,
+        accusations: Accusations,
     ) -> None:
+        self._guard, self._accusations = guard, accusations
         self._key_of, self._member, self._second = key_of, member, second
         self._stores, self._membership = stores, membership
         self._unix_ms, self._alarm = unix_ms, alarm
@@ -206,7 +214,7 @@ class Witness:
             # What this node accepts itself has moved the state: the asker learns where to.
             moved, _ = await self._caught_up(proposed.log)
             return WitnessAnswer(409, format_size(moved.size), SIZE_MEDIA_TYPE)
-        except WitnessConflict as error:
+        except (WitnessConflict, SigningStopped) as error:
             return _refused(403, error)
         except (ProtocolError, VerificationError) as error:
             if isinstance(error, ConsistencyUnproven):
@@ -242,9 +250,7 @@ class Witness:
             return
         if ours == root_hash:
             return
-        stored = await self._stores.receipts.checkpoints(log, size, count_max=1)
-        if stored and stored[0].size == size:
-            await self._keep_evidence(log, stored[0].note, note)
+        await self._accusations.report_against_own(log, size, note)
         self._alarm(
             "witness-conflict", f"{log} signed a head of {size} that is not of what is held here"
         )
@@ -253,7 +259,12 @@ class Witness:
     async def _sign(
         self, log: LogId, state: WitnessedHead, head: ProposedHead, accepted_size: int
     ) -> WitnessedHead:
-        """Sign, and move the state; the line exists for nobody before it is durable."""
+        """Sign, and move the state; the line exists for nobody before it is durable.
+
+        Raises:
+            SigningStopped: a person must look at this node first.
+        """
+        self._guard.check_may_sign()
         roster, now_ms = self._membership.roster, self._unix_ms()
         vkey = roster.cosigner_vkey(self._member, Cosigner.WITNESS)
         key = self._key_of(vkey.public)
@@ -274,17 +285,14 @@ class Witness:
             accepted_size=accepted_size,
             public_at_ms=now_ms - roster.public_delay_seconds * 1_000,
         )
+        await self._guard.witnessed(log, after)
         return after
 
     async def _keep_if_fork(self, proposed: ProposedHead) -> None:
         """A head of the size signed last, with another root, convicts the log's key by itself."""
         state = await self._stores.witness.newest(proposed.log)
         if state is not UNSEEN and state.size == proposed.size and _is_head(proposed):
-            await self._keep_evidence(proposed.log, state.note, proposed.note)
-            self._alarm("fork", f"the log {proposed.log} signed two roots at size {proposed.size}")
-
-    async def _keep_evidence(self, log: LogId, first: bytes, second: bytes) -> None:
-        await self._stores.evidence.keep(StoredEvidence(log, first, second, (), self._unix_ms()))
+            await self._accusations.report(state.note, proposed.note)
 
     def _lock_of(self, log: LogId) -> asyncio.Lock:
         # As many as the roster has logs: the judge has looked the log up before.

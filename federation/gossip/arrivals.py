@@ -1,4 +1,4 @@
-"""What a joining node asked for, as it arrives or fails to: judged, and blamed on who sent it."""
+"""What was asked for, as it arrives or fails to: judged, and blamed on who sent it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Protocol
 
 from federation.errors import FederationError, ProtocolError, VerificationError
 from federation.gossip.dice import Dice
-from federation.gossip.events import Command
+from federation.gossip.events import Command, RangeFailed, RangeReceived
+from federation.gossip.forks import Forks
 from federation.gossip.joining_events import (
     HashesFailed,
     HashesReceived,
@@ -16,6 +17,7 @@ from federation.gossip.joining_events import (
 )
 from federation.gossip.peers import PeerView
 from federation.gossip.reconciliation import RETRY_SECONDS, SET_ASIDE_SECONDS, Reconciliation
+from federation.local_errors import ConsistencyUnproven, Fork, RootMismatch
 
 
 class Seen(Protocol):
@@ -26,12 +28,13 @@ class Seen(Protocol):
 
 
 class Arrivals:
-    """The answers to ``FetchHashes`` and ``FetchPiece``.
+    """The answers to ``FetchRange``, ``FetchHashes`` and ``FetchPiece``.
 
     Args:
         reconciliation: what is held, and what is on the way.
         peers: the peers as they are now.
         blame: counts what a peer should not have sent.
+        forks: looks into what does not fit.
     """
 
     def __init__(
@@ -39,8 +42,41 @@ class Arrivals:
         reconciliation: Reconciliation,
         peers: Seen,
         blame: Callable[[str, FederationError], None],
+        forks: Forks,
     ) -> None:
         self._reconciliation, self._peers, self._blame = reconciliation, peers, blame
+        self._forks = forks
+
+    def range(self, event: RangeReceived, now: float, _rng: Dice) -> list[Command]:
+        """Statements that follow what is held."""
+        self._note_served(event.peer, now)
+        sync = self._reconciliation.sync_of(event.log)
+        under = sync.asked_under
+        if self._reconciliation.is_forked(event.log):
+            sync.take_asked(event.peer)
+            return []
+        try:
+            persist = self._reconciliation.receive(event.peer, event.log, event.message)
+        except Fork as fork:
+            return self._forks.fork(fork)
+        except (RootMismatch, ConsistencyUnproven) as error:
+            self._reconciliation.note_failed(event.peer, event.log, now + SET_ASIDE_SECONDS)
+            if under is not None:
+                self._forks.mismatch(under, event.peer, error)
+            return []
+        except (ProtocolError, VerificationError) as error:
+            self._reconciliation.note_failed(event.peer, event.log, now + SET_ASIDE_SECONDS)
+            self._blame(event.peer, error)
+            return []
+        return [persist] if persist is not None else []
+
+    def range_failed(self, event: RangeFailed, now: float, rng: Dice) -> list[Command]:
+        """None came."""
+        self._reconciliation.note_failed(event.peer, event.log, now + RETRY_SECONDS)
+        peer = self._peers.get(event.peer)
+        if peer is not None:
+            peer.note_not_served(now, rng, event.reason, event.retry_after_seconds)
+        return []
 
     def hashes(self, event: HashesReceived, now: float, _rng: Dice) -> list[Command]:
         """Hashes of a tree."""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from federation.gossip.circle import Circle
 from federation.gossip.dice import Dice
@@ -16,12 +16,16 @@ from federation.gossip.events import (
     ComparisonFailed,
     ComparisonReceived,
 )
+from federation.gossip.fork_telling import ForkTelling
+from federation.gossip.forks import Forks
 from federation.gossip.hearing import Hearing
 from federation.gossip.peers import PeerView
 from federation.gossip.reconciliation import Reconciliation
+from federation.protocol.limits_messages import EVIDENCE_IN_MESSAGE_MAX
 from federation.protocol.messages import AnnouncedHead, ComparisonAnswer
 from federation.protocol.origins import LogId
 from federation.provenance.log_view import LogView
+from federation.provenance.verifier import Head
 
 
 class Comparing:
@@ -33,6 +37,8 @@ class Comparing:
         reconciliation: what is held.
         hearing: judges what peers say.
         receipt_line: this node's receipt on a view's head, if it made one.
+        forks: which logs are accused.
+        fork_telling: who is still to be told of them.
     """
 
     def __init__(
@@ -42,26 +48,32 @@ class Comparing:
         reconciliation: Reconciliation,
         hearing: Hearing,
         receipt_line: Callable[[LogView], str | None],
+        forks: Forks,
+        fork_telling: ForkTelling,
     ) -> None:
         self._member, self._circle = member, circle
         self._reconciliation, self._hearing = reconciliation, hearing
         self._receipt_line = receipt_line
+        self._forks, self._fork_telling = forks, fork_telling
 
-    def received(self, event: ComparisonReceived, now: float, _rng: Dice) -> list[Command]:
+    def received(self, event: ComparisonReceived, now: float, rng: Dice) -> list[Command]:
         """A peer asks: every head held in full, unless the vectors are equal."""
         peer = self._circle.peers.get(event.peer)
         if peer is not None:
             peer.note_heard(now)
             self._circle.note_version(peer, event.message.roster_version)
         heads: tuple[AnnouncedHead, ...] | None = None
+        evidence: tuple[bytes, ...] = ()
         if event.message.vector != self._reconciliation.vector():
-            heads = tuple(
-                AnnouncedHead(view.head.note, (), self._receipt_line(view))
-                for view in self._views()
-                if view.head is not None and view.is_complete
-            )
+            heads = tuple(map(self._announced, self._reconciliation.heads()))
+            files = [each.encoded for each in self._forks.convictions.values()]
+            evidence = tuple(rng.sample(files, min(len(files), EVIDENCE_IN_MESSAGE_MAX)))
         version = self._reconciliation.verifier.roster.version
-        return [AnswerComparison(event.ask, ComparisonAnswer(heads, version))]
+        return [AnswerComparison(event.ask, ComparisonAnswer(heads, version, evidence))]
+
+    def _announced(self, head: Head) -> AnnouncedHead:
+        view = self._reconciliation.view_of(head.log)
+        return AnnouncedHead(head.note, (), self._receipt_line(view) if view else None)
 
     def answered(self, event: ComparisonAnswered, now: float, _rng: Dice) -> list[Command]:
         """A peer answered: its heads are heard, and it is told what it lacks."""
@@ -73,20 +85,39 @@ class Comparing:
         self._circle.note_version(peer, event.message.roster_version)
         if event.message.heads is None:
             self._ask_receipts(peer, now)
+            self._fork_telling.in_step(peer.member)
             return []
         commands: list[Command] = []
+        for each in event.message.evidence:
+            commands += self._forks.evidence(event.peer, each)
         heard: set[LogId] = set()
         for announced in event.message.heads:
             more, log = self._hearing.head(event.peer, announced)
             commands += more
             if log is not None:
                 heard.add(log)
-        for view in self._views():
+        self._hear_forks(event, now)
+        for view in self._reconciliation.views():
             if view.log not in heard:
                 peer.holds[view.log] = 0
             if view.is_complete and peer.holds.get(view.log, 0) < view.size:
                 peer.make_due(view.log, now)
         return commands
+
+    def _hear_forks(self, event: ComparisonAnswered, now: float) -> None:
+        """What the peer knows of accused logs, as its answer showed."""
+        files, notes = set(event.message.evidence), set()
+        for announced in event.message.heads or ():
+            notes.add(announced.note)
+        convictions = self._forks.convictions
+        accused = [log for log, each in convictions.items() if each.encoded in files]
+        heads = [
+            head
+            for log in accused
+            for head in self._forks.cases.heads_of(log)
+            if head.note in notes
+        ]
+        self._fork_telling.heard(event.peer, heads, accused, now)
 
     def failed(self, event: ComparisonFailed, now: float, rng: Dice) -> list[Command]:
         """It came to nothing: it is asked again when its breaker allows."""
@@ -101,10 +132,7 @@ class Comparing:
         """In step with a peer: announce again what its receipt was lost for, to get it."""
         if not self._reconciliation.verifier.roster.member(peer.member).mirror_keys:
             return
-        for view in self._views():
+        for view in self._reconciliation.views():
             if view.log.member == self._member and peer.receipted.get(view.log, 0) < view.size:
                 peer.holds.pop(view.log, None)
                 peer.make_due(view.log, now)
-
-    def _views(self) -> Iterable[LogView]:
-        return [sync.view for sync in self._reconciliation.logs.values()]

@@ -18,7 +18,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from federation.errors import ProtocolError, VerificationError
 from federation.gossip import events, joining_events
 from federation.gossip.agenda import Agenda
 from federation.gossip.answers import ANSWER_SECONDS_MAX, Answers, Ask
@@ -29,17 +28,16 @@ from federation.gossip.comparing import Comparing
 from federation.gossip.dice import Dice
 from federation.gossip.dissemination import Dissemination
 from federation.gossip.events import Command, Event
+from federation.gossip.fork_telling import ForkTelling
+from federation.gossip.forks import Forks
 from federation.gossip.hearing import Hearing
 from federation.gossip.joining import JOIN_STATEMENTS_MIN
 from federation.gossip.reconciliation import (
-    RETRY_SECONDS,
-    SET_ASIDE_SECONDS,
     LogSync,
     Reconciliation,
 )
 from federation.gossip.reopening import Reopening
 from federation.gossip.waves import Waves
-from federation.local_errors import Fork
 from federation.protocol.limits_messages import INLINE_STATEMENTS_MAX
 from federation.protocol.messages import (
     AnnouncementAnswer,
@@ -81,6 +79,7 @@ class GossipEngine:
 
     Attributes:
         peers: the other members as this node sees them.
+        forks: logs with two histories.
     """
 
     def __init__(self, member: str, verifier: Verifier, settings: GossipSettings) -> None:
@@ -89,17 +88,27 @@ class GossipEngine:
         self._reconciliation = Reconciliation(verifier, settings.join_statements_min)
         self._circle = Circle(member, lambda: self._roster, settings.full_view_members)
         self.peers = self._circle.peers
-        self._hearing = Hearing(member, self._reconciliation, lambda: self.peers)
-        arrivals = Arrivals(self._reconciliation, self.peers, self._hearing.blame)
+        self.forks = Forks(member, self._reconciliation, lambda: self.peers)
+        self._fork_telling = ForkTelling(self.forks)
+        self._hearing = Hearing(member, self._reconciliation, lambda: self.peers, self.forks)
+        arrivals = Arrivals(self._reconciliation, self.peers, self._hearing.blame, self.forks)
         self._dissemination = Dissemination(member)
         self._waves = Waves()
         self._agenda: Agenda[str] = Agenda()
         self._receipts: dict[LogId, Receipt] = {}
-        self._reopening = Reopening(lambda: self.peers, self._hearing.blame)
+        self._reopening = Reopening(
+            lambda: self.peers, self._hearing.blame, self._reconciliation.is_forked
+        )
         self._answers = Answers()
         self._anti_entropy = AntiEntropy(settings.anti_entropy_seconds)
         self._comparing = Comparing(
-            member, self._circle, self._reconciliation, self._hearing, self._receipt_line
+            member,
+            self._circle,
+            self._reconciliation,
+            self._hearing,
+            self._receipt_line,
+            self.forks,
+            self._fork_telling,
         )
         self._handlers: dict[type, Callable[..., list[Command]]] = {
             events.Started: self._started,
@@ -115,8 +124,8 @@ class GossipEngine:
             events.ComparisonReceived: self._comparing.received,
             events.ComparisonAnswered: self._comparing.answered,
             events.ComparisonFailed: self._comparing.failed,
-            events.RangeReceived: self._range_received,
-            events.RangeFailed: self._range_failed,
+            events.RangeReceived: arrivals.range,
+            events.RangeFailed: arrivals.range_failed,
             joining_events.HashesReceived: arrivals.hashes,
             joining_events.HashesFailed: arrivals.hashes_failed,
             joining_events.PieceReceived: arrivals.piece,
@@ -126,6 +135,7 @@ class GossipEngine:
             events.GapsKnown: self._gaps_known,
             events.Erased: self._erased,
             events.RosterFetchEnded: self._roster_fetch_ended,
+            **self.forks.takes(),
         }
 
     @property
@@ -161,6 +171,8 @@ class GossipEngine:
         self._begin_round(now, rng)
         for log, wave in self._waves.take(now):
             self._circle.send_wave(log, wave, now, rng)
+        commands += self.forks.pump(now)
+        commands += self._fork_telling.pump(self.peers, self._roster.version, now)
         commands += self._talk(now)
         commands += self._reconciliation.pump(now, rng, self._circle.ask_at)
         commands += self._reopening.pump(now, rng)
@@ -205,12 +217,17 @@ class GossipEngine:
                 self._show_receipt(view, now, rng)
         for gaps in event.gaps:
             self._reopening.note(gaps, now)
+        for view in event.views:
+            self.forks.note_fits(view)
+        for forked in event.forked:
+            self.forks.restore(forked)
         self._anti_entropy.start(now, rng)
         return []
 
     def _roster_changed(self, event: events.RosterChanged, now: float, _rng: Dice) -> list[Command]:
         self._reconciliation.note_roster(event.verifier, event.views)
         self._hearing.note_roster()
+        self.forks.note_roster()
         for view in event.views:
             self._dissemination.drop(view.log)
             if view.log in self._receipts and self._receipts[view.log].head != view.head:
@@ -228,6 +245,7 @@ class GossipEngine:
         view = event.step.view
         log = view.log
         self._reconciliation.note_persisted(view)
+        self.forks.note_fits(view)
         self._dissemination.remember(log, _newest(event.step))
         self._dissemination.spread_own(log, self._circle.audience(), now)
         if log.lane is Lane.CRISIS:
@@ -237,7 +255,10 @@ class GossipEngine:
 
     def _persisted(self, event: events.Persisted, now: float, rng: Dice) -> list[Command]:
         view = event.step.view
+        self.forks.note_step(event.step, self._reconciliation.sync_of(view.log).offers)
         self._reconciliation.note_persisted(view)
+        if self._reconciliation.is_forked(view.log):
+            return [self._answer(ask) for ask in self._answers.settle(view.log)]
         if event.receipt is not None:
             self._receipts[view.log] = event.receipt
         self._dissemination.remember(view.log, _newest(event.step))
@@ -271,6 +292,8 @@ class GossipEngine:
             peer.note_heard(now)
             self._circle.note_version(peer, event.message.roster_version)
         commands: list[Command] = []
+        for each in event.message.evidence:
+            commands += self.forks.evidence(event.peer, each)
         logs: list[LogId] = []
         waiting: set[LogId] = set()
         for announced in event.message.heads:
@@ -296,6 +319,8 @@ class GossipEngine:
         if peer is None:
             return []
         announced = peer.in_flight.pop(event.lane, {})
+        if event.lane is Lane.CRISIS:
+            self._fork_telling.answered(event.peer)
         self._circle.note_answered(peer, now)
         self._circle.note_version(peer, event.message.roster_version)
         by_sha256 = {log.sha256: log for log in announced}
@@ -316,6 +341,8 @@ class GossipEngine:
         self, event: events.AnnouncementFailed, now: float, rng: Dice
     ) -> list[Command]:
         peer = self.peers.get(event.peer)
+        if event.lane is Lane.CRISIS:
+            self._fork_telling.failed(event.peer)
         if peer is not None:
             for log in peer.in_flight.pop(event.lane, {}):
                 peer.due.setdefault(log, now)
@@ -332,7 +359,9 @@ class GossipEngine:
 
     def _receipt_line(self, view: LogView) -> str | None:
         receipt = self._receipts.get(view.log)
-        return receipt.line if receipt is not None and receipt.head == view.head else None
+        if receipt is None or receipt.head != view.head or self._reconciliation.is_forked(view.log):
+            return None
+        return receipt.line
 
     # --- erased and missing ---------------------------------------------------------------------
 
@@ -342,6 +371,8 @@ class GossipEngine:
 
     def _gaps_known(self, event: events.GapsKnown, now: float, rng: Dice) -> list[Command]:
         self._reopening.note(event, now)
+        if event.branch:
+            return []
         view = self._reconciliation.sync_of(event.log).view
         if event.receipt is not None and event.receipt.head == view.head:
             self._receipts[event.log] = event.receipt
@@ -353,27 +384,6 @@ class GossipEngine:
         return []
 
     # --- ranges and rosters ---------------------------------------------------------------------
-
-    def _range_received(self, event: events.RangeReceived, now: float, _rng: Dice) -> list[Command]:
-        peer = self.peers.get(event.peer)
-        if peer is not None:
-            peer.note_served(now)
-        try:
-            persist = self._reconciliation.receive(event.peer, event.log, event.message)
-        except Fork as fork:
-            return self._hearing.fork(event.log, fork)
-        except (ProtocolError, VerificationError) as error:
-            self._reconciliation.note_failed(event.peer, event.log, now + SET_ASIDE_SECONDS)
-            self._hearing.blame(event.peer, error)
-            return []
-        return [persist] if persist is not None else []
-
-    def _range_failed(self, event: events.RangeFailed, now: float, rng: Dice) -> list[Command]:
-        self._reconciliation.note_failed(event.peer, event.log, now + RETRY_SECONDS)
-        peer = self.peers.get(event.peer)
-        if peer is not None:
-            peer.note_not_served(now, rng, event.reason, event.retry_after_seconds)
-        return []
 
     def _roster_fetch_ended(
         self, event: events.RosterFetchEnded, _now: float, _rng: Dice
@@ -395,6 +405,8 @@ class GossipEngine:
             self._reopening.next_wake(now),
             self._waves.next_wake(),
             self._anti_entropy.at,
+            self.forks.next_wake(now),
+            self._fork_telling.next_wake(self.peers, now),
         )
         return max(min(at for at in times if at is not None), now + WAKE_SECONDS_MIN)
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from federation.gossip.fork_events import ForkCommand, ForkedLog, ForkEvent
 from federation.gossip.joining_events import (
     FetchHashes,
     FetchPiece,
@@ -36,11 +37,12 @@ from federation.provenance.verifier import Receipt, Verifier
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The store was read: every log held, and one's own mirror receipts on their heads."""
+    """The store was read: logs, one's own receipts on their heads, gaps, logs under evidence."""
 
     views: tuple[LogView, ...]
     receipts: tuple[Receipt, ...] = ()
     gaps: tuple[GapsKnown, ...] = ()
+    forked: tuple[ForkedLog, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,13 @@ class GapsKnown:
         log: which.
         missing: index -> which statement; the first ones, where there are many.
         receipt: this node's, on the newest head, where nothing is missing any more.
+        branch: which branch of it.
     """
 
     log: LogId
     missing: Mapping[int, StatementId]
     receipt: Receipt | None = None
+    branch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +204,7 @@ class OpeningsReceived:
     peer: str
     log: LogId
     message: StatementRange
+    branch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +215,7 @@ class OpeningsFailed:
     log: LogId
     reason: str
     retry_after_seconds: float | None = None
+    branch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +250,7 @@ Event: TypeAlias = (
     | GapsKnown
     | Erased
     | RosterFetchEnded
+    | ForkEvent
 )
 
 # --- commands -------------------------------------------------------------------------------------
@@ -295,12 +302,13 @@ class FetchRange:
 
 @dataclass(frozen=True, slots=True)
 class FetchOpenings:
-    """Ask a peer for statements ``[start, end)`` of a log, whose bodies are missing here."""
+    """Ask a peer for statements ``[start, end)`` of a branch, whose bodies are missing here."""
 
     peer: str
     log: LogId
     start: int
     end: int
+    branch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,10 +318,12 @@ class Reopen:
     Attributes:
         log: which log.
         statements: index -> the statement, opened; of the id that stands there.
+        branch: which branch of it.
     """
 
     log: LogId
     statements: Mapping[int, Statement]
+    branch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,15 +346,6 @@ class KeepReceipt:
     """Keep a proven receipt of another member."""
 
     receipt: Receipt
-
-
-@dataclass(frozen=True, slots=True)
-class KeepEvidence:
-    """Keep two notes of one log that cannot both be true."""
-
-    log: LogId
-    first: bytes
-    second: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +376,7 @@ Command: TypeAlias = (
     | FetchRoster
     | Persist
     | KeepReceipt
-    | KeepEvidence
     | RaiseAlarm
     | WakeAt
+    | ForkCommand
 )

@@ -18,10 +18,12 @@ from federation.errors import (
     SignatureInvalid,
     VerificationError,
 )
-from federation.gossip.events import Command, KeepEvidence, KeepReceipt, RaiseAlarm
+from federation.gossip.events import Command, KeepReceipt, RaiseAlarm
+from federation.gossip.fork_events import StopSigning
+from federation.gossip.forks import Forks
 from federation.gossip.peers import PeerView
 from federation.gossip.reconciliation import Reconciliation
-from federation.local_errors import Fork
+from federation.local_errors import ConsistencyUnproven, Fork, RootMismatch
 from federation.protocol.messages import AnnouncedHead, HeldLog
 from federation.protocol.origins import Cosigner, LogId
 from federation.provenance.verifier import Head
@@ -41,6 +43,7 @@ class Hearing:
         member: this node's own name.
         reconciliation: what is held, and who offers more.
         peers: the peers as they are now.
+        forks: holds heads against what is held, where that takes longer.
     """
 
     def __init__(
@@ -48,12 +51,12 @@ class Hearing:
         member: str,
         reconciliation: Reconciliation,
         peers: Callable[[], Mapping[str, PeerView]],
+        forks: Forks,
     ) -> None:
         self._member = member
-        self._reconciliation = reconciliation
+        self._reconciliation, self._forks = reconciliation, forks
         self._peers = peers
         self._opened: dict[bytes, Head] = {}
-        self._forked: set[LogId] = set()
         self._alarmed: set[LogId] = set()
         self._beyond_told: set[str] = set()
 
@@ -75,10 +78,11 @@ class Hearing:
             return [], None
         if peer is not None:
             peer.holds[head.log] = head.size
+        if self._forks.is_accused(head.log):
+            self._forks.doubt(head, peer_name)
+            return [], head.log
         if head.log.member == self._member:
-            commands = self._own(head)
-        elif head.log in self._forked:
-            commands = []
+            commands = self._own(peer_name, head)
         else:
             commands = self._other(peer_name, head, announced)
         commands += self.receipt(peer_name, head, announced.receipt)
@@ -116,27 +120,40 @@ class Hearing:
         return head
 
     def _other(self, peer_name: str, head: Head, announced: AnnouncedHead) -> list[Command]:
+        sync = self._reconciliation.sync_of(head.log)
+        offered = sync.offers.get(peer_name)
+        if offered is not None and offered != head:
+            self._forks.doubt(offered, peer_name)  # what it said before, which this replaces
+        if head.size <= sync.view.size and head != sync.view.head:
+            self._forks.doubt(head, peer_name)
         try:
             persist = self._reconciliation.hear(peer_name, head, announced.inline)
         except Fork as fork:
-            return self.fork(head.log, fork)
+            commands = self._forks.fork(fork)
+            self._forks.doubt(head, peer_name)
+            return commands
+        except (RootMismatch, ConsistencyUnproven) as error:
+            self._forks.mismatch(head, peer_name, error)
+            return []
         except (ProtocolError, VerificationError) as error:
             self.blame(peer_name, error)
             return []
         return [persist] if persist is not None else []
 
-    def _own(self, head: Head) -> list[Command]:
+    def _own(self, peer_name: str, head: Head) -> list[Command]:
         """A head of one's own: an unknown one is a restored backup, a second copy or a thief."""
         view = self._reconciliation.sync_of(head.log).view
-        commands: list[Command] = []
-        if head.size == view.size and view.head is not None and head != view.head:
-            fork = Fork(f"two roots of {head.log}", first=view.head.note, second=head.note)
-            commands = self.fork(head.log, fork)
-        if head.size > view.size and head.log not in self._alarmed:
-            self._alarmed.add(head.log)
-            text = f"a peer holds {head.size} statements of {head.log}; this node knows {view.size}"
-            commands.append(RaiseAlarm("own-head-unknown", text))
-        return commands
+        if head == view.head:
+            return []
+        self._forks.doubt(head, peer_name)
+        if head.size <= view.size or head.log in self._alarmed:
+            return []
+        self._alarmed.add(head.log)
+        text = (
+            f"{peer_name} holds {head.size} statements of {head.log}; this node knows {view.size}: "
+            f"signing stopped, see federation recover"
+        )
+        return [StopSigning(head.log, head, peer_name), RaiseAlarm("own-head-unknown", text)]
 
     def receipt(self, peer_name: str, head: Head, line: str | None) -> list[Command]:
         """Judge a peer's receipt, given with a head."""
@@ -172,14 +189,6 @@ class Hearing:
         receipt = verifier.open_receipt(head, peer.member, Cosigner.MIRROR, line)
         peer.receipted[head.log] = head.size
         return [KeepReceipt(receipt)]
-
-    def fork(self, log: LogId, fork: Fork) -> list[Command]:
-        """Evidence against the log's own key; linear replication of that log ends here."""
-        if log in self._forked:
-            return []
-        self._forked.add(log)
-        self._reconciliation.note_forked(log)
-        return [KeepEvidence(log, fork.first, fork.second), RaiseAlarm("fork", fork.message)]
 
     def blame(self, peer_name: str, error: FederationError) -> None:
         """Count what that peer should not have sent."""

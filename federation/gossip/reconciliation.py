@@ -8,7 +8,7 @@ comparison of head vectors finds: that is the correctness, pushing is only speed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Final
@@ -131,6 +131,7 @@ class Reconciliation:
         self.logs: dict[LogId, LogSync] = {}
         self._wanting: dict[LogId, None] = {}
         self._vector: bytes | None = None
+        self._branches: dict[LogId, tuple[Head, ...]] = {}
 
     def hold(self, view: LogView) -> None:
         """What is durable here of a log, as it was read from the store."""
@@ -140,13 +141,29 @@ class Reconciliation:
     def vector(self) -> bytes:
         """32 bytes over every complete log held; see :func:`head_vector`."""
         if self._vector is None:
-            self._vector = head_vector({log: sync.view for log, sync in self.logs.items()})
+            self._vector = head_vector(self.heads(), self._branches)
         return self._vector
 
+    def heads(self) -> Iterator[Head]:
+        """The heads under which everything is held: of a log under evidence, of its branches."""
+        for view in self.views():
+            if view.head is not None and view.is_complete:
+                yield view.head
+        for heads in self._branches.values():
+            yield from heads
+
+    def views(self) -> Iterator[LogView]:
+        """What is durable here of every log that is not under evidence."""
+        return (sync.view for log, sync in self.logs.items() if log not in self._branches)
+
     def view_of(self, log: LogId) -> LogView | None:
-        """What is durable here of a log; None where nothing was ever heard of it."""
+        """What is durable here of a log; None of one under evidence or never heard of."""
         sync = self.logs.get(log)
-        return sync.view if sync is not None else None
+        return sync.view if sync is not None and log not in self._branches else None
+
+    def is_forked(self, log: LogId) -> bool:
+        """Whether the log is under evidence: nothing of it is replicated linearly."""
+        return log in self._branches
 
     def sync_of(self, log: LogId) -> LogSync:
         """The state of a log; a new one holds nothing."""
@@ -284,9 +301,11 @@ class Reconciliation:
         sync.take_asked(peer)
         sync.set_aside[peer] = until
 
-    def note_forked(self, log: LogId) -> None:
-        """The log signed two histories: nothing more of it is fetched."""
+    def note_branches(self, log: LogId, heads: tuple[Head, ...]) -> None:
+        """The log signed two histories: no more of it is fetched here, and these are its heads."""
         self.sync_of(log).offers.clear()
+        self._branches[log] = heads
+        self._vector = None
         self.joining.forget(log)
 
     def _crown(self, sync: LogSync, head: Head) -> None:
@@ -355,11 +374,17 @@ class Reconciliation:
         return min(times, default=None)
 
 
-def head_vector(views: Mapping[LogId, LogView]) -> bytes:
-    """32 bytes over every complete log held: equal on two nodes exactly when their heads are."""
-    parts = sorted(
-        view.log.sha256 + view.head.size.to_bytes(8, "big") + view.head.root_hash
-        for view in views.values()
-        if view.head is not None and view.is_complete and view.size
-    )
-    return sha256(HEAD_VECTOR_TAG + b"".join(parts)).digest()
+def head_vector(heads: Iterable[Head], accused: Iterable[LogId] = ()) -> bytes:
+    """32 bytes over every head held in full: equal on two nodes exactly when their heads are.
+
+    Args:
+        heads: of every log, and of every branch of those under evidence.
+        accused: the logs under evidence.
+    """
+    parts = [
+        head.log.sha256 + head.size.to_bytes(8, "big") + head.root_hash
+        for head in heads
+        if head.size
+    ]
+    parts += [log.sha256 + b"\xff" * 8 + bytes(32) for log in accused]
+    return sha256(HEAD_VECTOR_TAG + b"".join(sorted(parts))).digest()

@@ -81,35 +81,37 @@ class Gaps:
 
 
 class Reopening:
-    """The gaps of every log.
+    """The gaps of every log, and of every branch of those under evidence.
 
     Args:
         peers: the peers as they are now.
         blame: counts what a peer should not have sent.
+        is_forked: whether a log is under evidence.
     """
 
     def __init__(
         self,
         peers: Callable[[], Mapping[str, PeerView]],
         blame: Callable[[str, FederationError], None],
+        is_forked: Callable[[LogId], bool],
     ) -> None:
-        self._peers, self._blame = peers, blame
-        self._gaps: dict[LogId, Gaps] = {}
+        self._peers, self._blame, self._is_forked = peers, blame, is_forked
+        self._gaps: dict[tuple[LogId, int], Gaps] = {}
 
     def note(self, known: GapsKnown, now: float) -> None:
         """What is missing of a log has changed, or was looked at again."""
-        gaps = self._gaps.setdefault(known.log, Gaps())
+        gaps = self._gaps.setdefault((known.log, known.branch), Gaps())
         gaps.writing = False
         if gaps.missing.keys() != known.missing.keys():
             gaps.due, gaps.pause_seconds = now, PAUSE_SECONDS_FIRST
         gaps.missing = known.missing
         if not gaps.missing and gaps.asked is None:
-            del self._gaps[known.log]
+            del self._gaps[known.log, known.branch]
 
     def pump(self, now: float, rng: Dice) -> list[Command]:
         """Ask for the next run of each log that has one and no request under way."""
         commands: list[Command] = []
-        for log, gaps in self._gaps.items():
+        for (log, branch), gaps in self._gaps.items():
             if gaps.asked is not None or gaps.writing or now < gaps.due:
                 continue
             run = gaps.run()
@@ -120,12 +122,15 @@ class Reopening:
             untried = sorted(
                 name
                 for name, peer in self._peers().items()
-                if name not in gaps.tried and peer.holds.get(log, 0) >= end and peer.may_serve(now)
+                if name not in gaps.tried
+                and peer.may_serve(now)
+                # How far a peer holds a branch nobody keeps count of: it may refuse.
+                and (peer.holds.get(log, 0) >= end or self._is_forked(log))
             )
             if not untried:
                 gaps.next_run(end, now)
                 continue
-            gaps.asked = FetchOpenings(rng.choice(untried), log, start, end)
+            gaps.asked = FetchOpenings(rng.choice(untried), log, start, end, branch)
             gaps.tried.add(gaps.asked.peer)
             commands.append(gaps.asked)
         return commands
@@ -135,7 +140,7 @@ class Reopening:
         peer = self._peers().get(event.peer)
         if peer is not None:
             peer.note_served(now)
-        gaps = self._asked(event.peer, event.log)
+        gaps = self._asked(event.peer, event.log, event.branch)
         if gaps is None or gaps.asked is None:
             return []
         asked, gaps.asked = gaps.asked, None
@@ -151,11 +156,11 @@ class Reopening:
             if statement.opening is not None:
                 opened[index] = statement
         gaps.writing = bool(opened)
-        return [Reopen(event.log, opened)] if opened else []
+        return [Reopen(event.log, opened, event.branch)] if opened else []
 
     def failed(self, event: OpeningsFailed, now: float, rng: Dice) -> list[Command]:
         """A peer did not serve what it was asked for."""
-        gaps = self._asked(event.peer, event.log)
+        gaps = self._asked(event.peer, event.log, event.branch)
         if gaps is not None:
             gaps.asked = None
         peer = self._peers().get(event.peer)
@@ -163,8 +168,8 @@ class Reopening:
             peer.note_not_served(now, rng, event.reason, event.retry_after_seconds)
         return []
 
-    def _asked(self, peer: str, log: LogId) -> Gaps | None:
-        gaps = self._gaps.get(log)
+    def _asked(self, peer: str, log: LogId, branch: int) -> Gaps | None:
+        gaps = self._gaps.get((log, branch))
         return gaps if gaps and gaps.asked and gaps.asked.peer == peer else None
 
     def missing_count(self) -> int:

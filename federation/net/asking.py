@@ -27,6 +27,7 @@ from federation.protocol.limits_messages import (
     ATTEST_BYTES_MAX,
     DIGEST_BYTES_MAX,
     HASHES_ANSWER_BYTES_MAX,
+    PREFIX_ANSWER_BYTES_MAX,
 )
 
 NOT_FOUND: Final = 404
@@ -98,7 +99,14 @@ class PeerCalls(ABC):
         return await self._post("/v1/digest", body, DIGEST_BYTES_MAX, DIGEST_ANSWER_BYTES_MAX)
 
     async def statements(
-        self, log_sha256: bytes, start: int, end: int, at: int, *, is_urgent: bool = False
+        self,
+        log_sha256: bytes,
+        start: int,
+        end: int,
+        at: int,
+        *,
+        is_urgent: bool = False,
+        root: bytes | None = None,
     ) -> bytes:
         """The statements [start, end) of a log, provable against its checkpoint of size ``at``.
 
@@ -108,6 +116,7 @@ class PeerCalls(ABC):
             end: index after the last one wanted.
             at: the size of the checkpoint.
             is_urgent: whether they must not queue behind ranges of bulk.
+            root: its root, 32 bytes, where the log has several branches.
 
         Raises:
             PeerError: a leaf of it; PeerRefused with status 409 when the peer does not hold the
@@ -118,10 +127,21 @@ class PeerCalls(ABC):
                 "GET",
                 f"/v1/logs/{log_sha256.hex()}/statements",
                 STATEMENTS_ANSWER_BYTES_MAX,
-                params={"from": str(start), "to": str(end), "at": str(at)},
+                params={"from": str(start), "to": str(end), "at": str(at)}
+                | ({} if root is None else {"root": root.hex()}),
                 share=Share.URGENT if is_urgent else Share.BULK,
             )
         )
+
+    async def prefix(self, log_sha256: bytes, size: int, at: int, root: bytes) -> bytes:
+        """What a branch was at an earlier size: of the one whose root at ``at`` is ``root``.
+
+        Raises:
+            PeerError: a leaf of it; PeerRefused with status 409 when the peer does not hold it.
+        """
+        params = {"size": str(size), "at": str(at), "root": root.hex()}
+        path = f"/v1/logs/{log_sha256.hex()}/prefix"
+        return await self.ask(PeerCall("GET", path, PREFIX_ANSWER_BYTES_MAX, params=params))
 
     async def hashes(self, log_sha256: bytes, start: int, end: int, at: int) -> bytes:
         """The roots of the bundles [start, end) of a log of size ``at``, and the leaves behind.

@@ -2,8 +2,9 @@
 
     POST /v1/announce                                     a body of at most ANNOUNCE_BYTES_MAX
     POST /v1/digest                                       a body of at most DIGEST_BYTES_MAX
-    GET  /v1/logs/{sha256 of origin, hex}/statements?from=&to=&at=
+    GET  /v1/logs/{sha256 of origin, hex}/statements?from=&to=&at=[&root=]
     GET  /v1/logs/{sha256 of origin, hex}/hashes?from=&to=&at=
+    GET  /v1/logs/{sha256 of origin, hex}/prefix?size=&at=&root=
     GET  /v1/logs/{sha256 of origin, hex}/checkpoint
     GET  /roster/{version}.root.json
     POST /v1/attest                                       what is asked about, as text
@@ -42,6 +43,7 @@ _STATUS_MAX: Final = 599
 _NOTE: Final = "text/plain; charset=utf-8"
 _JSON: Final = "application/json"
 
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}\Z", re.ASCII)
 _NUMBER: Final = re.compile(r"(?:0|[1-9][0-9]{0,15})\Z", re.ASCII)
 
 Answer: TypeAlias = bytes | AsyncIterator[bytes]
@@ -61,9 +63,17 @@ class PeerDesk(Protocol):
         """Compare heads with a member."""
 
     async def statements(
-        self, member: str, log_sha256: bytes, start: int, end: int, at: int
+        self, member: str, log_sha256: bytes, start: int, end: int, at: int, root: bytes | None
     ) -> Answer:
-        """The statements [start, end) of a log, provable against its checkpoint of size ``at``."""
+        """The statements [start, end) of a log, provable against its checkpoint of size ``at``.
+
+        ``root``, 32 bytes, names the branch of a forked log.
+        """
+
+    async def prefix(
+        self, member: str, log_sha256: bytes, size: int, at: int, root: bytes
+    ) -> Answer:
+        """What the branch with that root at ``at`` was at an earlier size, and the proof."""
 
     async def hashes(self, member: str, log_sha256: bytes, start: int, end: int, at: int) -> Answer:
         """The roots of bundles [start, end) of a log of size ``at``, and the leaves behind."""
@@ -118,6 +128,19 @@ class Request:
             raise RequestMalformed(f"`{name}` is one whole number")
         return int(values[0])
 
+    def digest(self, name: str) -> bytes | None:
+        """32 bytes from the query, in hex; None where they are not given.
+
+        Raises:
+            RequestMalformed: there twice, or no hash.
+        """
+        values = self.query.get(name, ())
+        if not values:
+            return None
+        if len(values) != 1 or not _DIGEST.match(values[0]):
+            raise RequestMalformed(f"`{name}` is one hash, in 64 lower-case hex digits")
+        return bytes.fromhex(values[0])
+
     @property
     def log(self) -> bytes:
         """The SHA-256 in the path that names a log."""
@@ -161,7 +184,15 @@ async def _statements(desk: PeerDesk, request: Request) -> Answer:
         raise RequestMalformed(
             f"a range has from < to <= at and at most {RANGE_STATEMENTS_MAX} statements"
         )
-    return await desk.statements(request.member, request.log, start, end, at)
+    root = request.digest("root")
+    return await desk.statements(request.member, request.log, start, end, at, root)
+
+
+async def _prefix(desk: PeerDesk, request: Request) -> Answer:
+    size, at, root = request.number("size"), request.number("at"), request.digest("root")
+    if root is None or not 0 < size <= at <= LOG_SIZE_MAX:
+        raise RequestMalformed("a prefix has 0 < size <= at, and the root at that size")
+    return await desk.prefix(request.member, request.log, size, at, root)
 
 
 async def _hashes(desk: PeerDesk, request: Request) -> Answer:
@@ -217,6 +248,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(Call.DIGEST, "POST", _path("/v1/digest"), _digest, DIGEST_BYTES_MAX),
     Route(Call.STATEMENTS, "GET", _path(f"{_LOG}/statements"), _statements, share=Share.BULK),
     Route(Call.STATEMENTS, "GET", _path(f"{_LOG}/hashes"), _hashes, share=Share.BULK),
+    Route(Call.PREFIX, "GET", _path(f"{_LOG}/prefix"), _prefix),
     Route(Call.CHECKPOINT, "GET", _path(f"{_LOG}/checkpoint"), _checkpoint, content_type=_NOTE),
     Route(
         Call.ROSTER,

@@ -36,6 +36,9 @@ class Call(StrEnum):
     CHECKPOINT = "checkpoint"
     """The newest head of a log at once, without the delay that the public has."""
 
+    PREFIX = "prefix"
+    """What a branch of a log was at an earlier size: hashes alone."""
+
     ROSTER = "roster"
     """A roster version."""
 
@@ -47,7 +50,7 @@ class Call(StrEnum):
 
 
 _READS: Final = frozenset({Call.HEADS, Call.STATEMENTS})
-_LOOKS: Final = frozenset({Call.CHECKPOINT, Call.DIGEST, Call.ROSTER})
+_LOOKS: Final = frozenset({Call.CHECKPOINT, Call.DIGEST, Call.PREFIX, Call.ROSTER})
 
 CALLS_OF: Final[Mapping[MemberRole, frozenset[Call]]] = MappingProxyType(
     {

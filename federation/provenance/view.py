@@ -31,6 +31,7 @@ from federation.protocol.bodies import (
 )
 from federation.protocol.encoding_writing import encode
 from federation.protocol.headers import StatementId
+from federation.protocol.origins import LogId
 from federation.protocol.signals import SignalType
 from federation.provenance.reading import body_of
 from federation.provenance.taking_back import Rulings
@@ -327,14 +328,17 @@ def opinions_on(
     )
 
 
-def encode_view(facts: Facts, rulings: Rulings = NO_RULINGS) -> bytes:
+def encode_view(
+    facts: Facts, rulings: Rulings = NO_RULINGS, accused: Iterable[LogId] = ()
+) -> bytes:
     """The merged view as bytes, equal on all nodes that hold the same: for comparing nodes.
 
-    One map: the view version, and each confirm's id with its standing, what took it back, and the
-    endorses and disputes that stand.
+    One map: the view version, the logs under evidence, and each confirm's id with its standing,
+    what took it back, and the endorses and disputes that stand.
     """
     return encode(
         {
+            "accused": sorted(log.sha256 for log in accused),
             "opinions": [
                 {
                     "by": [each.entry for each in opinion.withdrawn_by],

@@ -116,13 +116,23 @@ class Database:
         self._is_open = True
 
     @classmethod
-    async def open(cls, path: Path, *, member: str, federation_id: str) -> Database:
+    async def open(
+        cls,
+        path: Path,
+        *,
+        member: str,
+        federation_id: str,
+        migrations: str = "migrations",
+        readers: int = READERS,
+    ) -> Database:
         """Open the database of a node, or make it; readable by its owner only.
 
         Args:
             path: the file; its directory exists.
             member: whose node it is.
             federation_id: 32 hex digits.
+            migrations: the folder of those that make its shape.
+            readers: how many reading connections.
 
         Raises:
             DataDirectoryForeign: it is another member's, federation's or program's.
@@ -137,8 +147,8 @@ class Database:
                 writer = await _connect(path, _WRITER_PRAGMAS)
                 connections.append(writer)
                 await _check_wal(writer)
-                await migrate(writer, member, federation_id)
-                while len(connections) <= READERS:
+                await migrate(writer, member, federation_id, migrations)
+                while len(connections) <= readers:
                     connections.append(await _connect(path, _READER_PRAGMAS))
         except BaseException:
             for connection in connections:

@@ -143,9 +143,11 @@ class ErasureStore:
         async with self._database.write() as unit:
             await unit.run_all(steps)
 
-    async def places_of(self, log: LogId, start: int, end: int) -> tuple[int, int]:
-        """The places of the statements from ``start`` up to and without ``end`` of a log."""
-        stem = await self._stems.find(log)
+    async def places_of(
+        self, log: LogId, start: int, end: int, *, branch: int = 0
+    ) -> tuple[int, int]:
+        """The places of the statements from ``start`` up to and without ``end`` of a branch."""
+        stem = await self._stems.find(log, branch)
         return place_of(stem, start), place_of(stem, end - 1)
 
     async def missing(self, log: LogId, *, branch: int = 0) -> list[StoredStatement]:
@@ -176,7 +178,11 @@ class ErasureStore:
         return counts
 
     async def reopen(
-        self, statements: Sequence[VerifiedStatement], receipts: Sequence[Receipt] = ()
+        self,
+        statements: Sequence[VerifiedStatement],
+        receipts: Sequence[Receipt] = (),
+        *,
+        branch: int = 0,
     ) -> None:
         """Put salts and bodies back that are missing, and what they are found by.
 
@@ -185,13 +191,14 @@ class ErasureStore:
         Args:
             statements: opened, each of the id that stands at its place.
             receipts: on complete heads of the same log, true once these are durable.
+            branch: which branch of their logs they stand in.
 
         Raises:
             StoreFull, StoreCorrupt, StoreUnavailable: the disk; nothing was changed.
         """
         by_place = {}
         for verified in statements:
-            place = place_of(await self._stems.find(verified.log), verified.index)
+            place = place_of(await self._stems.find(verified.log, branch), verified.index)
             by_place[place] = verified
         stems = [await self._stems.find(receipt.head.log) for receipt in receipts]
         signed = list(zip(stems, receipts, strict=True))

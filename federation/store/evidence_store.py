@@ -1,14 +1,21 @@
-"""Evidence: signed heads that cannot both be true, kept so that anybody can be shown them."""
+"""Evidence: files that convict a log's key, kept for ever so that anybody can be shown them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Final
 
+from federation.errors import FederationError
+from federation.local_errors import StoreCorrupt
+from federation.protocol.evidence import (
+    Prefix,
+    encode_evidence,
+    evidence_id,
+    make_evidence,
+)
 from federation.protocol.merkle import DIGEST_BYTES
 from federation.protocol.origins import LogId
+from federation.provenance.convicting import Conviction
 from federation.store.database import Database, Row
 from federation.store.stems import stored_log
 
@@ -17,31 +24,32 @@ EVIDENCE_PER_LOG_MAX: Final = 16
 
 # The count is taken where the row is written, so two writers cannot pass it together.
 _INSERT: Final = """
-    INSERT INTO evidence (origin, content_sha256, first, second, proof, seen_at_ms)
-    SELECT :origin, :content, :first, :second, :proof, :seen_at_ms
+    INSERT INTO evidence
+        (origin, content_sha256, first, second, proof, prefix_root, seen_at_ms)
+    SELECT :origin, :content, :first, :second, :proof, :prefix_root, :seen_at_ms
     WHERE (SELECT count(*) FROM evidence WHERE origin = :origin) < :most
-    ON CONFLICT DO NOTHING"""
-_COLUMNS: Final = "origin, first, second, proof, seen_at_ms"
+    ON CONFLICT DO NOTHING RETURNING 1"""
+_COLUMNS: Final = "origin, first, second, proof, prefix_root, seen_at_ms"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEvidence:
-    """Two signed heads of one log that cannot both be true.
+    """A file against a log, as it was kept; the judge alone convicts by it again.
 
     Attributes:
-        log: whose key is convicted.
-        first: a signed checkpoint note, verbatim.
-        second: another.
-        proof: where their sizes differ, consistency hashes from the smaller to the larger that
-            show that the larger commits to another prefix; 32 bytes each.
-        seen_at_ms: when this node had both, Unix milliseconds.
+        log: whose key signed both.
+        encoded: the file, in its only form.
+        seen_at_ms: when this node had it first, Unix milliseconds.
     """
 
     log: LogId
-    first: bytes
-    second: bytes
-    proof: tuple[bytes, ...]
+    encoded: bytes
     seen_at_ms: int
+
+    @property
+    def id(self) -> bytes:
+        """SHA-256 of the file."""
+        return evidence_id(self.encoded)
 
 
 class EvidenceStore:
@@ -60,8 +68,12 @@ class EvidenceStore:
         """Read which logs are accused; once, before anything is answered."""
         self.accused = frozenset(each.log for each in await self.first_of_each())
 
-    async def keep(self, evidence: StoredEvidence) -> bool:
-        """Keep a piece of evidence, durably.
+    async def keep(self, conviction: Conviction, seen_at_ms: int) -> bool:
+        """Keep evidence that was judged, durably.
+
+        Args:
+            conviction: what the judge said of it.
+            seen_at_ms: Unix milliseconds.
 
         Returns:
             Whether it is new; False too where ``EVIDENCE_PER_LOG_MAX`` are kept of the log.
@@ -69,18 +81,20 @@ class EvidenceStore:
         Raises:
             StoreFull, StoreCorrupt, StoreUnavailable: the disk; nothing was stored.
         """
+        evidence, prefix = conviction.evidence, conviction.evidence.prefix
         row = {
-            "origin": evidence.log.origin,
-            "content": _content_sha256(evidence),
-            "first": evidence.first,
-            "second": evidence.second,
-            "proof": b"".join(evidence.proof),
-            "seen_at_ms": evidence.seen_at_ms,
+            "origin": conviction.log.origin,
+            "content": conviction.id,
+            "first": evidence.first.note,
+            "second": evidence.second.note,
+            "proof": b"".join(prefix.hashes) if prefix else b"",
+            "prefix_root": prefix.root_hash if prefix else None,
+            "seen_at_ms": seen_at_ms,
             "most": EVIDENCE_PER_LOG_MAX,
         }
         async with self._database.write() as unit:
-            kept = await unit.run(f"{_INSERT} RETURNING 1", row)
-        self.accused |= {evidence.log}
+            kept = await unit.run(_INSERT, row)
+        self.accused |= {conviction.log}
         return bool(kept)
 
     async def of_log(self, log: LogId) -> list[StoredEvidence]:
@@ -88,6 +102,13 @@ class EvidenceStore:
         rows = await self._database.read(
             f"SELECT {_COLUMNS} FROM evidence WHERE origin = ? ORDER BY evidence_no",  # noqa: S608
             (log.origin,),
+        )
+        return [_evidence(row) for row in rows]
+
+    async def all(self) -> list[StoredEvidence]:
+        """Every piece, oldest first; ``EVIDENCE_PER_LOG_MAX`` of a log at most."""
+        rows = await self._database.read(
+            f"SELECT {_COLUMNS} FROM evidence ORDER BY evidence_no"  # noqa: S608 - constants
         )
         return [_evidence(row) for row in rows]
 
@@ -100,14 +121,17 @@ class EvidenceStore:
         return [_evidence(row) for row in rows]
 
 
-def _content_sha256(evidence: StoredEvidence) -> bytes:
-    """The same for both orders of the two notes."""
-    origin, notes = evidence.log.origin.encode(), sorted((evidence.first, evidence.second))
-    parts: Sequence[bytes] = (origin, *notes, *evidence.proof)
-    return sha256(b"".join(sha256(part).digest() for part in parts)).digest()
-
-
 def _evidence(row: Row) -> StoredEvidence:
-    origin, first, second, proof, seen_at_ms = row
+    """The file of a row, written again: it has one form only.
+
+    Raises:
+        StoreCorrupt: the row holds none.
+    """
+    origin, first, second, proof, prefix_root, seen_at_ms = row
     hashes = tuple(proof[at : at + DIGEST_BYTES] for at in range(0, len(proof), DIGEST_BYTES))
-    return StoredEvidence(stored_log(origin), first, second, hashes, seen_at_ms)
+    try:
+        prefix = None if prefix_root is None else Prefix(prefix_root, hashes)
+        encoded = encode_evidence(make_evidence(first, second, prefix))
+    except FederationError:
+        raise StoreCorrupt("stored evidence is none") from None
+    return StoredEvidence(stored_log(origin), encoded, seen_at_ms)

@@ -26,6 +26,7 @@ from federation.store.database import Database, Row
 from federation.store.places import STATEMENT_COLUMNS, id_hkey, place_of, split_place, statement_of
 from federation.store.readings import reading_of_opening
 from federation.store.stems import Stems
+from federation.store.tree_store import TreeStore
 
 PAGE_STATEMENTS: Final = 4 * TILE_WIDTH
 """Statements read at a time: about 30 ms of work, after which other tasks get their turn."""
@@ -53,15 +54,16 @@ async def check_log(database: Database, stems: Stems, log: LogId, branch: int = 
             be told.
     """
     stem = await stems.find(log, branch)
-    [[size, edge, head_size, head_note, last_place]] = await database.read(
-        f"SELECT size, edge, head_size, head_note, ({_LAST_PLACE})"  # noqa: S608 - constants
+    [[size, edge, head_size, head_note, base, last_place]] = await database.read(
+        f"SELECT size, edge, head_size, head_note, base_size, ({_LAST_PLACE})"  # noqa: S608
         " FROM branches WHERE stem = :stem",
         {"stem": stem, "first": place_of(stem, 0), "last": place_of(stem + 1, 0) - 1},
     )
-    if last_place != (place_of(stem, size - 1) if size else None):
+    if last_place != (place_of(stem, size - 1) if size > base else None):
         raise StoreCorrupt(f"the rows of {log} do not end where the log does")
     check = _Check(database, stem, log)
-    held = CompactRange()
+    # What a branch begins with is another one's, and is checked there.
+    held = await TreeStore(database, stems).edge(log, base, branch=branch)
     while held.size < size:
         held = await check.page(held, min(held.size + PAGE_STATEMENTS, size))
     if b"".join(held.hashes) != edge:

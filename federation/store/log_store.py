@@ -238,6 +238,8 @@ class LogStore:
         stem = await self._stems.find(log, branch)
         if not 0 <= start < end:
             raise RangeNotHeld("no statement is asked for")
+        stem, until = await self._stems.home(stem, start)
+        end = end if until is None else min(end, until)
         first = place_of(stem, start)
         rows = await self._database.read(
             _READ_RANGE,

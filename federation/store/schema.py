@@ -23,20 +23,27 @@ SQLITE_OLDEST: Final = (3, 37, 0)
 """The first with STRICT tables."""
 
 
-def migrations() -> list[str]:
-    """The SQL of every migration, oldest first; the first one leads to ``user_version`` 1."""
-    folder = files("federation.store") / "migrations"
-    names = sorted(path.name for path in folder.iterdir() if path.name.endswith(".sql"))
-    return [(folder / name).read_text(encoding="utf-8") for name in names]
+def migrations(name: str = "migrations") -> list[str]:
+    """The SQL of every migration, oldest first; the first one leads to ``user_version`` 1.
+
+    Args:
+        name: the folder: of the node's database, or of the guard's.
+    """
+    folder = files("federation.store") / name
+    files_there = sorted(path.name for path in folder.iterdir() if path.name.endswith(".sql"))
+    return [(folder / file).read_text(encoding="utf-8") for file in files_there]
 
 
-async def migrate(writer: aiosqlite.Connection, member: str, federation_id: str) -> None:
+async def migrate(
+    writer: aiosqlite.Connection, member: str, federation_id: str, folder: str = "migrations"
+) -> None:
     """Bring a node's database to the newest shape; an empty file becomes this node's.
 
     Args:
         writer: a connection outside of a transaction.
         member: whose node it is.
         federation_id: 32 hex digits.
+        folder: which migrations.
 
     Raises:
         StoreUnavailable: this machine's SQLite is too old.
@@ -48,7 +55,7 @@ async def migrate(writer: aiosqlite.Connection, member: str, federation_id: str)
             f"SQLite {sqlite3.sqlite_version} lacks STRICT tables",
             hint="install SQLite 3.37 or newer, or a Python that brings it",
         )
-    steps = migrations()
+    steps = migrations(folder)
     # Two programs may open one new file at once: the second waits here, and finds it done.
     await writer.execute("BEGIN IMMEDIATE")
     try:

@@ -23,6 +23,7 @@ class Stems:
         self._database = database
         self._stems: dict[tuple[LogId, int], int] = {}
         self._branches: dict[int, tuple[LogId, int]] = {}
+        self._bases: dict[int, tuple[int, int]] = {}
 
     async def find(self, log: LogId, branch: int = 0) -> int:
         """The stem of a branch.
@@ -67,12 +68,38 @@ class Stems:
             raise StoreCorrupt("a row belongs to no log")
         return found
 
+    async def home(self, stem: int, index: int) -> tuple[int, int | None]:
+        """Under which stem the row of a branch's statement stands.
+
+        A branch begins with another one's statements, and those stand once.
+
+        Args:
+            stem: of the branch.
+            index: of the statement in it.
+
+        Returns:
+            The stem, and up to which index (exclusive) it is the branch's home; None for all that
+            follow.
+
+        Raises:
+            StoreCorrupt: no branch has that stem.
+        """
+        await self.branch(stem)
+        until: int | None = None
+        while (base := self._bases.get(stem)) is not None and index < base[1]:
+            stem, until = base[0], base[1] if until is None else min(until, base[1])
+        return stem, until
+
     async def _load(self) -> None:
-        rows = await self._database.read("SELECT stem, origin, branch FROM branches")
-        for stem, origin, branch in rows:
+        rows = await self._database.read(
+            "SELECT stem, origin, branch, base_stem, base_size FROM branches"
+        )
+        for stem, origin, branch, base_stem, base_size in rows:
             log = stored_log(origin)
-            self._stems[log, branch] = stem
+            if base_stem is not None:
+                self._bases[stem] = (base_stem, base_size)
             self._branches[stem] = (log, branch)
+            self._stems[log, branch] = stem
 
 
 def stored_log(origin: str) -> LogId:

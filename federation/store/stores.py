@@ -10,6 +10,7 @@ from typing import Self
 
 from federation.local_errors import StoreError
 from federation.protocol.origins import LogId
+from federation.store.branch_store import BranchStore
 from federation.store.change_store import ChangeStore
 from federation.store.database import Database
 from federation.store.decision_store import DecisionStore
@@ -38,6 +39,7 @@ class Stores:
         stems: which branch of which log has which stem.
         late: index rows that are written later.
         logs: statements, appended to by judged steps.
+        branches: of forked logs.
         trees: tiles and proofs.
         receipts: checkpoints and who cosigned them.
         signals: statements by signal and by reference.
@@ -56,6 +58,7 @@ class Stores:
     stems: Stems
     late: LateRows
     logs: LogStore
+    branches: BranchStore
     trees: TreeStore
     receipts: ReceiptStore
     signals: SignalStore
@@ -119,6 +122,7 @@ async def open_stores(path: Path, *, member: str, federation_id: str) -> Stores:
         stems,
         late,
         LogStore(database, stems, late),
+        BranchStore(database, stems, trees),
         trees,
         ReceiptStore(database, stems, trees),
         SignalStore(database, stems, late),

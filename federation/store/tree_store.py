@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias, TypeVar
 
 from federation.local_errors import RangeNotHeld, StoreCorrupt
@@ -187,8 +187,8 @@ class TreeStore:
         found = dict(
             zip(((0, tile) for tile in leaf_tiles), await asyncio.gather(*reads), strict=True)
         )
-        if stored:
-            rows = await self._database.read(_READ_TILES, (json.dumps(stored), stem))
+        for home, keys in (await self._homes(stem, stored)).items():
+            rows = await self._database.read(_READ_TILES, (json.dumps(keys), home))
             found.update({(level, tile): hashes for level, tile, hashes in rows})
         for level, tile in wanted:
             # What was appended since may have made it wider.
@@ -196,10 +196,27 @@ class TreeStore:
                 raise StoreCorrupt(f"tile {tile} of level {level} has holes")
         return found
 
+    async def _homes(self, stem: int, keys: Iterable[_TileKey]) -> dict[int, list[_TileKey]]:
+        """Under which stems some tiles of a branch stand: where their last statement does."""
+        homes: dict[int, list[_TileKey]] = {}
+        for level, tile in keys:
+            last = (tile + 1) * TILE_WIDTH ** (level + 1) - 1
+            home, _ = await self._stems.home(stem, last)
+            homes.setdefault(home, []).append((level, tile))
+        return homes
+
     async def _leaf_tile(self, stem: int, tile: int) -> bytes:
-        first = place_of(stem, tile * TILE_WIDTH)
-        rows = await self._database.read(READ_LEAVES, (first, first + TILE_WIDTH - 1))
-        return b"".join(map(_leaf_of, rows))
+        start, end = tile * TILE_WIDTH, (tile + 1) * TILE_WIDTH
+        leaves: list[bytes] = []
+        while start < end:
+            home, until = await self._stems.home(stem, start)
+            until = end if until is None else min(end, until)
+            rows = await self._database.read(
+                READ_LEAVES, (place_of(home, start), place_of(home, until - 1))
+            )
+            leaves += map(_leaf_of, rows)
+            start = until
+        return b"".join(leaves)
 
 
 def _split(joined: bytes) -> list[bytes]:

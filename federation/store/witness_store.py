@@ -30,6 +30,11 @@ _SWAP: Final = """
     ON CONFLICT DO UPDATE SET line = excluded.line, at_seconds = excluded.at_seconds
     RETURNING 1"""
 
+_RAISE: Final = """
+    INSERT INTO witness_heads (origin, size, root_hash, note, line, at_seconds, kept_at_ms)
+    SELECT ?, ?, ?, ?, ?, ?, ?
+    WHERE NOT EXISTS (SELECT 1 FROM witness_heads WHERE origin = ? AND size >= ?)"""
+
 # All before the newest one that the public may see already.
 _FORGET: Final = """
     DELETE FROM witness_heads WHERE origin = :origin AND size < (
@@ -87,6 +92,24 @@ class WitnessStore:
             (log.origin, kept_before_ms),
         )
         return WitnessedHead(*rows[0]) if rows else None
+
+    async def raise_to(self, log: LogId, head: WitnessedHead) -> None:
+        """Put a head in that was signed after all that is kept here: an older file was put back.
+
+        Raises:
+            StoreError: the disk.
+        """
+        row = (
+            log.origin,
+            head.size,
+            head.root_hash,
+            head.note,
+            head.line,
+            head.at_seconds,
+            head.kept_at_ms,
+        )
+        async with self._database.write() as unit:
+            await unit.run(_RAISE, (*row, log.origin, head.size))
 
     async def swap(
         self,

@@ -36,7 +36,7 @@ async def acme(tmp_path: Path) -> AsyncIterator[PublicNode]:
     opened = await open_public_node(
         tmp_path / "acme", FOUNDED, now_ms=NEW_YEAR_2026_MS, member=ACME
     )
-    async with opened.stores:
+    async with opened:
         yield opened
 
 
@@ -46,7 +46,7 @@ async def witness(tmp_path: Path) -> AsyncIterator[PublicListener]:
     node = await open_public_node(tmp_path, FOUNDED, now_ms=NEW_YEAR_2026_MS)
     serving = PublicListener(node.desk)
     await serving.start("127.0.0.1", 0)
-    async with node.stores:
+    async with node:
         yield serving
         await serving.close()
 

@@ -84,11 +84,15 @@ class Desk:
         return await self._answer(member, "digest", body)
 
     async def statements(
-        self, member: str, log_sha256: bytes, start: int, end: int, at: int
+        self, member: str, log_sha256: bytes, start: int, end: int, at: int, root: bytes | None
     ) -> Answer:
-        return await self._answer(
-            member, "statements", log_sha256 + f" {start} {end} {at}".encode()
-        )
+        echo = log_sha256 + f" {start} {end} {at}".encode() + (root or b"")
+        return await self._answer(member, "statements", echo)
+
+    async def prefix(
+        self, member: str, log_sha256: bytes, size: int, at: int, root: bytes
+    ) -> Answer:
+        return await self._answer(member, "prefix", log_sha256 + f" {size} {at}".encode() + root)
 
     async def hashes(self, member: str, log_sha256: bytes, start: int, end: int, at: int) -> Answer:
         return await self._answer(member, "hashes", log_sha256 + f" {start} {end} {at}".encode())
@@ -284,10 +288,22 @@ async def test_every_call_reaches_the_desk_with_the_proven_name(
         assert await link.announce(b"heads") == b"heads"
         assert await link.digest(b"") == b""
         assert await link.statements(LOG, 256, 512, 1_000) == LOG + b" 256 512 1000"
+        echo = LOG + b" 256 512 1000" + bytes(32)
+        assert await link.statements(LOG, 256, 512, 1_000, root=bytes(32)) == echo
+        assert await link.prefix(LOG, 3, 7, b"r" * 32) == LOG + b" 3 7" + b"r" * 32
         assert await link.checkpoint(LOG) == LOG
         assert await link.roster(1) == b"{}"
         assert await link.roster(2) is None
-        calls = ["announce", "digest", "statements", "checkpoint", "roster", "roster"]
+        calls = [
+            "announce",
+            "digest",
+            "statements",
+            "statements",
+            "prefix",
+            "checkpoint",
+            "roster",
+            "roster",
+        ]
         assert desk.heard == [("alice.example", call) for call in calls]
         assert listener.connections() == {"alice.example": 2}  # control and bulk
         assert listener.counters.requests_answered == 5
@@ -836,6 +852,11 @@ async def test_our_own_oversized_body_is_not_sent(alice: Company, bob: Company) 
         (request_head(f"{LOG_PATH}/statements?from=-1&to=2&at=2", "GET", CLOSE), 400),
         (request_head(f"{LOG_PATH}/statements?from=0&to=01&at=2", "GET", CLOSE), 400),
         (request_head(f"{LOG_PATH}/statements?from=0&to=1&at=1&at=1", "GET", CLOSE), 400),
+        (request_head(f"{LOG_PATH}/statements?from=0&to=1&at=1&root=00", "GET", CLOSE), 400),
+        (request_head(f"{LOG_PATH}/prefix?size=0&at=1&root={'0' * 64}", "GET", CLOSE), 400),
+        (request_head(f"{LOG_PATH}/prefix?size=2&at=1&root={'0' * 64}", "GET", CLOSE), 400),
+        (request_head(f"{LOG_PATH}/prefix?size=1&at=1", "GET", CLOSE), 400),
+        (request_head(f"{LOG_PATH}/prefix?size=1&at=1&root={'F' * 64}", "GET", CLOSE), 400),
         (request_head(f"{LOG_PATH}/statements?from=0&to=1&at=%D9%A1", "GET", CLOSE), 400),
         (request_head(f"{LOG_PATH}/statements?from=0&to=1&at={10**16 - 1}", "GET", CLOSE), 400),
         (

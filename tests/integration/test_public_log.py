@@ -51,7 +51,7 @@ MANY = 70_000
 @pytest.fixture
 async def node(tmp_path: Path) -> AsyncIterator[PublicNode]:
     opened = await open_public_node(tmp_path, FOUNDED, now_ms=NEW_YEAR_2026_MS)
-    async with opened.stores:
+    async with opened:
         yield opened
 
 
@@ -404,7 +404,7 @@ async def test_own_heads_wait_for_their_quorum_where_the_policy_says_so(
     node = await open_public_node(
         tmp_path, FOUNDED, now_ms=NEW_YEAR_2026_MS, publishing=policy, member=ACME
     )
-    async with node.stores:
+    async with node:
         await node.hold(made)
         await node.kept_at(made, [(5, 0), (9, 0)])
         both = [made.receipt(member, size=5) for member in (NOVA, UMBRA)]
@@ -476,7 +476,7 @@ async def test_a_fetch_falls_back_to_the_full_tile(tmp_path: Path) -> None:
     """A host may drop a partial tile as soon as the full one is there."""
     made = grown(300, 600)
     node = await open_public_node(tmp_path, FOUNDED, now_ms=NEW_YEAR_2026_MS)
-    async with node.stores:
+    async with node:
         await held_publicly(node, made)
 
         class Lagging:

@@ -62,7 +62,7 @@ async def crash(founded: Founded, step: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("step", "held_after"),
-    [("made", NTH - 1), ("signed", NTH - 1), ("appended", NTH), ("told", NTH)],
+    [("made", NTH - 1), ("signed", NTH - 1), ("stored", NTH), ("appended", NTH), ("told", NTH)],
 )
 async def test_killed_at_a_step_of_a_publish_loses_nothing_acknowledged_and_forks_nothing(
     found: Found, step: str, held_after: int

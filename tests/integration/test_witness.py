@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from federation.daemon.witness import WitnessAnswer
+from federation.gossip.fork_events import EvidenceFound
 from federation.local_errors import LogNotFound
 from federation.protocol.checkpoints import Checkpoint, open_cosignature
 from federation.protocol.checkpoints_foreign import open_checkpoint
 from federation.protocol.checkpoints_signing import sign_checkpoint
+from federation.protocol.evidence import decode_evidence
 from federation.protocol.keys import KeyType, VerifierKey, check_ed25519
 from federation.protocol.limits import PROOF_HASHES_MAX
 from federation.protocol.merkle import EMPTY_ROOT
@@ -20,6 +22,7 @@ from federation.protocol.merkle_proofs import consistency_proof
 from federation.protocol.notes import parse_note, parse_signature_lines
 from federation.protocol.origins import Cosigner, Lane
 from federation.protocol.witness import SIZE_MEDIA_TYPE, format_add_checkpoint
+from federation.provenance.convicting import open_evidence
 from tests.builders import ACME, NEW_YEAR_2026_MS, NOVA, MadeLog, make_key, make_log, make_roster
 from tests.integration.public_logs import PublicNode, open_public_node
 
@@ -30,7 +33,7 @@ DELAY_MS = FOUNDED.roster.public_delay_seconds * 1_000
 @pytest.fixture
 async def node(tmp_path: Path) -> AsyncIterator[PublicNode]:
     opened = await open_public_node(tmp_path, FOUNDED, now_ms=NEW_YEAR_2026_MS)
-    async with opened.stores:
+    async with opened:
         yield opened
 
 
@@ -157,14 +160,17 @@ async def test_two_roots_of_one_size_are_422_and_evidence(node: PublicNode) -> N
     await node.witness.add_checkpoint(asked(made, 0, 7))
     body = format_add_checkpoint(7, (), forked.head(7).note)
     assert 422 == (await node.witness.add_checkpoint(body)).status
-    (evidence,) = await node.stores.evidence.of_log(made.log)
+    (kept,) = await node.stores.evidence.of_log(made.log)
+    evidence = decode_evidence(kept.encoded)
     vkey = FOUNDED.roster.log_vkey(made.log)
     roots = {
         open_checkpoint(note, vkey, check_ed25519).root_hash
-        for note in (evidence.first, evidence.second)
+        for note in (evidence.first.note, evidence.second.note)
     }
     assert {made.head(7).root_hash, forked.head(7).root_hash} == roots
-    assert ["fork"] == [code for code, _ in node.alarms]
+    (told,) = node.told
+    assert isinstance(told, EvidenceFound)
+    assert made.log == told.conviction.log
     made.say_numbers(range(7, 9))
     after = await node.witness.add_checkpoint(asked(made, 7, 9))
     assert 403 == after.status
@@ -187,7 +193,7 @@ async def test_two_processes_on_one_database_never_sign_both(node: PublicNode) -
     made, forked = log_of(20), log_of(7)
     forked.say_numbers(range(500, 513))
     await node.witness.add_checkpoint(asked(made, 0, 7))
-    other = PublicNode(node.stores, node.membership, FOUNDED, NEW_YEAR_2026_MS)
+    other = PublicNode(node.stores, node.membership, FOUNDED, NEW_YEAR_2026_MS, node.guard)
     answers = await asyncio.gather(
         node.witness.add_checkpoint(asked(made, 7, 20)),
         other.witness.add_checkpoint(asked(forked, 7, 20)),
@@ -232,6 +238,47 @@ async def test_a_signed_head_that_the_statements_belie_stops_the_witness(node: P
     assert 403 == answer.status
     assert ["witness-conflict"] == [code for code, _ in node.alarms]
     assert 1 == len(await node.stores.evidence.of_log(made.log))
+
+
+async def test_a_smaller_head_that_the_statements_belie_is_evidence_with_its_proof(
+    node: PublicNode,
+) -> None:
+    made, forked = log_of(20), log_of(7, first=100)
+    await node.witness.add_checkpoint(asked(forked, 0, 7))
+    made.advance()
+    await node.hold(made)
+    assert 403 == (await node.witness.add_checkpoint(asked(made, 7, 20))).status
+    (kept,) = await node.stores.evidence.of_log(made.log)
+    evidence = decode_evidence(kept.encoded)
+    assert (7, 20) == (evidence.first.checkpoint.size, evidence.second.checkpoint.size)
+    assert made.log == open_evidence(kept.encoded, FOUNDED.roster, check_ed25519).log
+
+
+async def test_what_the_witness_signed_does_not_go_back_with_the_database(
+    node: PublicNode, tmp_path: Path
+) -> None:
+    """The database is lost; the guard beside it is not."""
+    made = log_of(20)
+    await node.witness.add_checkpoint(asked(made, 0, 20))
+    (tmp_path / "restored").mkdir()
+    restored = await open_public_node(
+        tmp_path / "restored",
+        FOUNDED,
+        now_ms=NEW_YEAR_2026_MS,
+        guard_folder=tmp_path / "guard",
+    )
+    forked = log_of(7)
+    forked.say_numbers(range(500, 533))
+    for old, size in ((0, 7), (0, 40), (7, 40)):
+        answer = await restored.witness.add_checkpoint(asked(forked, old, size))
+        assert (409, b"20\n") == (answer.status, answer.body)
+    await restored.guard.close()
+    await restored.stores.close()
+
+
+async def test_a_stopped_node_witnesses_nothing(node: PublicNode) -> None:
+    await node.guard.stop(log_of(1).log, "second-copy", "another copy is running")
+    assert 403 == (await node.witness.add_checkpoint(asked(log_of(7), 0, 7))).status
 
 
 async def test_monitoring_shows_heads_as_of_the_public_delay(node: PublicNode) -> None:

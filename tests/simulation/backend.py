@@ -20,7 +20,7 @@ from tests.builders import Founded, make_erase, make_roster, make_statement, mak
 from tests.scenarios.history import Entry, History
 from tests.scenarios.scenario import EVERYBODY, Scenario, Step
 from tests.simulation.cast import HOSTILE
-from tests.simulation.checks import Watch, forked_logs, heads_of, view_of
+from tests.simulation.checks import Watch, heads_of, view_of
 from tests.simulation.disk import Disk
 from tests.simulation.network import Weather
 from tests.simulation.world import Node, World
@@ -280,20 +280,23 @@ class Stage:
     # --- looking --------------------------------------------------------------------------------
 
     def _held_by(self, node: Node) -> dict[str, Any]:
-        forked = forked_logs(self.world)
         # A view is a pure function of what is held: equal statements are not looked at twice.
         held = tuple(
             (each.id.entry, each.statement.opening is not None)
-            for log in sorted(node.disk.logs, key=str)
-            for each in node.disk.logs[log].statements
+            for log in sorted(node.disk.logs.keys() | node.disk.branches.keys(), key=str)
+            for _, kept in sorted(node.disk.branches_of(log).items())
+            for each in kept.statements
         )
-        place = held, frozenset(forked)
+        place = held, frozenset(node.disk.evidence)
         if place not in self._views:
-            self._views[place] = view_of(node, forked).hex()
+            self._views[place] = view_of(node).hex()
         return {
             "heads": {
-                origin: [size, root.hex()]
-                for origin, (size, root) in heads_of(node, forked).items()
+                origin: [
+                    max(size for size, _ in heads),
+                    "+".join(sorted(root.hex() for _, root in heads)),
+                ]
+                for origin, heads in heads_of(node).items()
             },
             "ids": [f"st_{entry.hex()}" for entry, _is_opened in held],
             "view": self._views[place],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from tests.simulation.forking_members import Equivocator, Forger
 from tests.simulation.hostile import Stripper, Tamperer, TwoFaced
 from tests.simulation.hostile_relays import (
     Flooder,
@@ -16,7 +17,9 @@ from tests.simulation.hostile_relays import (
 from tests.simulation.world import Node
 
 HOSTILE: Final[Mapping[str, type[Node]]] = {
+    "equivocator": Equivocator,
     "flooder": Flooder,
+    "forger": Forger,
     "pretender": Pretender,
     "replayer": Replayer,
     "slow-reader": SlowReader,

@@ -24,6 +24,7 @@ from federation.protocol.origins import LogId, parse_origin
 from federation.protocol.statements import Statement
 from federation.provenance.log_view import Advance
 from federation.provenance.view import encode_view, facts_of
+from tests.simulation.fork_checks import check_forks, honest, whole_heads
 from tests.simulation.world import Node, World
 
 
@@ -69,7 +70,8 @@ class Watch:
             self._check_erased(node, head.inline)
             checkpoint = checkpoint_of(head.note)
             log = log_of(checkpoint.origin)
-            assert checkpoint.size <= node.disk.logs[log].view.size
+            branches = node.disk.branches_of(log).values()
+            assert checkpoint.size <= max(kept.view.size for kept in branches)
             self._check_receipt(node, head.receipt)
             # (9) A receipt is for all of it: none is given while a body is missing.
             assert head.receipt is None or not node.disk.logs[log].missing
@@ -81,8 +83,9 @@ class Watch:
     def _check_erased(node: Node, statements: Iterable[Statement]) -> None:
         """(10) What must go here is never said again."""
         for each in statements if node.disk.erases else ():
-            for log, index in node.disk.places.get(each.id, ()):
-                must_go = node.disk.must_go(node.disk.logs[log].statements[index])
+            for log, branch, index in node.disk.places.get(each.id, ()):
+                kept = node.disk.branches_of(log)[branch]
+                must_go = node.disk.must_go(kept.statements[index])
                 assert each.opening is None or not must_go, "an erased body left its node"
 
     @staticmethod
@@ -99,88 +102,71 @@ def checkpoint_of(note: bytes) -> Checkpoint:
 log_of = lru_cache(maxsize=4_096)(parse_origin)
 
 
-def honest(world: World) -> list[Node]:
-    """The nodes that promises are made about."""
-    return [node for node in world.nodes.values() if node.is_honest]
-
-
-def forked_logs(world: World) -> set[LogId]:
-    """Logs that somebody honest holds evidence against."""
-    return {log for node in honest(world) for log in node.disk.evidence}
-
-
-def heads_of(node: Node, apart_from: set[LogId]) -> dict[str, tuple[int, bytes]]:
-    """What a node durably holds, by log."""
+def heads_of(node: Node) -> dict[str, set[tuple[int, bytes]]]:
+    """What a node durably holds, by log: of a forked one the heads of all its histories."""
     return {
-        log.origin: (kept.view.size, kept.view.held.root())
-        for log, kept in node.disk.logs.items()
-        if log not in apart_from
+        log.origin: heads
+        for log in node.disk.logs.keys() | node.disk.branches.keys()
+        if (heads := whole_heads(node, log))
     }
 
 
-def view_of(node: Node, apart_from: set[LogId]) -> bytes:
-    """The merged view of what a node durably holds."""
+def view_of(node: Node) -> bytes:
+    """The merged view of what a node durably holds: the union of every history."""
     return encode_view(
         facts_of(
             verified
-            for log, kept in node.disk.logs.items()
-            if log not in apart_from
+            for log in node.disk.logs.keys() | node.disk.branches.keys()
+            for kept in node.disk.branches_of(log).values()
             for verified in kept.statements
-        )
+        ),
+        accused=node.disk.evidence,
     )
 
 
 def is_converged(world: World) -> bool:
     """Whether all honest nodes have equal heads."""
-    first, *others = [heads_of(node, forked_logs(world)) for node in honest(world)]
+    first, *others = [heads_of(node) for node in honest(world)]
     return all(first == other for other in others)
 
 
 def check_quiet(world: World, watch: Watch) -> None:
     """Everything that must hold when the network has been whole for three periods."""
-    forked = forked_logs(world)
     nodes = honest(world)
-    # (4) Equal heads and byte-equal views.
+    check_forks(world)
+    # (4) Equal heads and byte-equal views, forked logs included.
     for node in nodes[1:]:
-        assert heads_of(nodes[0], forked) == heads_of(node, forked)
-        assert view_of(nodes[0], forked) == view_of(node, forked)
+        assert heads_of(nodes[0]) == heads_of(node)
+        assert view_of(nodes[0]) == view_of(node)
     # (5) Nothing acknowledged is lost, anywhere.
     for log, ids in watch.acknowledgements.items():
         for node in nodes:
-            assert log in forked or set(ids) <= {each.id for each in node.disk.logs[log].statements}
+            assert set(ids) <= {each.id for each in node.disk.logs[log].statements}
+    for node in nodes:
         # (9) What a relay kept back was asked of others.
-        assert all(not kept.missing for log, kept in node.disk.logs.items() if log not in forked)
+        for log in node.disk.logs:
+            assert all(not kept.missing for kept in node.disk.branches_of(log).values())
     # (10) What one honest node was told to erase is gone at every one.
     orders = {each for node in nodes for each in node.disk.erases}
     for node in nodes:
-        for log, kept in node.disk.logs.items():
-            for verified in kept.statements:
-                if verified.id in orders and log not in forked and node.disk.must_go(verified):
-                    assert verified.statement.opening is None
-    # (6) Nobody honest is blamed, by peers or by evidence.
+        for log in node.disk.logs:
+            for kept in node.disk.branches_of(log).values():
+                for verified in kept.statements:
+                    if verified.id in orders and node.disk.must_go(verified):
+                        assert verified.statement.opening is None
+    # (6) Nobody honest is blamed by peers.
     for node in nodes:
         blamed = {peer.member for peer in node.engine.peers.values() if peer.faults}
         assert all(not world.nodes[member].is_honest for member in blamed), blamed
-        for log, (first, second) in node.disk.evidence.items():
-            check_evidence(node, log, first, second)
-            assert not world.nodes[log.member].is_honest
 
 
 def missing_receipts(world: World) -> Iterator[str]:
     """(7) Every honest peer's receipt on a newest head reaches the head's issuer, at last."""
     for issuer in honest(world):
         for log, kept in issuer.disk.logs.items():
-            if log.member != issuer.member or log in forked_logs(world):
+            if log.member != issuer.member:
                 continue
             for peer in honest(world):
                 receipt = issuer.disk.receipts.get((log, peer.member))
                 if peer is not issuer and (receipt is None or receipt.head != kept.view.head):
                     yield f"{issuer.member} lacks the receipt of {peer.member} on {log}"
-
-
-def check_evidence(node: Node, log: LogId, first: bytes, second: bytes) -> None:
-    """(8) Evidence stands alone: one key, one size, two roots."""
-    heads = [node.verifier.open_head(note) for note in (first, second)]
-    assert {log} == {head.log for head in heads}
-    assert heads[0].size == heads[1].size
-    assert heads[0].root_hash != heads[1].root_hash

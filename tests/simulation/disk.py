@@ -14,6 +14,7 @@ from federation.protocol.merkle import leaf_hash, node_hash
 from federation.protocol.merkle_proofs import consistency_proof
 from federation.protocol.origins import LogId
 from federation.protocol.statements import Statement
+from federation.provenance.convicting import Conviction
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.taking_back import Rulings, erase_targets, must_go, without_opening
 from federation.provenance.verifier import Receipt, VerifiedStatement
@@ -66,14 +67,15 @@ class KeptLog:
 
     def proof(self, size1: int, size2: int) -> tuple[bytes, ...]:
         """The consistency proof between two sizes."""
-        return consistency_proof(size1, size2, self._node)
+        return consistency_proof(size1, size2, self.node)
 
-    def _node(self, level: int, index: int) -> bytes:
+    def node(self, level: int, index: int) -> bytes:
+        """The root of a full subtree."""
         found = self._nodes.get((level, index))
         if found is None and level == 0:
             found = leaf_hash(self.statements[index].id.entry)
         elif found is None:
-            left, right = (self._node(level - 1, 2 * index + side) for side in (0, 1))
+            left, right = (self.node(level - 1, 2 * index + side) for side in (0, 1))
             found = node_hash(left, right)
         self._nodes[level, index] = found
         return found
@@ -86,7 +88,8 @@ class Disk:
         logs: every log held.
         receipts: (log, cosigning member) -> the newest receipt kept.
         lines: every receipt line that was ever durable.
-        evidence: log -> the two notes kept against it.
+        evidence: log -> what convicts it.
+        branches: log -> number -> a branch of it that is not the first.
         erases: what must go, if its maker may order it -> who ordered it.
         places: where each statement stands.
         full: while it is, writes of statements fail and nothing of them is kept.
@@ -97,9 +100,10 @@ class Disk:
         self.logs: dict[LogId, KeptLog] = {}
         self.receipts: dict[tuple[LogId, str], Receipt] = {}
         self.lines: set[str] = set()
-        self.evidence: dict[LogId, tuple[bytes, bytes]] = {}
+        self.evidence: dict[LogId, Conviction] = {}
+        self.branches: dict[LogId, dict[int, KeptLog]] = {}
         self.erases: dict[StatementId, list[VerifiedStatement]] = {}
-        self.places: dict[StatementId, set[tuple[LogId, int]]] = {}
+        self.places: dict[StatementId, set[tuple[LogId, int, int]]] = {}
         self.full = False
         self.slow = 0.0
         self._busy_until = 0.0
@@ -111,6 +115,10 @@ class Disk:
         copied.logs = {log: kept.copy() for log, kept in self.logs.items()}
         copied.receipts, copied.lines = dict(self.receipts), set(self.lines)
         copied.evidence = dict(self.evidence)
+        copied.branches = {
+            log: {number: kept.copy() for number, kept in branches.items()}
+            for log, branches in self.branches.items()
+        }
         copied.erases = {each: list(orders) for each, orders in self.erases.items()}
         copied.places = {each: set(places) for each, places in self.places.items()}
         return copied
@@ -146,7 +154,26 @@ class Disk:
         erases = [*self.erases.get(verified.id, ()), *more]
         return must_go(verified.id, verified.header, erases, Rulings())
 
-    def learn(self, statements: Iterable[VerifiedStatement]) -> frozenset[StatementId]:
+    def branches_of(self, log: LogId) -> dict[int, KeptLog]:
+        """Every branch of a log that something is kept of."""
+        first = {0: self.logs[log]} if log in self.logs else {}
+        return first | self.branches.get(log, {})
+
+    def open_branch(self, log: LogId, branch: int, base: int, view: LogView) -> None:
+        """Begin a branch with what it has in common with another one."""
+        shared = KeptLog(view)
+        if view.size:
+            begun = self.branches_of(log)[base]
+            shared.statements = begun.statements[: view.size]
+            shared.missing = {at: each for at, each in begun.missing.items() if at < view.size}
+        assert branch not in self.branches_of(log)
+        self.branches.setdefault(log, {})[branch] = shared
+        for verified in shared.statements:
+            self.places[verified.id].add((log, branch, verified.index))
+
+    def learn(
+        self, statements: Iterable[VerifiedStatement], *, branch: int = 0
+    ) -> frozenset[StatementId]:
         """Apply what some durable statements order, and what is ordered of them.
 
         Returns:
@@ -154,23 +181,26 @@ class Disk:
         """
         concerned: set[StatementId] = set()
         for verified in statements:
-            self.places.setdefault(verified.id, set()).add((verified.log, verified.index))
+            self.places.setdefault(verified.id, set()).add((verified.log, branch, verified.index))
             concerned.add(verified.id)
             for target in erase_targets(verified):
                 self.erases.setdefault(target, []).append(verified)
                 concerned.add(target)
         gone = set()
         for each in concerned & self.erases.keys():
-            for log, index in self.places.get(each, ()):
-                kept = self.logs[log]
+            for log, number, index in self.places.get(each, ()):
+                kept = self.branches_of(log)[number]
                 if self.must_go(kept.statements[index]) and kept.erase(index):
                     gone.add(each)
         return frozenset(gone)
 
-    def append(self, step: Advance, receipt: Receipt | None) -> None:
+    def append(self, step: Advance, receipt: Receipt | None, *, branch: int = 0) -> None:
         """Keep a judged step and this node's receipt on its head, together."""
         log = step.view.log
-        kept = self.logs.setdefault(log, KeptLog(LogView(log)))
+        if branch:
+            kept = self.branches[log][branch]
+        else:
+            kept = self.logs.setdefault(log, KeptLog(LogView(log)))
         # Compare and swap, as the real store does: a step is judged from one view and no other.
         assert kept.view == step.before, f"a step of {log} from another view than the durable one"
         kept.extend(step)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any, Final
 
+from federation.protocol.evidence import Prefix
 from federation.protocol.limits import SALT_BYTES
 from federation.protocol.messages import (
     AnnouncedHead,
@@ -87,6 +88,8 @@ class Tamperer(Node):
             return replace(message, held=held)
         if isinstance(message, StatementRange):
             return self._alter_range(message, self.rng.randrange(3))
+        if isinstance(message, Prefix):
+            return Prefix(bytes(32), message.hashes)
         return message
 
     def _alter_head(self, head: AnnouncedHead) -> AnnouncedHead:

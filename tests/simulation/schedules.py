@@ -121,6 +121,9 @@ class Swarm:
         for member, behaviour in self.hostile.items():
             if behaviour == "two-faced":
                 self._step("lie", node=member, key="lie", count=2 * rng.randint(1, 3))
+            if behaviour == "equivocator":
+                for number in range(rng.randint(1, 5)):
+                    self._step("lie", node=member, key=f"lie{number}", count=rng.randint(1, 9))
         return self._scenario()
 
     def _hostile(self) -> dict[str, str]:

@@ -24,15 +24,13 @@ from tests.scenarios.scenario import parse_scenario
 from tests.simulation.backend import federation_of
 from tests.simulation.checks import (
     Watch,
-    check_evidence,
     check_quiet,
-    heads_of,
-    honest,
     is_converged,
     missing_receipts,
     view_of,
 )
-from tests.simulation.hostile import Stripper, Tamperer, TwoFaced
+from tests.simulation.fork_checks import honest
+from tests.simulation.hostile import Stripper, Tamperer
 from tests.simulation.network import Weather
 from tests.simulation.running import run_some
 from tests.simulation.schedules import (
@@ -163,7 +161,7 @@ def test_a_withdraw_follows_its_confirm_to_everybody() -> None:
     world.nodes["acme"].publish(Lane.CRISIS, [confirm])
     world.nodes["acme"].publish(Lane.LIVE, [withdraw])
     world.run(world.now + SLOW_SECONDS)
-    views = {view_of(node, set()) for node in world.nodes.values()}
+    views = {view_of(node) for node in world.nodes.values()}
     assert 1 == len(views)
     assert b"withdrawn" in views.pop()
 
@@ -378,20 +376,3 @@ def test_an_erase_that_comes_before_its_target_waits_for_it() -> None:
     for node in world.nodes.values():
         assert [None] == [each.statement.opening for each in node.disk.logs[log].statements]
     assert [] == list(missing_receipts(world))
-
-
-def test_two_histories_convict_their_issuer_at_every_honest_node() -> None:
-    world = make_world(6, interval_seconds=30.0, last=TwoFaced)
-    liar = world.nodes[MEMBERS[5]]
-    assert isinstance(liar, TwoFaced)
-    faces = [make_batch(world, liar.member, 2, first) for first in (0, 10)]
-    world.nodes["acme"].publish(Lane.LIVE, make_batch(world, "acme", 3))
-    liar.speak(*faces)
-    world.run(world.now + QUIET_SECONDS)
-    log = log_of(world, liar.member)
-    for node in honest(world):
-        assert {log} == set(node.disk.evidence)
-        check_evidence(node, log, *node.disk.evidence[log])
-        assert ["fork"] == node.alarms
-        assert not any(peer.faults for peer in node.engine.peers.values())
-        assert heads_of(world.nodes["acme"], {log}) == heads_of(node, {log})

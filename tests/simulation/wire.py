@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from federation.errors import FederationError
 from federation.protocol import messages
+from federation.protocol.evidence import Prefix
+from federation.protocol.messages_prefix import decode_prefix, encode_prefix
 
 KEPT_MAX: Final = 4_096
 
@@ -20,6 +22,7 @@ _ENCODE: Final[dict[type, Callable[[Any], bytes]]] = {
     messages.Comparison: messages.encode_comparison,
     messages.ComparisonAnswer: messages.encode_comparison_answer,
     messages.StatementRange: messages.encode_range,
+    Prefix: encode_prefix,
 }
 
 DECODE: Final[dict[str, tuple[Callable[[bytes], Any], Callable[[bytes], Any]]]] = {
@@ -27,6 +30,7 @@ DECODE: Final[dict[str, tuple[Callable[[bytes], Any], Callable[[bytes], Any]]]] 
     "digest": (messages.decode_comparison, messages.decode_comparison_answer),
     "range": (bytes, messages.decode_range),
     "openings": (bytes, messages.decode_range),
+    "prefix": (bytes, decode_prefix),
 }
 """kind of request -> how the request and how its answer is read."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
 from itertools import count
@@ -34,13 +35,14 @@ from federation.protocol.messages import (
     StatementRange,
 )
 from federation.protocol.notes import format_signature_line
-from federation.protocol.origins import Cosigner, Lane, LogId, cosigner_name
+from federation.protocol.origins import Cosigner, Lane, LogId, cosigner_name, parse_origin
 from federation.protocol.statements import Statement
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.taking_back import erase_targets
 from federation.provenance.verifier import Head, Receipt, Verifier
 from tests.builders import Founded
 from tests.simulation.disk import Disk
+from tests.simulation.forking import ForkHands, events_of_gaps
 from tests.simulation.network import Network, Weather
 from tests.simulation.wire import DECODE, Wire
 
@@ -58,6 +60,9 @@ CRASHED_SHARE: Final = 0.05
 
 TIMEOUT_SECONDS: Final = 5.0
 """After this long without an answer a request has failed, as in the node's own client."""
+
+RANGE_PARTS: Final = 3
+"""Spaces in a request for a range; one more where it names a branch."""
 
 Reply = Callable[[bytes | None], None]
 _Said: TypeAlias = tuple[Sequence[Statement], Callable[[LogView], object]]
@@ -262,10 +267,12 @@ class Node:
             events.Reopen: self._reopen,
             events.Persist: self._persist,
             events.KeepReceipt: self._keep_receipt,
-            events.KeepEvidence: self._keep_evidence,
             events.RaiseAlarm: lambda command: self.alarms.append(command.code),
             events.WakeAt: self._wake_at,
         }
+        self.is_stopped = False
+        self.fork_hands = ForkHands(self)
+        self._carry = {**self._carry, **self.fork_hands.carry()}
 
     # --- its life -------------------------------------------------------------------------------
 
@@ -283,9 +290,10 @@ class Node:
         receipts = [
             receipt for (_, member), receipt in self.disk.receipts.items() if member == self.member
         ]
-        gaps = (events.GapsKnown(log, dict(kept.missing)) for log, kept in self.disk.logs.items())
+        gaps = (each for log in self.disk.logs for each in events_of_gaps(self, log))
         lacking = tuple(each for each in gaps if each.missing)
-        self.feed(events.Started(tuple(self._own.values()), tuple(receipts), lacking))
+        forked = self.fork_hands.forked()
+        self.feed(events.Started(tuple(self._own.values()), tuple(receipts), lacking, forked))
 
     def crash(self) -> None:
         """End at once: what is pending on the disk is lost, and all that was only remembered."""
@@ -402,7 +410,7 @@ class Node:
             self.note_durable(step)
             slow = 1.0 if self.world.forces("told late") else 0.002
             self.later(self.world.rng.uniform(0, slow), done)  # a crash may come in between
-            self._erased(gone)
+            self.erased(gone)
             self.crash_soon("crash after commit")
 
         seconds = self.world.rng.uniform(*self.world.weather.write)
@@ -430,7 +438,7 @@ class Node:
         def done() -> None:
             self.feed(events.Persisted(step, receipt))
             if receipt is None:
-                self._settle(log)
+                self.settle(log)
 
         self._write(step, receipt, done)
 
@@ -442,36 +450,41 @@ class Node:
 
         def commit() -> None:
             self.world.seen["reopened"] += 1
-            self.disk.logs[command.log].reopen(opened)
-            gone = self.disk.learn(opened)
-            self.later(0.0, lambda: self._settle(command.log))
-            self._erased(gone)
+            self.disk.branches_of(command.log)[command.branch].reopen(opened)
+            gone = self.disk.learn(opened, branch=command.branch)
+            self.later(0.0, lambda: self.settle(command.log))
+            self.erased(gone)
 
         seconds = self.world.rng.uniform(*self.world.weather.write)
         self.disk.write(self.world.at, self.world.now, seconds, commit)
 
-    def _erased(self, gone: frozenset[StatementId]) -> None:
+    def erased(self, gone: frozenset[StatementId]) -> None:
         """Tell the engine what is gone here, and what is looked for no more."""
         if not gone or not self.is_up:
             return
         self.world.seen["erased"] += 1
         self.feed(events.Erased(gone))
-        for log in sorted({log for each in gone for log, _ in self.disk.places[each]}, key=str):
-            self.later(0.0, lambda log=log: self._settle(log))  # type: ignore[misc]
+        for log in sorted({log for each in gone for log, *_ in self.disk.places[each]}, key=str):
+            self.later(0.0, lambda log=log: self.settle(log))  # type: ignore[misc]
 
-    def _settle(self, log: LogId) -> None:
+    def settle(self, log: LogId) -> None:
         """Say what is missing of a log; where nothing is, give the receipt that waited for it."""
-        kept = self.disk.logs[log]
-        missing = dict(kept.missing)
+        first, *others = events_of_gaps(self, log) or [events.GapsKnown(log, {})]
+        kept = self.disk.logs.get(log)
         receipt = None
-        if not missing and kept.view.is_complete and log.member != self.member:
+        if not first.missing and kept and kept.view.is_complete and log.member != self.member:
             receipt = self._receipt(kept.view.head)
         if receipt is not None:
             self.disk.keep_receipt(receipt)
-        self.feed(events.GapsKnown(log, missing, receipt))
+        for each in (replace(first, receipt=receipt), *others):
+            self.feed(each)
+
+    def log_named(self, origin: str) -> LogId:
+        """The log of an origin."""
+        return parse_origin(origin)
 
     def _receipt(self, head: Head | None) -> Receipt | None:
-        if head is None:
+        if head is None or head.log in self.disk.evidence:
             return None
         name = cosigner_name(self.member, head.log.federation_id, Cosigner.MIRROR)
         key = self.world.key_of(self.member, Cosigner.MIRROR)
@@ -491,10 +504,6 @@ class Node:
             self.world.rng.uniform(*self.world.weather.write),
             lambda: self.disk.keep_receipt(command.receipt),
         )
-
-    def _keep_evidence(self, command: events.KeepEvidence) -> None:
-        self.world.seen["fork"] += 1
-        self.disk.evidence[command.log] = (command.first, command.second)
 
     # --- talking --------------------------------------------------------------------------------
 
@@ -516,7 +525,7 @@ class Node:
         elif self._wake < float("inf"):
             self.later(self._wake - self.world.now, self._woke)
 
-    def _ask(
+    def ask(
         self,
         peer: str,
         kind: str,
@@ -546,7 +555,7 @@ class Node:
         self.world.seen["inlined"] += any(head.inline for head in message.heads)
         raw = self.world.wire.encode(message)
         assert len(raw) <= ANNOUNCE_BYTES_MAX or not self.is_honest
-        self._ask(
+        self.ask(
             peer,
             "announce",
             raw,
@@ -557,7 +566,7 @@ class Node:
 
     def _compare(self, command: events.Compare) -> None:
         peer = command.peer
-        self._ask(
+        self.ask(
             peer,
             "digest",
             self.world.wire.encode(self.outgoing(command.message)),
@@ -568,7 +577,7 @@ class Node:
     def _fetch_range(self, command: events.FetchRange) -> None:
         self.world.seen["pulled"] += 1
         peer, log = command.peer, command.log
-        self._ask(
+        self.ask(
             peer,
             "range",
             f"{log.origin} {command.start} {command.end} {command.head_size}".encode(),
@@ -577,13 +586,16 @@ class Node:
         )
 
     def _fetch_openings(self, command: events.FetchOpenings) -> None:
-        peer, log = command.peer, command.log
-        self._ask(
+        peer, log, branch = command.peer, command.log, command.branch
+        head = self.fork_hands.head_of(log, branch)
+        wanted = f"{log.origin} {command.start} {command.end} "
+        wanted += f"{head.size} {head.root_hash.hex()}" if head is not None else f"{command.end}"
+        self.ask(
             peer,
             "openings",
-            f"{log.origin} {command.start} {command.end} {command.end}".encode(),
-            lambda answer: events.OpeningsReceived(peer, log, answer),
-            lambda reason: events.OpeningsFailed(peer, log, reason),
+            wanted.encode(),
+            lambda answer: events.OpeningsReceived(peer, log, answer, branch),
+            lambda reason: events.OpeningsFailed(peer, log, reason, branch=branch),
         )
 
     # --- answering ------------------------------------------------------------------------------
@@ -591,7 +603,11 @@ class Node:
     def serve(self, kind: str, sender: str, raw: bytes, reply: Reply) -> None:
         """A request arrived."""
         if kind in {"range", "openings"}:
-            reply(self._range(raw))
+            named = raw.count(b" ") > RANGE_PARTS
+            reply(self.fork_hands.serve_branch(raw) if named else self._range(raw))
+            return
+        if kind == "prefix":
+            reply(self.fork_hands.prefix(raw))
             return
         ask = next(self._ask_next)
         try:

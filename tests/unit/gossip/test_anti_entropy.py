@@ -11,7 +11,7 @@ from federation.gossip.reconciliation import head_vector
 from tests.builders import make_log
 
 MADE = make_log(3)
-VECTOR = head_vector({MADE.log: MADE.view})
+VECTOR = head_vector([MADE.head()])
 
 
 def peers_of(count: int) -> dict[str, PeerView]:

@@ -230,7 +230,7 @@ def test_a_range_that_nobody_served_is_asked_for_again_soon() -> None:
 
 def test_equal_vectors_are_answered_with_nothing() -> None:
     bench = Bench(MADE)
-    vector = head_vector({MADE.log: MADE.view})
+    vector = head_vector([MADE.head()])
     commands = bench.feed(events.ComparisonReceived(UMBRA, 9, Comparison(vector, 1)))
     answer = only(events.AnswerComparison, commands)
     assert (9, ComparisonAnswer(None, 1)) == (answer.ask, answer.message)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from federation.gossip.events import Command, KeepEvidence, KeepReceipt, Persist, RaiseAlarm
+from federation.gossip.events import Command, KeepReceipt, Persist, RaiseAlarm
+from federation.gossip.fork_events import FindParting, KeepEvidence, PartingFound, StopSigning
+from federation.gossip.forks import Forks
 from federation.gossip.hearing import HEADS_OPENED_MAX, Hearing
+from federation.gossip.parting import Parting
 from federation.gossip.peers import PeerView
 from federation.gossip.reconciliation import Reconciliation
+from federation.protocol.evidence import encode_evidence, make_evidence
 from federation.protocol.keys import check_ed25519
 from federation.protocol.messages import AnnouncedHead, HeldLog
 from federation.protocol.notes import NoteSignature
@@ -34,7 +38,8 @@ class Bench:
         self.reconciliation = Reconciliation(verifier)
         for view in held:
             self.reconciliation.sync_of(view.log).view = view
-        self.hearing = Hearing(member, self.reconciliation, lambda: self.peers)
+        self.forks = Forks(member, self.reconciliation, lambda: self.peers)
+        self.hearing = Hearing(member, self.reconciliation, lambda: self.peers, self.forks)
 
     def hear(self, announced: AnnouncedHead, peer: str = NOVA) -> list[Command]:
         commands, _log = self.hearing.head(peer, announced)
@@ -130,24 +135,32 @@ def test_only_so_many_heads_are_remembered() -> None:
 # --- one's own logs -----------------------------------------------------------------------------
 
 
-def test_an_own_head_that_is_not_known_raises_one_alarm() -> None:
+def test_an_own_head_that_is_not_known_stops_signing_and_raises_one_alarm() -> None:
     bench = Bench(ACME, make_log(2, founded=FOUNDED).view)
-    (alarm,) = bench.hear(head_of(MADE, inline=True))
+    stop, alarm = bench.hear(head_of(MADE, inline=True))
+    assert StopSigning(MADE.log, MADE.head(), NOVA) == stop
     assert isinstance(alarm, RaiseAlarm)
     assert "own-head-unknown" == alarm.code
     assert [] == bench.hear(head_of(make_log(4, founded=FOUNDED)), UMBRA)
     assert {NOVA: 0, UMBRA: 0} == bench.faults()
 
 
-def test_an_own_head_with_another_root_is_evidence_against_ones_own_key() -> None:
+def test_an_own_head_with_another_root_is_held_against_the_store_first() -> None:
     bench, other = Bench(ACME, MADE.view), other_history()
-    evidence, alarm = bench.hear(head_of(other, inline=True))
-    assert KeepEvidence(MADE.log, MADE.head().note, other.head().note) == evidence
+    assert [] == bench.hear(head_of(other, inline=True))
+    (looked,) = bench.forks.pump(0.0)
+    assert FindParting(NOVA, other.head(), {0: MADE.view}, is_accused=False) == looked
+    encoded = encode_evidence(make_evidence(MADE.head().note, other.head().note))
+    evidence, alarm, stop = bench.forks.found(
+        PartingFound(other.head(), Parting(evidence=encoded)), 0.0, None
+    )
+    assert isinstance(evidence, KeepEvidence)
     assert isinstance(alarm, RaiseAlarm)
     assert "fork" == alarm.code
+    assert StopSigning(MADE.log, MADE.head(), "") == stop
 
 
-def test_an_own_head_that_is_known_or_old_is_nothing() -> None:
+def test_an_own_head_that_is_known_or_old_stops_nothing() -> None:
     bench = Bench(ACME, MADE.view)
     assert [] == bench.hear(head_of(MADE))
     assert [] == bench.hear(head_of(make_log(2, founded=FOUNDED)))
@@ -159,11 +172,36 @@ def test_an_own_head_that_is_known_or_old_is_nothing() -> None:
 def test_two_histories_convict_the_log_once_and_never_who_passed_them_on() -> None:
     bench, other = Bench("delta.example", MADE.view), other_history()
     evidence, alarm = bench.hear(head_of(other, inline=True))
-    assert KeepEvidence(MADE.log, MADE.head().note, other.head().note) == evidence
+    assert isinstance(evidence, KeepEvidence)
+    assert MADE.log == evidence.conviction.log
     assert isinstance(alarm, RaiseAlarm)
     assert [] == bench.hear(head_of(other, inline=True), UMBRA)
     assert [] == bench.hear(head_of(other_history(4), inline=True), UMBRA)
     assert {NOVA: 0, UMBRA: 0} == bench.faults()
+
+
+def test_statements_that_do_not_fit_are_looked_into_before_anybody_is_blamed() -> None:
+    bench, other = Bench("delta.example", MADE.view), other_history(5)
+    assert [] == bench.hear(head_of(other, inline=True))
+    assert {NOVA: 0, UMBRA: 0} == bench.faults()
+    (looked,) = bench.forks.pump(0.0)
+    assert isinstance(looked, FindParting)
+    assert (NOVA, other.head()) == (looked.peer, looked.head)
+    # The head does continue what is held: then the statements were not its own.
+    bench.forks.found(PartingFound(other.head(), Parting(extends=True)), 0.0, None)
+    assert {NOVA: 1, UMBRA: 0} == bench.faults()
+
+
+def test_an_older_head_is_held_against_the_store_once() -> None:
+    bench, older = Bench("delta.example", MADE.view), make_log(2, founded=FOUNDED)
+    for peer in (NOVA, UMBRA):
+        assert [] == bench.hear(head_of(older), peer)
+    (looked,) = bench.forks.pump(0.0)
+    assert isinstance(looked, FindParting)
+    assert [] == bench.forks.pump(0.0)
+    bench.forks.found(PartingFound(older.head(), Parting(is_known=True)), 0.0, None)
+    bench.hear(head_of(older))
+    assert [] == bench.forks.pump(0.0)
 
 
 # --- receipts -----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pytest
 
 from federation.gossip.arrivals import Arrivals
 from federation.gossip.events import Command, FetchRange, Persist
+from federation.gossip.forks import Forks
 from federation.gossip.joining import (
     PIECES_MAX,
     PIECES_PER_PEER_MAX,
@@ -55,7 +56,10 @@ class Joiner:
         self.peers = {peer: PeerView(peer) for peer in peers}
         self.blamed: list[str] = []
         self.arrivals = Arrivals(
-            self.reconciliation, self.peers, lambda peer, _error: self.blamed.append(peer)
+            self.reconciliation,
+            self.peers,
+            lambda peer, _error: self.blamed.append(peer),
+            Forks("delta.example", self.reconciliation, lambda: self.peers),
         )
         if holds:
             follower = make_log(founded=FOUNDED)

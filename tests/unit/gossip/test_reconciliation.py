@@ -276,8 +276,10 @@ def test_a_head_that_contradicts_what_is_held_is_a_fork() -> None:
 def test_nothing_more_is_fetched_of_a_forked_log() -> None:
     made = made_log(3)
     reconciliation = follower(made, peers=(NOVA, UMBRA))
-    reconciliation.note_forked(made.log)
+    reconciliation.note_branches(made.log, (made.head(),))
     assert [] == fetches(reconciliation)
+    assert reconciliation.is_forked(made.log)
+    assert reconciliation.view_of(made.log) is None
 
 
 # --- vectors ------------------------------------------------------------------------------------
@@ -286,21 +288,30 @@ def test_nothing_more_is_fetched_of_a_forked_log() -> None:
 def test_vectors_are_equal_exactly_when_the_complete_heads_are() -> None:
     live, bulk = (make_log(3, founded=FOUNDED, lane=lane) for lane in (Lane.LIVE, Lane.BULK))
     theirs = make_log(3, founded=FOUNDED, member=ACME, lane=Lane.CRISIS)
-    partial = made_log(5, Lane.CRISIS)
-    partial.advance(2)
-    both = {made.log: made.view for made in (live, bulk)}
-    backwards = dict(reversed(both.items()))
-    assert head_vector(both) == head_vector(backwards)
-    assert head_vector(both) == head_vector({**both, partial.log: partial.view})
+    both = [live.head(), bulk.head()]
+    assert head_vector(both) == head_vector(reversed(both))
     others = [
-        {},
-        {live.log: live.view},
-        {**both, theirs.log: theirs.view},
-        {**both, live.log: other_history(3).view},
-        {**both, live.log: make_log(2, founded=FOUNDED).view},
+        [],
+        [live.head()],
+        [*both, theirs.head()],
+        [bulk.head(), other_history(3).head()],
+        [bulk.head(), make_log(2, founded=FOUNDED).head()],
+        [*both, other_history(3).head()],
     ]
     vectors = {head_vector(both), *(head_vector(each) for each in others)}
-    assert len(others) + 1 == len(vectors)
+    vectors.add(head_vector(both, [live.log]))
+    assert len(others) + 2 == len(vectors)
+
+
+def test_a_vector_is_over_what_is_complete() -> None:
+    reconciliation, partial = follower(peers=()), made_log(5, Lane.CRISIS)
+    partial.advance(2)
+    empty = reconciliation.vector()
+    reconciliation.hold(partial.view)
+    assert empty == reconciliation.vector()
+    partial.advance()
+    reconciliation.hold(partial.view)
+    assert head_vector([partial.head()]) == reconciliation.vector()
 
 
 # --- taking turns -------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ class Bench:
     def __init__(self, *missing: int, peers: Iterable[str] = (NOVA, UMBRA)) -> None:
         self.peers = {name: PeerView(name, holds={LOG: 8}) for name in peers}
         self.blamed: list[tuple[str, str]] = []
-        self.reopening = Reopening(lambda: self.peers, self._blame)
+        self.reopening = Reopening(lambda: self.peers, self._blame, lambda _log: False)
         self.note(*missing)
 
     def _blame(self, peer: str, error: FederationError) -> None:

@@ -1,0 +1,224 @@
+"""Logs with two histories: what a simulated node does when its engine orders something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from federation.errors import FederationError, ProtocolError, VerificationError
+from federation.gossip import events, fork_events
+from federation.gossip.parting import AskEdge, AskPeer, AskPrefix, AskRoots, Question, find_parting
+from federation.protocol.evidence import Prefix
+from federation.protocol.merkle_growth import CompactRange
+from federation.protocol.messages import StatementRange, decode_range, encode_range
+from federation.protocol.messages_prefix import decode_prefix, encode_prefix
+from federation.protocol.origins import LogId
+from federation.provenance.verifier import Head
+from tests.simulation.disk import KeptLog
+
+if TYPE_CHECKING:
+    from tests.simulation.world import Node
+
+STORE_SECONDS = 0.001
+"""What a look into the store takes."""
+
+
+def root_at(kept: KeptLog, size: int) -> bytes:
+    """The root of a kept log at some size."""
+    return edge_at(kept, size).root()
+
+
+def edge_at(kept: KeptLog, size: int) -> CompactRange:
+    """Its right edge there."""
+    return CompactRange().extend([kept.node(0, index) for index in range(size)])
+
+
+class ForkHands:
+    """One node's hands for forks.
+
+    Args:
+        node: whose.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def carry(self) -> Mapping[type, Callable[[Any], None]]:
+        """Which command is carried out how."""
+        return {
+            fork_events.FindParting: self._find_parting,
+            fork_events.FetchBranch: self._fetch_branch,
+            fork_events.PersistBranch: self._persist_branch,
+            fork_events.KeepEvidence: self._keep_evidence,
+            fork_events.StopSigning: self._stop,
+        }
+
+    def forked(self) -> tuple[fork_events.ForkedLog, ...]:
+        """What is durable of logs under evidence, for the engine's start."""
+        disk = self._node.disk
+        return tuple(
+            fork_events.ForkedLog(
+                conviction,
+                {number: kept.view for number, kept in disk.branches.get(log, {}).items()},
+            )
+            for log, conviction in disk.evidence.items()
+        )
+
+    def branch_of(self, log: LogId, size: int, root_hash: bytes) -> KeptLog | None:
+        """The branch with that root at that size."""
+        for kept in self._node.disk.branches_of(log).values():
+            if kept.view.size >= size and root_at(kept, size) == root_hash:
+                return kept
+        return None
+
+    def prefix(self, raw: bytes) -> bytes | None:
+        """Answer what a branch was at an earlier size."""
+        origin, size, at, root = raw.decode().split()
+        kept = self.branch_of(self._node.log_named(origin), int(at), bytes.fromhex(root))
+        if kept is None:
+            return None
+        answer = Prefix(root_at(kept, int(size)), kept.proof(int(size), int(at)))
+        return encode_prefix(self._node.outgoing(answer))
+
+    # --- where they part ------------------------------------------------------------------------
+
+    def _find_parting(self, command: fork_events.FindParting) -> None:
+        head, node = command.head, self._node
+        search = find_parting(head, command.views, is_accused=command.is_accused)
+
+        def go_on(step: Callable[[], Question]) -> None:
+            try:
+                question = step()
+            except StopIteration as end:
+                node.feed(fork_events.PartingFound(head, end.value))
+                return
+            except (ProtocolError, VerificationError) as error:
+                node.feed(fork_events.PartingFailed(head, command.peer, error.message, error))
+                return
+            if isinstance(question, AskPeer):
+                self._ask(command, question, lambda answer: go_on(lambda: search.send(answer)))
+                return
+            answer = self._look(head.log, question)
+            node.later(STORE_SECONDS, lambda: go_on(lambda: search.send(answer)))
+
+        node.later(STORE_SECONDS, lambda: go_on(lambda: next(search)))
+
+    def _ask(
+        self, command: fork_events.FindParting, question: AskPeer, then: Callable[[Prefix], None]
+    ) -> None:
+        head, node = command.head, self._node
+
+        def ended(raw: bytes | None, reason: str) -> None:
+            try:
+                answer = None if raw is None else decode_prefix(raw)
+            except FederationError as error:
+                answer, reason = None, error.message
+            if answer is None:
+                node.feed(fork_events.PartingFailed(head, command.peer, reason))
+            else:
+                then(answer)
+
+        if not command.peer:
+            node.feed(fork_events.PartingFailed(head, "", "nobody to ask"))
+            return
+        wanted = f"{head.log.origin} {question.size} {head.size} {head.root_hash.hex()}"
+        node.world.request(node, command.peer, "prefix", wanted.encode(), ended)
+
+    def _look(self, log: LogId, question: Question) -> Any:
+        branches = self._node.disk.branches_of(log)
+        match question:
+            case AskRoots(size):
+                return {
+                    number: root_at(kept, size)
+                    for number, kept in branches.items()
+                    if kept.view.size >= size
+                }
+            case AskPrefix(branch, size, later):
+                kept = branches[branch]
+                return Prefix(root_at(kept, size), kept.proof(size, later))
+            case AskEdge(branch, size):
+                return edge_at(branches[branch], size)
+            case _:
+                raise AssertionError(question)
+
+    # --- getting branches -----------------------------------------------------------------------
+
+    def _fetch_branch(self, command: fork_events.FetchBranch) -> None:
+        head, node = command.head, self._node
+        node.world.seen["branch pulled"] += 1
+        wanted = (
+            f"{head.log.origin} {command.start} {command.end} {head.size} {head.root_hash.hex()}"
+        )
+
+        def ended(raw: bytes | None, reason: str) -> None:
+            try:
+                message = None if raw is None else decode_range(raw)
+            except FederationError as error:
+                message, reason = None, error.message
+            if message is None:
+                node.feed(fork_events.BranchRangeFailed(command.peer, head.log, reason))
+            else:
+                node.feed(fork_events.BranchRangeReceived(command.peer, head.log, message))
+
+        node.world.request(node, command.peer, "range", wanted.encode(), ended)
+
+    def _persist_branch(self, command: fork_events.PersistBranch) -> None:
+        step, node = command.step, self._node
+        log = step.view.log
+        if node.disk.full:
+            node.world.seen["write failed"] += 1
+            failed = fork_events.BranchPersistFailed(log, "the disk is full")
+            node.later(0.001, lambda: node.feed(failed))
+            return
+
+        def commit() -> None:
+            if command.base is not None:
+                node.disk.open_branch(log, command.branch, command.base, step.before)
+            node.disk.append(step, None, branch=command.branch)
+            gone = node.disk.learn(step.statements, branch=command.branch)
+            if node.world.watch is not None:
+                node.world.watch.appended(node, step)
+            node.later(0.0005, lambda: node.feed(fork_events.BranchPersisted(command.branch, step)))
+            node.erased(gone)
+            node.later(0.001, lambda: node.settle(log))
+
+        seconds = node.world.rng.uniform(*node.world.weather.write)
+        node.disk.write(node.world.at, node.world.now, seconds, commit)
+
+    # --- evidence -------------------------------------------------------------------------------
+
+    def _keep_evidence(self, command: fork_events.KeepEvidence) -> None:
+        self._node.world.seen["fork"] += 1
+        if command.conviction.evidence.prefix is not None:
+            self._node.world.seen["fork of two sizes"] += 1
+        self._node.disk.evidence.setdefault(command.conviction.log, command.conviction)
+
+    def _stop(self, command: fork_events.StopSigning) -> None:
+        self._node.world.seen["signing stopped"] += 1
+        self._node.is_stopped = True
+
+    def serve_branch(self, raw: bytes) -> bytes | None:
+        """Answer a range of the branch that a root names."""
+        origin, start, end, size, root = raw.decode().split()
+        kept = self.branch_of(self._node.log_named(origin), int(size), bytes.fromhex(root))
+        if kept is None:
+            return None
+        statements = kept.serve(int(start), int(end))
+        proof = kept.proof(int(start) + len(statements), int(size))
+        message = self._node.outgoing(StatementRange(int(start), statements, proof))
+        return encode_range(message)
+
+    def head_of(self, log: LogId, branch: int) -> Head | None:
+        """The head of a branch, where it is whole and its log under evidence."""
+        kept = self._node.disk.branches_of(log).get(branch)
+        if kept is None or log not in self._node.disk.evidence or not kept.view.is_complete:
+            return None
+        return kept.view.head
+
+
+def events_of_gaps(node: Node, log: LogId) -> list[events.GapsKnown]:
+    """What is missing of each branch."""
+    return [
+        events.GapsKnown(log, dict(kept.missing), branch=number)
+        for number, kept in node.disk.branches_of(log).items()
+    ]
