@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import shutil
+import sqlite3
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from federation.protocol.origins import Lane
 from federation.protocol.signals import Signal, SignalType
 from federation.provenance.verifier import VerifiedStatement
 from federation.store import index_files
+from federation.store.places import place_of
 from tests.builders import make_confirm, make_signal
 from tests.integration.conftest import Found, Founded
 from tests.integration.test_publish_crash import open_node
@@ -241,3 +243,51 @@ async def test_a_full_disk_costs_the_files_and_no_answer(
         node = await open_node(founded, A, stack)
         assert node.platform.index_keeper.restored is True
         assert all(await matched(node, *map(make_signal, range(6))))
+
+
+async def test_a_body_that_came_back_after_the_files_were_written_counts(found: Found) -> None:
+    """The statement is older than the files, which know of it as missing its body."""
+    founded = found([A])
+    whole, torn = make_signal(1, quality=80), make_signal(2, quality=80)
+    async with AsyncExitStack() as stack:
+        node = await open_node(founded, A, stack)
+        await publish(node, whole)
+        said = await publish(node, torn)
+        place = place_of(await node.stores.stems.find(said.log), said.index)
+    shutil.rmtree(index_folder(founded))
+    path = founded.config_path(A).parent / "data" / DATABASE_FILE
+    with closing(sqlite3.connect(path)) as database, database:
+        (opening,) = database.execute(
+            "SELECT salt, body FROM statements WHERE place = ?", (place,)
+        ).fetchall()
+        database.execute(
+            "UPDATE statements SET salt = NULL, body = NULL, commitment = ? WHERE place = ?",
+            (said.statement.commitment, place),
+        )
+        database.execute("INSERT INTO missing_openings (place) VALUES (?)", (place,))
+    async with AsyncExitStack() as stack:
+        node = await open_node(founded, A, stack)
+        assert [True, False] == await matched(node, whole, torn)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            "UPDATE statements SET salt = ?, body = ? WHERE place = ?", (*opening, place)
+        )
+        database.execute("DELETE FROM missing_openings")
+    async with AsyncExitStack() as stack:
+        node = await open_node(founded, A, stack)
+        assert node.platform.index_keeper.restored is True
+        assert [True, True] == await matched(node, whole, torn)
+
+
+async def test_files_of_another_roster_version_are_not_taken(found: Found) -> None:
+    """What counts under one roster, with its pins and lists, may not count under another."""
+    founded = found([A])
+    await run_once(founded, *EVERY_TYPE)
+    async with AsyncExitStack() as stack:
+        node = await Node.open(founded.config(A))
+        stack.push_async_callback(node.close)
+        keeper = node.platform.index_keeper
+        keeper._roster_version = lambda: 2  # as after a crash between a new version and the upkeep
+        await node.start()
+        assert keeper.restored is False
+        assert all(await matched(node, *EVERY_TYPE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from federation.config import split_listen
 from federation.web.app import LocalServer
 from federation.web.routes import BODY_BYTES_MAX
 from tests.integration.conftest import Found
@@ -136,3 +138,25 @@ async def test_unknown_paths_and_statements_are_problems_too(api: Api) -> None:
     assert (404, "statement-not-found") == (status, answer["code"])
     status, answer = await api.ask("GET", "/v1/statements/junk")
     assert (400, "request-malformed") == (status, answer["code"])
+
+
+async def test_a_million_signals_are_refused_with_the_limit_before_they_are_sent(api: Api) -> None:
+    """The head says 100 MB; not one byte of them is waited for."""
+    node = api.server._node
+    host, port = split_listen(node.config.api.listen)
+    token = node.config.path(node.config.api.token_file).read_text().strip()
+    reader, writer = await asyncio.open_connection(host, port)
+    head = (
+        "POST /v1/match HTTP/1.1\r\nHost: node\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Length: 100000000\r\n\r\n"
+    )
+    writer.write(head.encode())
+    async with asyncio.timeout(60):
+        status = await reader.readline()
+        told = await reader.readuntil(b"}")
+    assert b"HTTP/1.1 413" in status
+    assert str(BODY_BYTES_MAX).encode() in told
+    writer.close()
+    many = {"signals": [{"type": "pdq", "value": PDQ}] * 1_001}
+    _, problem = await api.ask("POST", "/v1/match", many)
+    assert "1000" in problem["detail"]
