@@ -120,9 +120,11 @@ def measure_node(folder: Path, count: int) -> tuple[dict[str, float], list[Answe
     match_node.set_up(config, port=port, workers=1)
     match_node.drop_from_page_cache(config.parent)
     began = time.perf_counter()
-    with match_node.serving(config, its) as process:
+    with match_node.serving(config) as process:
         asyncio.run(match_node.first_answer(port, token))
         figures["cold_start_s"] = time.perf_counter() - began
+        if its is not None:
+            match_node.pin(process.pid, its)
         put(port, singles, ours, WARM_SECONDS)
         spent = match_node.cpu_seconds([process.pid])
         single = put(port, singles, ours, HTTP_SECONDS)
@@ -136,7 +138,7 @@ def measure_node(folder: Path, count: int) -> tuple[dict[str, float], list[Answe
         figures["rss_mb"] = match_node.memory_of(family, "Rss")
         pss_of_one = match_node.memory_of(family, "Pss")
     match_node.set_up(config, port=port, workers=2)
-    with match_node.serving(config, None) as process:
+    with match_node.serving(config) as process:
         wait_for_workers(port, token, 2)
         put(port, singles, None, WARM_SECONDS)
         family = match_node.with_children(process.pid)

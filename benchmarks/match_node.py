@@ -111,12 +111,11 @@ def drop_from_page_cache(folder: Path) -> None:
 
 
 @contextmanager
-def serving(config_path: Path, core: int | None) -> Iterator[subprocess.Popen[bytes]]:
-    """``federation serve`` as a process, pinned to a core where one is named."""
+def serving(config_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """``federation serve`` as a process."""
     program = Path(sys.executable).with_name("federation")
-    pinned = ["taskset", "-c", str(core)] if core is not None else []
     process = subprocess.Popen(
-        [*pinned, str(program), "serve", "--config", str(config_path)],
+        [str(program), "serve", "--config", str(config_path)],
         stdout=subprocess.DEVNULL,
         stderr=(config_path.parent / "serve.log").open("ab"),
     )
@@ -125,6 +124,12 @@ def serving(config_path: Path, core: int | None) -> Iterator[subprocess.Popen[by
     finally:
         process.terminate()
         process.wait(60)
+
+
+def pin(process_id: int, core: int) -> None:
+    """Keep a process with all its threads on one core from now on."""
+    for thread in Path(f"/proc/{process_id}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {core})
 
 
 async def first_answer(port: int, token: str) -> float:

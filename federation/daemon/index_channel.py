@@ -5,7 +5,7 @@
     installed   JSON (files, the arrays' description and lengths) and arrays: what some types are
     added       a signal type and values
     removed     the same
-    told        JSON of anything else the other side is to know
+    told        JSON of what else a follower has to know; the first frame, and no other
 
 The node writes, the follower reads. What a follower needs most, the sorted rows, it maps from the
 files that the node wrote; the frame says only which. A follower that cannot keep up is cut off.
@@ -102,11 +102,6 @@ class IndexFeeder:
         """Tell no more."""
         self._index.ignore(self)
 
-    def tell(self, about: Any) -> None:
-        """Say something of another kind; JSON values."""
-        if not self._writer.is_closing():
-            self._writer.write(told_frame(about))
-
     def changed(self, change: Change, signal_type: SignalType, values: tuple[bytes, ...]) -> None:
         """Signals were added or removed."""
         name = signal_type.value.encode("ascii")
@@ -172,11 +167,8 @@ class IndexFollower:
             raise IndexFileInvalid("the node does not say what its index is")
         await self._install(frame[1])
 
-    async def follow(self, told: Callable[[Any], None]) -> None:
+    async def follow(self) -> None:
         """Take frames until the node closes the socket.
-
-        Args:
-            told: called with whatever is not about the index.
 
         Raises:
             IndexFileInvalid: a file or frame is not what it should be: start again.
@@ -191,7 +183,7 @@ class IndexFollower:
                 case Frame.REMOVED:
                     self.index.remove_many(*_read_values(payload))
                 case Frame.TOLD:
-                    told(json.loads(bytes(payload)))
+                    raise IndexFileInvalid("the node says again what it is")
 
     async def _install(self, payload: memoryview) -> None:
         (length,) = _LENGTH.unpack_from(payload)

@@ -18,7 +18,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -56,9 +56,6 @@ class WorkerApi:
         token: of the API.
         distance_max: the node's own PDQ distance.
         node: the node behind it.
-
-    Attributes:
-        misses: as given; another one when the node says so.
     """
 
     def __init__(
@@ -69,7 +66,7 @@ class WorkerApi:
         distance_max: int,
         node: NodeBehind,
     ) -> None:
-        self._index, self.misses = index, misses
+        self._index, self._misses = index, misses
         self._token, self._distance_max = token, distance_max
         self._node = node
 
@@ -99,7 +96,7 @@ class WorkerApi:
             return problem(error)
         near = [at for at, matches in enumerate(found) if matches.total]
         if not near:
-            raw = self.misses.to(len(signals))
+            raw = self._misses.to(len(signals))
             return web.Response(body=raw, content_type="application/json")
         if len(near) == len(signals):
             return await self._node.pass_on(request)
@@ -116,7 +113,7 @@ class WorkerApi:
         if status is not HTTPStatus.OK:
             return answer
         asked = json.loads(text)
-        results: list[Any] = [self.misses.result] * len(body.signals)
+        results: list[Any] = [self._misses.result] * len(body.signals)
         for at, result in zip(near, asked["results"], strict=True):
             results[at] = result
         return web.Response(body=answer_with(asked, results), content_type="application/json")
@@ -160,11 +157,7 @@ async def run(channel: socket.socket) -> None:
             gc.collect()
             gc.freeze()  # what is here now stays: not to be walked over while answers wait
             writer.write(READY)
-
-            def take(told: Mapping[str, Any]) -> None:
-                api.misses = MissAnswer(told["nothing"])
-
-            await follower.follow(take)
+            await follower.follow()
         finally:
             await runner.cleanup()
 

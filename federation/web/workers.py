@@ -52,7 +52,6 @@ class MatchWorkers:
         self._platform, self._hello = platform, hello
         self._folder = Path(tempfile.mkdtemp(prefix="federation-")) if count else None
         self._tasks: list[asyncio.Task[None]] = []
-        self._feeders: dict[int, IndexFeeder] = {}
         self._ready: set[int] = set()
         self._someone_ready = asyncio.Condition()
 
@@ -80,11 +79,6 @@ class MatchWorkers:
                 await self._someone_ready.wait_for(lambda: len(self._ready) == self.count)
         if self.ready < self.count:
             log_lines.error("%d of %d workers answer", self.ready, self.count)
-
-    def tell(self) -> None:
-        """What :attr:`hello` says has changed."""
-        for feeder in self._feeders.values():
-            feeder.tell(self._hello())
 
     async def close(self) -> None:
         """Stop them: requests under way end first."""
@@ -125,7 +119,6 @@ class MatchWorkers:
             feeder = IndexFeeder(
                 self._platform.index, self._platform.index_keeper, writer, process.kill
             )
-            self._feeders[slot] = feeder
             async with asyncio.timeout(START_SECONDS_MAX):
                 if await reader.read(len(READY)) == READY:
                     await self._note(slot, is_ready=True)
@@ -135,7 +128,6 @@ class MatchWorkers:
         finally:
             if feeder is not None:
                 feeder.close()
-                del self._feeders[slot]
             await self._note(slot, is_ready=False)
             writer.close()
             await _end(process)

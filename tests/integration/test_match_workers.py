@@ -178,7 +178,6 @@ async def test_a_worker_learns_what_comes_and_goes_and_is_replaced_when_it_dies(
     await until(is_replaced)
     await both.until_worker(second, "block")
     await both.until_worker(first, "allow")
-    both.server.workers.tell()
     (after,) = both.worker_ids()
     await both.server.workers.close()
     assert after not in both.worker_ids()
