@@ -247,7 +247,7 @@ def with_roles(
     if publishes and not member.publishes:
         if request is None:
             raise RequestMalformed(f"{member.name} will publish: give its request with the keys")
-        return replace(_with_keys(member, request, _restarted(member, request)), roles=roles)
+        return _with_keys(member, request, _restarted(member, request), roles=roles)
     return replace(member, roles=roles)
 
 
@@ -337,8 +337,8 @@ def restored(member: Member, request: JoinRequest) -> Member:
             f"the request holds keys that were there before: {', '.join(sorted(kept))}",
             hint="after a theft all keys are new: federation keys renew all",
         )
-    active = replace(member, status=MemberStatus.ACTIVE, logs=_restarted(member, request))
-    return _with_keys(active, request, active.logs)
+    logs = _restarted(member, request) if MemberRole.MEMBER in member.roles else member.logs
+    return _with_keys(member, request, logs, status=MemberStatus.ACTIVE)
 
 
 def _restarted(member: Member, request: JoinRequest) -> tuple[MemberLog, ...]:
@@ -351,8 +351,10 @@ def _restarted(member: Member, request: JoinRequest) -> tuple[MemberLog, ...]:
     return tuple(sorted(logs, key=lambda log: (order.index(log.lane), log.epoch)))
 
 
-def _with_keys(member: Member, request: JoinRequest, logs: tuple[MemberLog, ...]) -> Member:
-    """The cosigners' keys and the identity of a request, and these logs."""
+def _with_keys(
+    member: Member, request: JoinRequest, logs: tuple[MemberLog, ...], **changes: Any
+) -> Member:
+    """The cosigners' keys and the identity of a request, these logs, and what changes with them."""
     witness, mirror = request.keys[Cosigner.WITNESS], request.keys[Cosigner.MIRROR]
     return replace(
         member,
@@ -361,4 +363,5 @@ def _with_keys(member: Member, request: JoinRequest, logs: tuple[MemberLog, ...]
         mirror_keys=tuple(dict.fromkeys((*member.mirror_keys, mirror))),
         tls_identities=(request.tls_identity,),
         mldsa44_keys=request.mldsa44_keys or member.mldsa44_keys,
+        **changes,
     )
