@@ -78,6 +78,7 @@ class IndexKeeper:
         self._roots: dict[tuple[Branch, int], bytes] = {}
         self._missing: list[Missing] = []
         self._kept_in: dict[SignalType, str] = {}
+        self._is_filled = False
         self._is_changed = False
         self._purging: set[SignalType] = set()
         self._saving = asyncio.Lock()
@@ -139,9 +140,9 @@ class IndexKeeper:
             log_lines.log(level, "the index is made anew from the store: %s", error.message)
             self.restored = False
             self._index.clear()
-            self._known, self._missing = await self._source.sizes(), await self._still_missing()
+            known, missing = await self._source.sizes(), await self._still_missing()
             await read_all()
-            self._counted_roster = self._roster_version()
+            self._filled(known, missing)
             self._is_changed = True
             return
         self.restored = True
@@ -149,9 +150,14 @@ class IndexKeeper:
         async for page in self._source.later(known):
             await absorb(page)
         await absorb(await self._source.opened(missing))
-        self._known, self._missing = sizes, [*missing, *await self._still_missing()]
-        self._counted_roster = self._roster_version()
+        self._filled(sizes, [*missing, *await self._still_missing()])
         log_lines.info("the index is from its files, with %d signals", len(self._index))
+
+    def _filled(self, known: dict[Branch, int], missing: list[Missing]) -> None:
+        """The index holds all that it is said to; before that, nothing of it may be written."""
+        self._known, self._missing = known, missing
+        self._counted_roster = self._roster_version()
+        self._is_filled = True
 
     async def _restore(self) -> tuple[dict[Branch, int], list[Missing]]:
         """Install what the files hold.
@@ -284,6 +290,8 @@ class IndexKeeper:
 
     async def _save(self) -> None:
         """Write what distinguishes the index from its files; a failure is said and tried again."""
+        if not self._is_filled:
+            return  # stopped, or failed, before it knew all of the store
         rows = self._index.settled()
         if any(len(each.rows) and kind not in self._kept_in for kind, each in rows.items()):
             return  # some type is in memory only: said when that happened

@@ -13,7 +13,7 @@ import pytest
 
 from federation.daemon.node import DATABASE_FILE, Node
 from federation.daemon.platform import INDEX_FOLDER
-from federation.local_errors import StoreFull
+from federation.local_errors import StoreFull, StoreUnavailable
 from federation.matching import value_set
 from federation.protocol.bodies import Erase
 from federation.protocol.origins import Lane
@@ -291,3 +291,26 @@ async def test_files_of_another_roster_version_are_not_taken(found: Found) -> No
         await node.start()
         assert keeper.restored is False
         assert all(await matched(node, *EVERY_TYPE))
+
+
+async def test_a_start_that_was_broken_off_writes_no_half_index(found: Found) -> None:
+    founded = found([A])
+    signals = [make_signal(number, quality=80) for number in range(4)]
+    await run_once(founded, *signals)
+    shutil.rmtree(index_folder(founded))
+    node = await Node.open(founded.config(A))
+    read_all = node.matcher.fill
+
+    async def break_off() -> None:
+        await read_all()
+        node.platform.index.remove("pdq", signals[0].value)  # as if it had not come yet
+        raise StoreUnavailable("the disk is gone")
+
+    node.matcher.fill = break_off  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailable):
+        await node.start()
+    await node.close()
+    assert not index_folder(founded).exists()
+    async with AsyncExitStack() as stack:
+        node = await open_node(founded, A, stack)
+        assert all(await matched(node, *signals))
