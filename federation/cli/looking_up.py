@@ -32,7 +32,7 @@ from federation.protocol.signals import Signal
 from federation.protocol.signals_local import format_value
 from federation.provenance.verdict import Word
 from federation.web import match_schemas
-from federation.web.match_schemas import strongest
+from federation.web.match_schemas import action_on_content, strongest
 
 SIGNALS_PER_REQUEST: Final = 60
 """Twenty pictures: an answer with 64 matches to each signal stays below its limit."""
@@ -132,7 +132,7 @@ def _query(signal: Signal) -> match_schemas.SignalQuery:
 
 def _judge(content: Content, results: Sequence[match_schemas.MatchResult]) -> _LookedUp:
     """One content's answer: the strongest of what its signals say."""
-    action = strongest(result.action for result in results)
+    action = action_on_content(results)
     deciding = [result for result in results if result.action == action]
     reasons = dict.fromkeys(reason for result in deciding for reason in result.reasons)
     matches = sorted(

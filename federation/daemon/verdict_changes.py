@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from federation.daemon.changes import (
     Change,
@@ -20,6 +22,9 @@ from federation.provenance.reading import body_of
 from federation.provenance.verdict import Issuers
 from federation.provenance.verifier import VerifiedStatement
 from federation.store.log_store import LogStore
+
+MARKS_AT_ONCE: Final = 128
+"""Signals whose verdicts are worked out at a time: some 10 ms of the event loop."""
 
 
 @dataclass(slots=True)
@@ -57,12 +62,16 @@ class VerdictChanges:
         changes: list[Change] = []
         if touched.erased:
             changes.append(StatementsErased(_in_order(touched.erased), _in_order(touched.erases)))
-        marks = sorted(touched.marks)
-        moved = await self._reader.moved(marks, {each.id for each in statements}) if marks else {}
-        for mark, verdicts in moved.items():
-            if verdicts.before != verdicts.after:
-                causes = _in_order(touched.marks[mark])
-                changes.append(VerdictChanged(mark, verdicts.before.state, verdicts.after, causes))
+        marks, ids = sorted(touched.marks), {each.id for each in statements}
+        for at in range(0, len(marks), MARKS_AT_ONCE):
+            moved = await self._reader.moved(marks[at : at + MARKS_AT_ONCE], ids)
+            for mark, verdicts in moved.items():
+                if verdicts.before != verdicts.after:
+                    causes = _in_order(touched.marks[mark])
+                    changes.append(
+                        VerdictChanged(mark, verdicts.before.state, verdicts.after, causes)
+                    )
+            await asyncio.sleep(0)  # an import goes by in parts, and others have their turn
         return changes
 
     async def without(self, values: Sequence[tuple[SignalType, bytes]]) -> list[Change]:

@@ -35,7 +35,15 @@ from federation.matching.decisions import (
     PassedOver,
 )
 from federation.matching.policy_exceptions import Exceptions
-from federation.matching.policy_terms import ACTING, OWN_MEMBER, Action, Policy, Rule, Stage
+from federation.matching.policy_terms import (
+    ACTING,
+    EXCEPTION_PREFIX,
+    OWN_MEMBER,
+    Action,
+    Policy,
+    Rule,
+    Stage,
+)
 from federation.protocol.bodies import Confirmer
 from federation.protocol.roster import Roster
 from federation.protocol.signals import Signal, SignalType
@@ -129,7 +137,8 @@ class CompiledPolicy:
             return MISS
         if signal is not None and (name := self._exceptions.find(signal)) is not None:
             why = "the policy excepts this content"
-            return Decision(Action.ALLOW, f"exception:{name}", why, self._unasked(stage, why))
+            rule = EXCEPTION_PREFIX + name
+            return Decision(Action.ALLOW, rule, why, self._unasked(stage, why))
         counted, held = self._counted(matches, findings)
         if not counted:
             name, action = held or EXCEPTED, Action.REVIEW if held else Action.ALLOW

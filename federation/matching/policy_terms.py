@@ -19,6 +19,9 @@ from federation.protocol.signals import Signal, SignalType
 OWN_MEMBER: Final = "@self"
 """Stands for this node's own member, so that one policy fits several companies."""
 
+EXCEPTION_PREFIX: Final = "exception:"
+"""Before an exception's name, where a decision names what decided."""
+
 POLICY_VERSION: Final = 1
 
 RULES_MAX: Final = 100

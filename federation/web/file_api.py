@@ -23,7 +23,7 @@ from federation.protocol.bodies import Confirm
 from federation.protocol.labels import check_labels
 from federation.protocol.origins_local import parse_lane
 from federation.web import file_schemas, match_schemas, schemas
-from federation.web.match_schemas import strongest
+from federation.web.match_schemas import action_on_content
 from federation.web.naming import name_content
 from federation.web.routes import Call
 from federation.web.verdicts import check_reference, result_of, thresholds_of
@@ -95,7 +95,7 @@ class FileApi:
             for signal, each in zip(found.signals, matches, strict=True)
         ]
         return file_schemas.MatchFileAnswer(
-            action=strongest(each.result.action for each in results),
+            action=action_on_content([each.result for each in results]),
             kind=found.kind.value,
             unread=_unread(found),
             results=results,

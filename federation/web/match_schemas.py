@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from federation.matching.policy_terms import Action
+from federation.matching.policy_terms import EXCEPTION_PREFIX, Action
 from federation.protocol.limits_content import (
     PDQ_DISTANCE_MAX,
     TLSH_DISTANCE_DEFAULT,
@@ -147,6 +147,17 @@ class MatchAnswer(_Model):
     """A result for each signal asked about, in order."""
 
     results: list[MatchResult]
+
+
+def action_on_content(results: Sequence[MatchResult]) -> ActionWord:
+    """What to do about one content whose signals were answered with these.
+
+    Content that the platform's own policy excepts by any of its signals is allowed, whatever the
+    others match; else the strongest action counts. Allow where there are no signals.
+    """
+    if any(result.rule.startswith(EXCEPTION_PREFIX) for result in results):
+        return "allow"
+    return strongest(result.action for result in results)
 
 
 def strongest(actions: Iterable[ActionWord]) -> ActionWord:
