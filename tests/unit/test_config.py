@@ -95,3 +95,27 @@ def test_a_witness_needs_a_cosigners_key_and_an_https_url(
 ) -> None:
     with pytest.raises(ConfigInvalid):
         loaded(tmp_path, f'[[witnesses]]\nname = "w"\nvkey = "{vkey}"\nurl = "{url}"\n')
+
+
+@pytest.mark.parametrize(
+    ("peers", "words"),
+    [
+        ('listen_mode = "http-signatures"\nlisten = "0.0.0.0:7001"', "loopback"),
+        ('certificate_file = "a.pem"\nkey_file = "a.key"', "its own certificates"),
+        ('listen_mode = "http-signatures"\ncertificate_file = "a.pem"', "come together"),
+        ('listen_mode = "tls"', "mutual-tls"),
+    ],
+)
+def test_a_peer_listener_that_would_be_open_is_refused(
+    peers: str, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigInvalid, match=words):
+        loaded(tmp_path, f"[peers]\n{peers}\n")
+
+
+def test_a_balancer_on_another_machine_takes_a_certificate(tmp_path: Path) -> None:
+    safe = 'listen_mode = "http-signatures"\ncertificate_file = "a.pem"\nkey_file = "a.key"'
+    assert loaded(tmp_path, f"[peers]\n{safe}\n").peers.is_behind_balancer
+    loopback = '[peers]\nlisten = "127.0.0.1:7001"\nlisten_mode = "http-signatures"\n'
+    assert loaded(tmp_path, loopback).peers.is_behind_balancer
+    assert "" == loaded(tmp_path, '[peers]\nlisten = ""\n').peers.listen
