@@ -8,9 +8,8 @@ A case to refuse names the ``step`` of the page. All keys are made from their na
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from federation.errors import (
@@ -37,13 +36,10 @@ from federation.errors import (
 )
 from federation.protocol.attestations import Finding, State
 from federation.protocol.checkpoints import Checkpoint
-from federation.protocol.checkpoints_signing import cosign, sign_checkpoint
+from federation.protocol.checkpoints_signing import sign_checkpoint
 from federation.protocol.merkle import EMPTY_ROOT
-from federation.protocol.merkle_proofs import inclusion_proof
-from federation.protocol.notes import format_signature_line
 from federation.protocol.origins import Cosigner, Lane, LogId, cosigner_name
 from federation.protocol.roster_chain import RosterChain
-from federation.protocol.roster_proposals import propose_add
 from federation.protocol.statements import opened_statement
 from federation.protocol.texts import format_base64
 from tests.builders import (
@@ -58,134 +54,33 @@ from tests.builders import (
     make_confirm,
     make_key,
     make_log,
-    make_member,
     make_roster,
     make_salt,
     make_statement,
     make_withdraw,
-    sign_and_finish,
     sign_as,
 )
+from tests.vectors import pinned_bundles
+from tests.vectors.bundle_parts import (
+    ADDING,
+    CHAIN,
+    FEDERATION,
+    FIRST,
+    FOUNDED,
+    GOOD,
+    INDEX,
+    MADE,
+    Parts,
+    fails,
+    inputs_of,
+    line,
+    parts_of,
+    verified,
+    written,
+)
 from tests.vectors.by_hand import fields, integer, text
-from tests.vectors.cases import Case, Json, accepted, as_input, refused
+from tests.vectors.cases import Case, Json, accepted
 from tests.vectors.make_headers import header
-
-FOUNDED = make_roster()
-FEDERATION = FOUNDED.roster.federation_id
-FIRST = FOUNDED.chain.versions[0]
-ADDING = propose_add(FOUNDED.chain, make_member("delta.example").request, now_ms=NEW_YEAR_2026_MS)
-CHAIN = sign_and_finish(ADDING, FOUNDED.chain, FOUNDED.governors)
-AT_SECONDS = NEW_YEAR_2026_MS // 1_000
-MADE = make_log(7, founded=FOUNDED)
-INDEX = 2
-
-
-def line(
-    member: str = NOVA,
-    cosigner: Cosigner = Cosigner.MIRROR,
-    *,
-    made: MadeLog = MADE,
-    size: int | None = None,
-    key: str | None = None,
-    at_seconds: int = AT_SECONDS,
-) -> str:
-    """A cosignature line on the log's newest head, or on the one of a size."""
-    name = cosigner_name(member, made.log.federation_id, cosigner)
-    signer = make_key(key or f"{member}/{cosigner}")
-    return format_signature_line(cosign(made.head(size).checkpoint.text, name, signer, at_seconds))
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a bundle is put together from; each may be replaced by something wrong."""
-
-    header: bytes
-    salt: bytes
-    body: bytes
-    note: str
-    lines: Sequence[str]
-    hashes: Sequence[bytes]
-    index: int = INDEX
-    extra: str = ""
-    chain: RosterChain = FOUNDED.chain
-    carries_chain: bool = True
-    attestations: Sequence[str] = ()
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        """The fields of the file."""
-        path = "".join(f"{format_base64(digest)}\n" for digest in self.hashes)
-        start = f"c2sp.org/tlog-proof@v1\n{self.extra}index {self.index}\n"
-        later = [format_base64(root) for root in self.chain.versions[1:]]
-        attested = {"attestations": list(self.attestations)} if self.attestations else {}
-        return attested | {
-            "body": format_base64(self.body),
-            "format": "hash-federation/bundle/v1",
-            "header": format_base64(self.header),
-            "proof": f"{start}{path}\n{self.note}{''.join(self.lines)}",
-            "roster": {
-                "chain": later if self.carries_chain else None,
-                "decision": self.chain.newest.decision_sha256.hex(),
-                "version": self.chain.newest.version,
-            },
-            "salt": format_base64(self.salt),
-        }
-
-
-def parts_of(made: MadeLog, index: int, lines: Sequence[str] | None = None) -> Parts:
-    """The parts of a good bundle, with nova's and umbra's receipts unless told otherwise."""
-    said = made.said[index]
-    assert said.opening is not None
-    return Parts(
-        header=said.header_bytes,
-        salt=said.opening.salt,
-        body=said.opening.body,
-        note=made.head().note.decode(),
-        lines=[line(made=made), line(UMBRA, made=made)] if lines is None else lines,
-        hashes=inclusion_proof(index, made.head().size, made.node),
-        index=index,
-    )
-
-
-GOOD = parts_of(MADE, INDEX)
-
-
-def written(fields_of: Parts | dict[str, Any]) -> bytes:
-    """The file in its only form."""
-    named = fields_of.fields if isinstance(fields_of, Parts) else fields_of
-    form = json.dumps(named, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return form.encode("utf-8", "surrogatepass") + b"\n"
-
-
-def _inputs(
-    bundle: Parts | bytes,
-    quorum: str = "2",
-    roots: Sequence[bytes] = (FIRST,),
-    in_force: str | None = None,
-) -> dict[str, Json]:
-    raw = bundle if isinstance(bundle, bytes) else written(bundle)
-    at_hand: list[Json] = [root.decode() for root in roots]
-    asked: dict[str, Json] = {} if in_force is None else {"in_force": in_force}
-    return {**as_input("bundle", raw), "quorum": quorum, "roots": at_hand, **asked}
-
-
-def _verified(
-    desc: str,
-    parts: Parts,
-    cosigners: Sequence[str] = (NOVA, UMBRA),
-    **inputs: Any,
-) -> Case:
-    said = opened_statement(parts.header, parts.salt, parts.body)
-    claims: Json = {"stated": True, "in_force": True if "in_force" in inputs else None}
-    gives: Json = {"statement_id": str(said.id), "cosigners": list(cosigners), "claims": claims}
-    return accepted("bundle", desc, gives, **_inputs(parts, **inputs))
-
-
-def _fails(
-    step: int, desc: str, error: type[FederationError], bundle: Parts | bytes, **inputs: Any
-) -> Case:
-    return refused("bundle", desc, error, **_inputs(bundle, **inputs)) | {"step": step}
-
 
 # --- accepted -----------------------------------------------------------------------------------
 
@@ -209,36 +104,36 @@ def fields_federation(federation_id: str) -> bytes:
 
 
 def good_bundles() -> Iterator[Case]:
-    yield _verified("the example of the page", GOOD)
-    yield _verified("as many cosigners as it has", GOOD, quorum="2")
-    yield _verified("fewer cosigners asked for", GOOD, quorum="1")
+    yield verified("the example of the page", GOOD)
+    yield verified("as many cosigners as it has", GOOD, quorum="2")
+    yield verified("fewer cosigners asked for", GOOD, quorum="1")
     nobody = replace(GOOD, lines=[])
-    yield _verified("nobody cosigned, and none was written out", nobody, (), quorum="none")
+    yield verified("nobody cosigned, and none was written out", nobody, (), quorum="none")
     own = replace(GOOD, lines=[line(ACME), line()])
-    yield _verified("its own member's receipt beside another's", own, (NOVA,), quorum="1")
+    yield verified("its own member's receipt beside another's", own, (NOVA,), quorum="1")
     both = replace(GOOD, lines=[line(), line(NOVA, Cosigner.WITNESS), line(UMBRA)])
-    yield _verified("a member as mirror and as witness", both)
+    yield verified("a member as mirror and as witness", both)
     late = replace(GOOD, lines=[line(at_seconds=2**63 - 1), line(UMBRA)])
-    yield _verified("a cosigner whose clock is beyond every calendar", late)
+    yield verified("a cosigner whose clock is beyond every calendar", late)
     added = replace(GOOD, chain=CHAIN)
-    yield _verified("under roster version 2, which it carries", added)
+    yield verified("under roster version 2, which it carries", added)
     named = replace(added, carries_chain=False)
-    yield _verified("under roster version 2, which it names", named, roots=CHAIN.versions)
+    yield verified("under roster version 2, which it names", named, roots=CHAIN.versions)
     more = CHAIN.versions
-    yield _verified("under version 1, with version 2 at hand", GOOD, roots=more)
+    yield verified("under version 1, with version 2 at hand", GOOD, roots=more)
     one = make_log(1, founded=FOUNDED)
-    yield _verified("the only statement of a log", parts_of(one, 0))
+    yield verified("the only statement of a log", parts_of(one, 0))
     bulk = make_log(3, founded=FOUNDED, member=UMBRA, lane=Lane.BULK)
     receipts = [line(made=bulk), line(ACME, made=bulk)]
     theirs = parts_of(bulk, 2, receipts)
-    yield _verified("another member's bulk lane", theirs, (ACME, NOVA))
+    yield verified("another member's bulk lane", theirs, (ACME, NOVA))
     taken = make_log(2, founded=FOUNDED)
     taken.say(make_withdraw(9, taken.said[0].id, federation_id=FEDERATION))
-    yield _verified("a withdraw", parts_of(taken, 2))
-    yield _verified("a statement that was withdrawn later is stated still", parts_of(taken, 0))
+    yield verified("a withdraw", parts_of(taken, 2))
+    yield verified("a statement that was withdrawn later is stated still", parts_of(taken, 0))
     strange = _strange_log()
     for index, what in enumerate(("of an unknown kind", "of a later version", "that is junk")):
-        yield _verified(f"a body {what} is stated, and inert", parts_of(strange, index))
+        yield verified(f"a body {what} is stated, and inert", parts_of(strange, index))
     yield _erased("header and C alone, where the body was erased")
 
 
@@ -248,7 +143,7 @@ def _erased(desc: str) -> Case:
     bare = written({key: value for key, value in named.items() if key not in {"body", "salt"}})
     claims: Json = {"stated": True, "in_force": None}
     gives: Json = {"statement_id": str(said.id), "cosigners": [NOVA, UMBRA], "claims": claims}
-    return accepted("bundle", desc, gives, **_inputs(bare))
+    return accepted("bundle", desc, gives, **inputs_of(bare))
 
 
 # --- refused ------------------------------------------------------------------------------------
@@ -285,11 +180,11 @@ def malformed() -> Iterator[Case]:
         ("more attestations than a roster has members", _with(attestations=["a"] * 1_001)),
     )
     for desc, raw in chosen:
-        yield _fails(1, f"1, {desc}", BundleMalformed, raw)
+        yield fails(1, f"1, {desc}", BundleMalformed, raw)
     proof = GOOD.fields["proof"]
-    yield _fails(1, "1, a proof that is none", ProofMalformed, _with(proof="index 2\n"))
+    yield fails(1, "1, a proof that is none", ProofMalformed, _with(proof="index 2\n"))
     zeros = proof.replace("index 2", "index 02")
-    yield _fails(1, "1, a proof with a leading zero", ProofMalformed, _with(proof=zeros))
+    yield fails(1, "1, a proof with a leading zero", ProofMalformed, _with(proof=zeros))
 
 
 def _with(**changed: Any) -> bytes:
@@ -306,19 +201,19 @@ def _with_roster(**changed: Any) -> bytes:
 
 def rosters() -> Iterator[Case]:
     other = make_roster(ACME, NOVA).chain.versions[0]
-    yield _fails(2, "2, another root of trust", RosterUnproven, GOOD, roots=[other])
-    yield _fails(2, "2, a root of trust that is none", RosterMalformed, GOOD, roots=[b"{}"])
+    yield fails(2, "2, another root of trust", RosterUnproven, GOOD, roots=[other])
+    yield fails(2, "2, a root of trust that is none", RosterMalformed, GOOD, roots=[b"{}"])
     second = CHAIN.versions[1]
-    yield _fails(2, "2, version 2 as the root of trust", RosterUnproven, GOOD, roots=[second])
+    yield fails(2, "2, version 2 as the root of trust", RosterUnproven, GOOD, roots=[second])
     decided = _with_roster(decision="0" * 64)
-    yield _fails(2, "2, another decision than the one at hand", RosterUnproven, decided)
+    yield fails(2, "2, another decision than the one at hand", RosterUnproven, decided)
     forged = RosterChain((FIRST, ADDING.proposal_bytes), ADDING.roster, {})
     unsigned = replace(GOOD, chain=forged)
-    yield _fails(2, "2, a version that nobody signed", RosterUnproven, unsigned)
+    yield fails(2, "2, a version that nobody signed", RosterUnproven, unsigned)
     named = replace(GOOD, chain=CHAIN, carries_chain=False)
-    yield _fails(2, "2, a version that is not at hand", RosterNotAtHand, named)
+    yield fails(2, "2, a version that is not at hand", RosterNotAtHand, named)
     first_again = replace(GOOD, chain=RosterChain((FIRST, FIRST), CHAIN.newest, {}))
-    yield _fails(2, "2, version 1 where 2 follows", RosterUnproven, first_again)
+    yield fails(2, "2, version 1 where 2 follows", RosterUnproven, first_again)
 
 
 def checkpoints() -> Iterator[Case]:
@@ -344,11 +239,11 @@ def checkpoints() -> Iterator[Case]:
         ("cosigned, but not signed by its log", SignatureInvalid, _noted(f"{text_7}\n{line()}")),
     )
     for desc, error, parts in chosen:
-        yield _fails(3, f"3, {desc}", error, parts)
+        yield fails(3, f"3, {desc}", error, parts)
     small = _limited("log_size", 6)
     beyond = sign_checkpoint(Checkpoint(small.made.log.origin, 7, bytes(32)), make_key(key))
     parts = replace(small.parts, note=beyond.decode(), lines=[])
-    yield _fails(3, "3, a log over the roster's limit", TooLarge, parts, roots=[small.root])
+    yield fails(3, "3, a log over the roster's limit", TooLarge, parts, roots=[small.root])
 
 
 def _noted(note: str) -> Parts:
@@ -386,13 +281,13 @@ def headers() -> Iterator[Case]:
     for desc, error, raw in chosen:
         made = make_log(founded=FOUNDED)
         made.say(opened_statement(raw, make_salt(), GOOD.body))
-        yield _fails(4, f"4, {desc}", error, parts_of(made, 0))
+        yield fails(4, f"4, {desc}", error, parts_of(made, 0))
 
 
 def openings() -> Iterator[Case]:
     short = _limited("body_bytes", 20)
     desc = "5, a body over the roster's limit"
-    yield _fails(5, desc, TooLarge, short.parts, roots=[short.root])
+    yield fails(5, desc, TooLarge, short.parts, roots=[short.root])
 
 
 def inclusions() -> Iterator[Case]:
@@ -411,7 +306,7 @@ def inclusions() -> Iterator[Case]:
         ("an extra line", BundleMalformed, replace(GOOD, extra="extra AA==\n")),
     )
     for desc, error, parts in chosen:
-        yield _fails(6, f"6, {desc}", error, parts)
+        yield fails(6, f"6, {desc}", error, parts)
 
 
 def cosignatures() -> Iterator[Case]:
@@ -431,7 +326,7 @@ def cosignatures() -> Iterator[Case]:
     )
     for desc, wrong in chosen:
         parts = replace(GOOD, lines=[line(UMBRA), wrong])
-        yield _fails(7, f"7, a cosignature {desc}", SignatureInvalid, parts, quorum="1")
+        yield fails(7, f"7, a cosignature {desc}", SignatureInvalid, parts, quorum="1")
 
 
 def quorums() -> Iterator[Case]:
@@ -444,7 +339,7 @@ def quorums() -> Iterator[Case]:
     )
     for desc, lines, quorum in chosen:
         parts = replace(GOOD, lines=lines)
-        yield _fails(8, f"8, {desc}", QuorumUnmet, parts, quorum=quorum)
+        yield fails(8, f"8, {desc}", QuorumUnmet, parts, quorum=quorum)
 
 
 # --- in force -----------------------------------------------------------------------------------
@@ -468,30 +363,28 @@ def _attesting(*texts: str, parts: Parts = GOOD) -> Parts:
 
 def attested_bundles() -> Iterator[Case]:
     both = _attesting(attested(), attested(UMBRA, at_ms=LATER_MS + 1))
-    yield _verified("in force, by two members' word", both, in_force="2")
-    yield _verified("in force, by one of two members' word", both, in_force="1")
-    yield _verified("attested, and whether in force was not asked", both)
+    yield verified("in force, by two members' word", both, in_force="2")
+    yield verified("in force, by one of two members' word", both, in_force="1")
+    yield verified("attested, and whether in force was not asked", both)
     own = _attesting(attested(ACME), attested())
-    yield _verified("its own member attests beside another", own, in_force="1")
+    yield verified("its own member attests beside another", own, in_force="1")
     alone = _attesting(attested(), parts=replace(GOOD, lines=[]))
-    yield _verified(
-        "in force without a quorum of cosigners", alone, (), quorum="none", in_force="1"
-    )
+    yield verified("in force without a quorum of cosigners", alone, (), quorum="none", in_force="1")
     taken = make_log(2, founded=FOUNDED)
     before = attested(made=taken, index=0)
     taken.say(make_withdraw(9, taken.said[0].id, federation_id=FEDERATION))
     words = "attested under a head before the withdraw, and cosigned under one after it"
-    yield _verified(words, _attesting(before, parts=parts_of(taken, 0)), in_force="1")
+    yield verified(words, _attesting(before, parts=parts_of(taken, 0)), in_force="1")
     withdrawn = attested(made=taken, index=0, state=State.WITHDRAWN, by=[taken.said[2].id])
     words = "attested as withdrawn, and whether in force was not asked"
-    yield _verified(words, _attesting(withdrawn, parts=parts_of(taken, 0)))
+    yield verified(words, _attesting(withdrawn, parts=parts_of(taken, 0)))
     until = _expiring(LATER_MS + 1)
     still = _attesting(attested(made=until, index=0), parts=parts_of(until, 0))
-    yield _verified("in force a millisecond before it expires", still, in_force="1")
+    yield verified("in force a millisecond before it expires", still, in_force="1")
     far = _attesting(attested(at_ms=2**53 - 1))
-    yield _verified("attested at a time beyond every calendar", far, in_force="1")
+    yield verified("attested at a time beyond every calendar", far, in_force="1")
     longer = _attesting(attested(made=make_log(9, founded=FOUNDED)))
-    yield _verified("attested under a larger head than the bundle's", longer, in_force="1")
+    yield verified("attested under a larger head than the bundle's", longer, in_force="1")
 
 
 def _expiring(at_ms: int) -> MadeLog:
@@ -534,13 +427,13 @@ def attestations() -> Iterator[Case]:
     )
     for desc, error, wrong in chosen:
         parts = _attesting(attested(UMBRA), wrong)
-        yield _fails(10, f"10, an attestation {desc}", error, parts, in_force="1")
+        yield fails(10, f"10, an attestation {desc}", error, parts, in_force="1")
     more = Checkpoint(f"{NOVA}/{FEDERATION}/live", 0, EMPTY_ROOT)
     wider = _attesting(_changed(heads=(*signed.heads, more)))
-    yield _fails(10, "10, a head of another member's log", AttestationUnfit, wider)
+    yield fails(10, "10, a head of another member's log", AttestationUnfit, wider)
     twice = _attesting(good, attested(at_ms=LATER_MS + 1))
-    yield _fails(10, "10, one member twice", AttestationMalformed, twice, in_force="1")
-    yield _fails(10, "10, not asked for, and wrong", SignatureInvalid, _attesting(by_log))
+    yield fails(10, "10, one member twice", AttestationMalformed, twice, in_force="1")
+    yield fails(10, "10, not asked for, and wrong", SignatureInvalid, _attesting(by_log))
 
 
 def _older() -> Checkpoint:
@@ -559,17 +452,17 @@ def forces() -> Iterator[Case]:
         ("one says unknown", NotInForce, [attested(UMBRA, state=State.UNKNOWN)], "1"),
     )
     for desc, error, texts, count in chosen:
-        yield _fails(11, f"11, {desc}", error, _attesting(*texts), in_force=count)
+        yield fails(11, f"11, {desc}", error, _attesting(*texts), in_force=count)
     until = _expiring(LATER_MS)
     expired = _attesting(attested(made=until, index=0), parts=parts_of(until, 0))
-    yield _fails(11, "11, it has expired", NotInForce, expired, in_force="1")
+    yield fails(11, "11, it has expired", NotInForce, expired, in_force="1")
     strange = _strange_log()
     junk = _attesting(attested(made=strange, index=2), parts=parts_of(strange, 2))
-    yield _fails(11, "11, nobody can read it", NotInForce, junk, in_force="1")
+    yield fails(11, "11, nobody can read it", NotInForce, junk, in_force="1")
     bare = {**_attesting(attested()).fields, "commitment": format_base64(MADE.said[2].commitment)}
     named = written({key: value for key, value in bare.items() if key not in {"body", "salt"}})
-    yield _fails(11, "11, its body is not at hand", NotInForce, named, in_force="1")
-    yield _fails(11, "11, governance took it back", NotInForce, _ruled(), in_force="1")
+    yield fails(11, "11, its body is not at hand", NotInForce, named, in_force="1")
+    yield fails(11, "11, governance took it back", NotInForce, _ruled(), in_force="1")
 
 
 def _ruled() -> Parts:
@@ -590,6 +483,7 @@ def cases() -> list[Case]:
         *malformed(),
         *rosters(),
         *checkpoints(),
+        *pinned_bundles.cases(),
         *headers(),
         *openings(),
         *inclusions(),
