@@ -546,6 +546,12 @@ class SigningStopped(NotAllowed):
     default_hint = "look at it before anything else: federation recover"
 
 
+class IncidentClosed(NotAllowed):
+    """An incident that was closed does not change any more, and is not opened again."""
+
+    code = "incident-closed"
+
+
 class StatementNotOpen(NotAllowed):
     """The statement is of a kind that this cannot be said about, such as erasing a withdraw."""
 

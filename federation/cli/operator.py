@@ -21,6 +21,7 @@ import typer
 from federation import __version__
 from federation.cli import (
     feed_commands,
+    incident_commands,
     key_commands,
     log_commands,
     policy_commands,
@@ -161,6 +162,7 @@ def peers(
 
 
 statement_commands.add_to(app)
+app.add_typer(incident_commands.app, name="incident")
 app.add_typer(roster_commands.app, name="roster")
 app.add_typer(log_commands.app, name="log")
 app.command("join")(key_commands.join)

@@ -54,6 +54,7 @@ class Particulars:
         automated: whether a process confirmed it and no person.
         educational: educational or news context.
         expires: a date, a time, or how long from now.
+        incident: the incident it belongs to.
     """
 
     lane: str
@@ -63,6 +64,7 @@ class Particulars:
     automated: bool
     educational: bool
     expires: str | None
+    incident: str | None = None
 
 
 def parse_expiry(text: str, now: datetime) -> int:
@@ -111,6 +113,8 @@ def publish(
     # First what costs nothing to look at, then the files.
     particulars = replace(particulars, labels=_labels(particulars.labels))
     lane = parse_lane(particulars.lane)
+    if particulars.incident is not None:
+        parse_statement_id(particulars.incident)
     expires_at_ms = None
     if particulars.expires is not None:
         expires_at_ms = parse_expiry(particulars.expires, datetime.now(UTC))
@@ -191,6 +195,7 @@ def _confirm(
             source=particulars.source,
             confirmer="automated" if particulars.automated else "human",
             educational=particulars.educational,
+            incident=particulars.incident,
             expires_at_ms=expires_at_ms,
         )
     except ValueError:

@@ -59,6 +59,12 @@ def publish(
     educational: Annotated[
         bool, typer.Option("--educational", help="In an educational or news context.")
     ] = False,
+    incident: Annotated[
+        str | None,
+        typer.Option(
+            "--incident", metavar="ID", help="The incident it belongs to; crisis lane while open."
+        ),
+    ] = None,
     expires: Annotated[
         str | None,
         typer.Option(
@@ -77,7 +83,7 @@ def publish(
     from federation.cli import publishing
 
     particulars = publishing.Particulars(
-        lane, tuple(labels or ()), item, source, automated, educational, expires
+        lane, tuple(labels or ()), item, source, automated, educational, expires, incident
     )
     return publishing.publish(
         config, files or [], signals or [], quality, particulars, is_exact=exact

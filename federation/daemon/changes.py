@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias
 from federation.protocol.headers import StatementId
 from federation.protocol.origins import LogId
 from federation.protocol.signals import SignalType
+from federation.provenance.incidents import IncidentState
 from federation.provenance.verdict import SignalState, Verdict
 from federation.provenance.verifier import VerifiedStatement
 
@@ -145,6 +146,19 @@ class LiveMatchChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentChanged:
+    """A crisis opened, changed its level, or closed.
+
+    Attributes:
+        id: the statement that opened it.
+        incident: how it stands now; None where it was taken back.
+    """
+
+    id: StatementId
+    incident: IncidentState | None
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyReplaced:
     """Another policy is in force; every earlier decision may be another one now.
 
@@ -168,6 +182,7 @@ Change: TypeAlias = (
     | QuarantineEnded
     | FoundEarlier
     | LiveMatchChanged
+    | IncidentChanged
     | PolicyReplaced
     | HistoryCut
 )

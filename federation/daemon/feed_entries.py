@@ -13,6 +13,7 @@ from federation.daemon.changes import (
     Change,
     FoundEarlier,
     HistoryCut,
+    IncidentChanged,
     IssuersChanged,
     LiveMatchChanged,
     Mark,
@@ -23,6 +24,7 @@ from federation.daemon.changes import (
     VerdictChanged,
 )
 from federation.protocol.headers import StatementId
+from federation.provenance.incidents import IncidentState
 from federation.provenance.verdict import Verdict
 from federation.store.feed_store import FeedEntry
 
@@ -39,6 +41,7 @@ KINDS: Final[Mapping[type[Any], str]] = {
     QuarantineEnded: "quarantine-ended",
     FoundEarlier: "found-earlier",
     LiveMatchChanged: "live-match",
+    IncidentChanged: "incident-changed",
     PolicyReplaced: "policy-replaced",
     HistoryCut: HISTORY_CUT,
 }
@@ -76,6 +79,8 @@ def entry_of(change: Change, verdicts: Mapping[Mark, Verdict]) -> FeedEntry:
             return _entry(kind, _found_earlier(change), change.statements)
         case LiveMatchChanged():
             return _entry(kind, _live_match(change), change.statements)
+        case IncidentChanged(made, incident):
+            return _entry(kind, _incident(made, incident), (made,))
         case PolicyReplaced(sha256):
             return _entry(kind, {"sha256": sha256})
         case HistoryCut():
@@ -121,6 +126,23 @@ def _found_earlier(change: FoundEarlier) -> dict[str, Any]:
         "action": change.action,
         "rule": change.rule,
         "statements": [str(each) for each in change.statements],
+    }
+
+
+def _incident(made: StatementId, incident: IncidentState | None) -> dict[str, Any]:
+    if incident is None:
+        return {"id": str(made), "incident": None}
+    return {
+        "id": str(made),
+        "incident": {
+            "member": incident.member,
+            "title": incident.title,
+            "level": incident.level,
+            "is_open": incident.is_open,
+            "opened_at_ms": incident.opened_at_ms,
+            "changed_at_ms": incident.changed_at_ms,
+            "closed_at_ms": incident.closed_at_ms,
+        },
     }
 
 

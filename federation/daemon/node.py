@@ -22,6 +22,7 @@ from federation.daemon.findings import Findings
 from federation.daemon.guard import Guard
 from federation.daemon.histories import Histories
 from federation.daemon.importing import Importer
+from federation.daemon.incidents import Incidents
 from federation.daemon.keyring import Keyring, check_keys, load_keyring
 from federation.daemon.membership import Membership, read_root_of_trust
 from federation.daemon.outlets import Outlets
@@ -148,12 +149,21 @@ class Node:
         membership.on_changed(self.roster_changes.apply)
 
     def _make_speakers(self) -> None:
-        """What speaks for this member: one statement at a time, and whole lists."""
+        """What speaks for this member: one statement at a time, lists, and incidents."""
         member, stores = self.config.member, self.stores
         self.publisher = Publisher(
             member, self._lanes, stores.logs, stores.signals, self.membership
         )
         self.importer = Importer(member, self._lanes, stores.signals)
+        self.incidents = Incidents(
+            member,
+            stores.incidents,
+            stores.signals,
+            self.membership,
+            self.publisher,
+            _unix_ms,
+            self.platform.teller.emit,
+        )
 
     @classmethod
     async def open(
@@ -213,6 +223,7 @@ class Node:
         self.platform.index_keeper.begin()
         await asyncio.to_thread(warm_up)
         gaps = await self.eraser.start()
+        await self.incidents.start()
         await self.outlets.start()
         await self.platform.start({log: view.size for log, view in self._views.items()})
         self._tasks = [asyncio.create_task(lane.run()) for lane in self._lanes.values()]
@@ -342,6 +353,7 @@ class Node:
     async def _published(self, step: Advance) -> None:
         """A publish is durable: it counts here first, then the peers are told."""
         await self.platform.absorb(step)
+        await self.incidents.absorb(step.statements)
         await self.eraser.absorb(step)
         self.replicator.feed(events.Published(step))
         self.outside.published(step)
@@ -349,6 +361,7 @@ class Node:
     async def _absorbed(self, step: Advance) -> None:
         """A step of another member's log is durable: it counts here."""
         await self.platform.absorb(step)
+        await self.incidents.absorb(step.statements)
         self.roster_changes.watch.absorb(step.statements)
         self.outside.accepted(step)
 

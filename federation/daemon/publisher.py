@@ -33,6 +33,7 @@ from federation.protocol.bodies import (
     Readable,
     Withdraw,
 )
+from federation.protocol.bodies_incident import Incident
 from federation.protocol.checkpoints import Checkpoint
 from federation.protocol.checkpoints_signing import sign_checkpoint
 from federation.protocol.headers import Header, StatementId, decode_header
@@ -304,6 +305,18 @@ class Publisher:
             for signal in confirm.signals:
                 check_publishable(signal)
         return await self._lanes[lane].publish([Draft(confirm) for confirm in confirms])
+
+    async def incident(
+        self, body: Incident, references: tuple[StatementId, ...] = ()
+    ) -> StatementId:
+        """Open an incident, or say how the one referred to stands now; in the crisis lane.
+
+        Raises:
+            HeaderMalformed, BodyMalformed: what no node would read.
+            TooBusy, LogEnded, StoreError: see :meth:`LanePublisher.publish`.
+        """
+        (statement,) = await self._lanes[Lane.CRISIS].publish([Draft(body, references)])
+        return statement.id
 
     async def withdraw(self, target: StatementId, reason: str) -> StatementId:
         """Take back a statement of this member; see :meth:`say_about`.

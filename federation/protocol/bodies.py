@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 
 from federation.errors import BodyMalformed, EncodingMalformed, FederationError
 from federation.local_errors import SignalMalformed
+from federation.protocol.bodies_incident import Incident, read_incident
 from federation.protocol.encoding import Decoded, decode_map
 from federation.protocol.headers import Header, StatementId
 from federation.protocol.limits import (
@@ -52,6 +53,7 @@ class Kind(StrEnum):
     DISPUTE = "dispute"
     ERASE = "erase"
     ROSTER = "roster"
+    INCIDENT = "incident"
 
 
 ERASABLE_KINDS: Final = frozenset({"confirm", "endorse", "dispute", "incident"})
@@ -186,7 +188,7 @@ class Inert:
 About: TypeAlias = Withdraw | Endorse | Dispute | Erase
 """What is said about other statements: a reason, and the header's references."""
 
-Readable: TypeAlias = Confirm | About | ActsUnder
+Readable: TypeAlias = Confirm | About | ActsUnder | Incident
 Body: TypeAlias = Readable | Inert
 
 _ABOUT: Final[dict[Kind, type[About]]] = {
@@ -217,6 +219,8 @@ def read_body(header: Header, body: bytes) -> Body:
         return Inert(error.message)
     if isinstance(reading, About) and not header.references:
         return Inert(f"{header.kind}: it refers to nothing")
+    if isinstance(reading, Incident) and len(header.references) != reading.references_count:
+        return Inert("an incident opens with a title, or refers to the one that was opened")
     return reading
 
 
@@ -231,6 +235,8 @@ def check_body(kind: Kind, body: bytes) -> Readable:
         fields = decode_map(body, bytes_max=BODY_BYTES_MAX)
         if kind is Kind.ROSTER:
             return _read_acts_under(fields)
+        if kind is Kind.INCIDENT:
+            return read_incident(fields)
         return _read_confirm(fields) if kind is Kind.CONFIRM else _read_about(kind, fields)
     except (EncodingMalformed, SignalMalformed) as error:
         raise BodyMalformed(error.message) from None

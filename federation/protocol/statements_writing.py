@@ -24,6 +24,7 @@ from federation.protocol.bodies import (
     Withdraw,
     check_body,
 )
+from federation.protocol.bodies_incident import Incident, incident_fields
 from federation.protocol.bodies_plain import read_plain_signals
 from federation.protocol.encoding_writing import Value, encode
 from federation.protocol.headers import Header, decode_header
@@ -39,6 +40,7 @@ _KINDS: Final[dict[type[Readable], Kind]] = {
     Dispute: Kind.DISPUTE,
     Erase: Kind.ERASE,
     ActsUnder: Kind.ROSTER,
+    Incident: Kind.INCIDENT,
 }
 
 
@@ -60,6 +62,8 @@ def make_statement(header: Header, body: Readable, salt: bytes) -> Statement:
         raise HeaderMalformed("the header names another version or kind than the body has")
     if isinstance(body, About) and not header.references:
         raise HeaderMalformed("the header refers to none of the statements that it is about")
+    if isinstance(body, Incident) and len(header.references) != body.references_count:
+        raise HeaderMalformed("an incident refers to the one it changes, or to none if it opens")
     opening = Opening(salt, encode_body(body))
     check_opening_sizes(opening)
     return Statement(encode_header(header), commitment_of(opening), opening)
@@ -121,6 +125,8 @@ def encode_body(body: Readable) -> bytes:
 def _fields_of(body: Readable) -> dict[str, Value]:
     if isinstance(body, ActsUnder):
         return {"decision": body.decision, "version": body.version}
+    if isinstance(body, Incident):
+        return incident_fields(body)
     return _confirm_fields(body) if isinstance(body, Confirm) else {"why": body.reason}
 
 

@@ -39,6 +39,7 @@ INSERT_REFERENCE: Final = (
     "INSERT INTO reference_places (hkey, place) VALUES (?, ?) ON CONFLICT DO NOTHING"
 )
 INSERT_ERASE: Final = "INSERT INTO erase_places (hkey, place) VALUES (?, ?) ON CONFLICT DO NOTHING"
+INSERT_INCIDENT: Final = "INSERT INTO incident_places (place) VALUES (?) ON CONFLICT DO NOTHING"
 INSERT_MISSING: Final = "INSERT INTO missing_openings (place) VALUES (?)"
 # SQLite makes text of what it joins, byte for byte.
 EXTEND_TILE: Final = (
@@ -79,6 +80,7 @@ class IndexRows:
     signals: list[Row] = field(default_factory=list)
     references: list[Row] = field(default_factory=list)
     erases: list[Row] = field(default_factory=list)
+    incidents: list[Row] = field(default_factory=list)
 
     def add(self, place: int, reading: Reading) -> None:
         """The rows of one statement."""
@@ -87,6 +89,8 @@ class IndexRows:
             (signal_hkey(signal_type, identity_of(signal_type, value)), place)
             for signal_type, value in reading.signals
         }
+        if reading.is_incident:
+            self.incidents.append((place,))
         if not reading.references:
             return
         references = {(id_hkey(reference), place) for reference in reading.references}
@@ -100,6 +104,7 @@ class IndexRows:
             (INSERT_SIGNAL, sorted(self.signals)),
             (INSERT_REFERENCE, sorted(self.references)),
             (INSERT_ERASE, sorted(self.erases)),
+            (INSERT_INCIDENT, self.incidents),
         ]
 
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from federation.protocol.bodies import Body, Confirm, Inert, Kind, read_body
+from federation.protocol.bodies_incident import Incident
 from federation.protocol.headers import Header, StatementId
 from federation.protocol.signals import SignalType
 from federation.protocol.statements import Opening
 from federation.provenance.reading import plain_signals
 
-READER_VERSION: Final = 4
+READER_VERSION: Final = 5
 """One more with every kind, signal type or format version that the readers of ``protocol/`` learn;
 a database that an earlier one filled is then read again where it was not understood."""
 
@@ -29,12 +30,14 @@ class Reading:
         signals: the signals it carries, as type and value.
         references: the statements its header refers to.
         is_erase: whether it may be what orders them to be erased.
+        is_incident: whether it opens, changes or closes an incident.
     """
 
     is_whole: bool
     signals: tuple[tuple[SignalType, bytes], ...] = ()
     references: tuple[StatementId, ...] = ()
     is_erase: bool = False
+    is_incident: bool = False
 
     def __repr__(self) -> str:
         """Without the signals."""
@@ -60,4 +63,9 @@ def reading_of(header: Header, body: Body | None) -> Reading:
         signals = tuple((signal.type, signal.value) for signal in body.signals)
         return Reading(body.signals_unknown == 0, signals, header.references)
     is_erase = header.kind == Kind.ERASE
-    return Reading(is_whole=True, references=header.references, is_erase=is_erase)
+    return Reading(
+        is_whole=True,
+        references=header.references,
+        is_erase=is_erase,
+        is_incident=isinstance(body, Incident),
+    )

@@ -17,6 +17,7 @@ from federation.store.decision_store import DecisionStore
 from federation.store.erasure_store import ErasureStore
 from federation.store.evidence_store import EvidenceStore
 from federation.store.feed_store import FeedStore
+from federation.store.incident_store import IncidentStore
 from federation.store.late_rows import LateRows, open_late_rows
 from federation.store.log_check import check_log
 from federation.store.log_store import LogStore
@@ -48,6 +49,7 @@ class Stores:
         evidence: against logs that signed two histories.
         public: checkpoints as outsiders see them, and who holds what since when.
         witness: what this node's witness signed.
+        incidents: statements about incidents.
         feed: what changed for this platform, in order.
         webhooks: how far each receiver has taken it.
         changes: how far what changed was told.
@@ -67,6 +69,7 @@ class Stores:
     evidence: EvidenceStore
     public: PublicStore
     witness: WitnessStore
+    incidents: IncidentStore
     feed: FeedStore
     webhooks: WebhookStore
     changes: ChangeStore
@@ -131,6 +134,7 @@ async def open_stores(path: Path, *, member: str, federation_id: str) -> Stores:
         EvidenceStore(database),
         PublicStore(database, stems),
         WitnessStore(database),
+        IncidentStore(database, stems),
         FeedStore(database),
         WebhookStore(database),
         ChangeStore(database),

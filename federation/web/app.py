@@ -22,6 +22,7 @@ from federation.local_errors import ConfigInvalid, KeyFileInvalid, PortInUse
 from federation.web.feed_api import FeedApi
 from federation.web.file_api import FileApi
 from federation.web.import_api import ImportApi
+from federation.web.incident_api import IncidentApi
 from federation.web.live_api import LiveApi
 from federation.web.local_api import LocalApi
 from federation.web.match_api import MatchApi
@@ -85,6 +86,7 @@ class LocalServer:
             ProofApi(node),
             self.file_api,
             ImportApi(node),
+            IncidentApi(node),
             PolicyApi(node),
             UploadsApi(node),
             self.feed_api,

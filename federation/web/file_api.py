@@ -88,9 +88,11 @@ class FileApi:
         matches = await self._node.matcher.match(found.signals, wanted)
         enforcer = self._node.platform.enforcer
         self._node.platform.sightings.keep(query.reference, found.signals, matches)
+        incident = self._node.incidents.state
         results = [
             file_schemas.FileResult(
-                type=signal.type.value, result=result_of(each, enforcer.decide(signal, each))
+                type=signal.type.value,
+                result=result_of(each, enforcer.decide(signal, each), incident),
             )
             for signal, each in zip(found.signals, matches, strict=True)
         ]

@@ -18,7 +18,7 @@ from federation.errors import RequestMalformed
 from federation.local_errors import StatementNotFound
 from federation.protocol.bodies import About, Confirm, Dispute, Endorse, Erase, Inert, Withdraw
 from federation.protocol.headers import parse_statement_id
-from federation.protocol.origins import Cosigner
+from federation.protocol.origins import Cosigner, Lane
 from federation.protocol.origins_local import parse_lane
 from federation.provenance.reading import body_of
 from federation.provenance.verifier import VerifiedStatement
@@ -82,12 +82,10 @@ class LocalApi:
             raise RequestMalformed("nothing to publish: give confirm, withdraw or another kind")
         lane = parse_lane(body.lane)
         confirms = [confirm_of(confirm) for confirm in body.confirm]
-        confirmed = []
-        if confirms:
-            confirmed = [
-                schemas.Published(id=str(each.id), log=each.log.origin, index=each.index)
-                for each in await self._node.publisher.confirm(lane, confirms)
-            ]
+        confirmed = [
+            schemas.Published(id=str(each.id), log=each.log.origin, index=each.index)
+            for each in await self._say_confirms(lane, confirms)
+        ]
         said = {made: await self._say_about(made, asked) for made, asked in about.items()}
         return schemas.PublishAnswer(
             confirmed=confirmed,
@@ -96,6 +94,21 @@ class LocalApi:
             disputed=said[Dispute],
             erased=said[Erase],
         )
+
+    async def _say_confirms(
+        self, lane: Lane, confirms: Sequence[Confirm]
+    ) -> list[VerifiedStatement]:
+        """Publish confirms, in their order; what belongs to an open incident in the crisis lane."""
+        is_urgent = [self._node.incidents.is_open(each.incident) for each in confirms]
+        said: dict[int, VerifiedStatement] = {}
+        for chosen, urgent in ((Lane.CRISIS, True), (lane, False)):
+            places = [at for at, each in enumerate(is_urgent) if each is urgent]
+            if places:
+                published = await self._node.publisher.confirm(
+                    chosen, [confirms[at] for at in places]
+                )
+                said.update(zip(places, published, strict=True))
+        return [said[at] for at in range(len(confirms))]
 
     async def _say_about(
         self, made: type[About], asked: Sequence[schemas.AboutRequest]

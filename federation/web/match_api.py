@@ -12,6 +12,7 @@ from aiohttp import web
 
 from federation.config import NodeConfig
 from federation.daemon.enforcer import Enforcer
+from federation.daemon.incidents import Incidents
 from federation.daemon.matcher import Matcher
 from federation.daemon.sightings import Sightings
 from federation.matching.decisions import MISS
@@ -29,6 +30,7 @@ class MatchRooms(Protocol):
         matcher: what the federation says.
         enforcer: what this platform does about it.
         sightings: where what was seen is left.
+        incidents: the crises that are known.
     """
 
     @property
@@ -46,6 +48,10 @@ class MatchRooms(Protocol):
     @property
     def sightings(self) -> Sightings:
         """Where what was seen is left."""
+
+    @property
+    def incidents(self) -> Incidents:
+        """The crises that are known."""
 
 
 class MatchApi:
@@ -96,7 +102,7 @@ class MatchApi:
         enforcer = self._rooms.enforcer
         return match_schemas.MatchAnswer(
             results=[
-                result_of(matches, enforcer.decide(signal, matches))
+                result_of(matches, enforcer.decide(signal, matches), self._rooms.incidents.state)
                 for signal, matches in zip(signals, found, strict=True)
             ]
         )

@@ -81,6 +81,16 @@ class MatchRequest(_Model):
     ] = TLSH_DISTANCE_DEFAULT
 
 
+class MatchedIncident(_Model):
+    """An incident that a matched statement belongs to."""
+
+    id: StatementIdText
+    member: str
+    title: str
+    level: str
+    is_open: bool
+
+
 class MatchedStatement(_Model):
     """A confirm behind a match, neither taken back nor expired."""
 
@@ -94,6 +104,9 @@ class MatchedStatement(_Model):
     labels: list[str]
     endorsed_by: list[str] = []
     disputed_by: list[str] = []
+    incident: Annotated[
+        MatchedIncident | None, Field(description="the incident it belongs to, if it is known here")
+    ] = None
 
 
 class MatchedSignal(_Model):

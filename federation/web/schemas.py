@@ -72,7 +72,8 @@ class ConfirmRequest(_Model):
     confirmer: Literal["human", "automated"] = "human"
     educational: bool = False
     incident: Annotated[
-        StatementIdText | None, Field(description="the incident it belongs to: its id")
+        StatementIdText | None,
+        Field(description="the incident it belongs to; while that is open, the lane is crisis"),
     ] = None
     expires_at_ms: Annotated[
         int | None, Field(ge=0, le=INTEGER_MAX, description="Unix milliseconds")

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from federation.daemon.matcher import Match
 from federation.daemon.searching import Thresholds
 from federation.matching.decisions import Decision
 from federation.matching.video_search import VideoFound, VideoThresholds
 from federation.media.links import signal_of_url
+from federation.protocol.bodies import Confirm
+from federation.protocol.headers import StatementId
 from federation.protocol.signals import Signal, SignalType
 from federation.protocol.signals_local import parse_signal
+from federation.provenance.incidents import IncidentState
 from federation.provenance.verdict import Voice
 from federation.store.upload_ring import encode_reference
 from federation.web import match_schemas
+
+IncidentOf: TypeAlias = Callable[[StatementId | None], IncidentState | None]
+"""The incident of an id, where it is known; see :class:`federation.daemon.incidents.Incidents`."""
+
+
+def _unknown(_incident: StatementId | None) -> None:
+    """No incident is known."""
 
 
 def read_signal(signal_type: str, value: str, quality: int | None = None) -> Signal:
@@ -55,8 +66,16 @@ def thresholds_of(
     return Thresholds(bits, videos, tlsh_distance_max)
 
 
-def result_of(matches: Sequence[Match], decision: Decision) -> match_schemas.MatchResult:
-    """What the policy decided about one signal, with what it was decided from."""
+def result_of(
+    matches: Sequence[Match], decision: Decision, incident: IncidentOf = _unknown
+) -> match_schemas.MatchResult:
+    """What the policy decided about one signal, with what it was decided from.
+
+    Args:
+        matches: what is known near it.
+        decision: what the policy said.
+        incident: the incident that a statement belongs to, where it is known.
+    """
     reasons = [decision.why]
     if matches:
         reasons.append(f"nearest {_nearness(matches[0])}")
@@ -67,7 +86,7 @@ def result_of(matches: Sequence[Match], decision: Decision) -> match_schemas.Mat
         passed_over=[
             match_schemas.PassedOverRule(rule=each.rule, why=each.why) for each in decision.others
         ],
-        matches=[_matched(match) for match in matches],
+        matches=[_matched(match, incident) for match in matches],
     )
 
 
@@ -77,7 +96,7 @@ def _nearness(match: Match) -> str:
     return f"at distance {match.distance}"
 
 
-def _matched(match: Match) -> match_schemas.MatchedSignal:
+def _matched(match: Match, incident: IncidentOf) -> match_schemas.MatchedSignal:
     shares = match.found if isinstance(match.found, VideoFound) else None
     return match_schemas.MatchedSignal(
         type=match.type.value,
@@ -87,12 +106,16 @@ def _matched(match: Match) -> match_schemas.MatchedSignal:
         query_percent=shares.query_percent if shares else None,
         index_percent=shares.index_percent if shares else None,
         statements=[
-            statement_of_voice(voice) for voice in match.verdict.voices if voice.word.can_match
+            statement_of_voice(voice, incident)
+            for voice in match.verdict.voices
+            if voice.word.can_match
         ],
     )
 
 
-def statement_of_voice(voice: Voice) -> match_schemas.MatchedStatement:
+def statement_of_voice(
+    voice: Voice, incident: IncidentOf = _unknown
+) -> match_schemas.MatchedStatement:
     """One member's statement, and what it is worth."""
     opinion = voice.opinion
     return match_schemas.MatchedStatement(
@@ -103,4 +126,20 @@ def statement_of_voice(voice: Voice) -> match_schemas.MatchedStatement:
         labels=list(opinion.confirm.labels) if opinion.confirm else [],
         endorsed_by=list(voice.endorsed_by),
         disputed_by=list(voice.disputed_by),
+        incident=_incident(opinion.confirm, incident),
+    )
+
+
+def _incident(
+    confirm: Confirm | None, incident: IncidentOf
+) -> match_schemas.MatchedIncident | None:
+    state = None if confirm is None else incident(confirm.incident)
+    if state is None:
+        return None
+    return match_schemas.MatchedIncident(
+        id=str(state.id),
+        member=state.member,
+        title=state.title,
+        level=state.level,
+        is_open=state.is_open,
     )

@@ -11,6 +11,7 @@ import pytest
 from federation.errors import BodyMalformed, FederationError
 from federation.protocol import limits, limits_content, limits_messages
 from federation.protocol.bodies import About, ActsUnder, Confirm, Inert, is_label, read_body
+from federation.protocol.bodies_incident import Incident
 from federation.protocol.encoding import Decoded, decode, decode_map
 from federation.protocol.encoding_writing import Value, encode
 from federation.protocol.headers import decode_header, parse_statement_id
@@ -167,6 +168,15 @@ def read_any_body(case: Case) -> Json:
     if isinstance(reading, About):
         assert encoded == encode_body(reading)
         return {"kind": kind_of(reading).value, "reason": reading.reason}
+    if isinstance(reading, Incident):
+        assert encoded == encode_body(reading)
+        return {
+            "kind": "incident",
+            "level": reading.level,
+            "at_ms": reading.at_ms,
+            "title": reading.title,
+            "closed": reading.is_closed,
+        }
     if not reading.signals_unknown:
         assert encoded == encode_body(reading)
     return confirm_gives(reading)

@@ -355,6 +355,65 @@ def _inert_forms() -> list[Case]:
     ]
 
 
+INCIDENT = header(kind=text("incident"))
+AT = integer(1_767_229_200_000)
+
+
+def incident(**fields_given: bytes) -> bytes:
+    """The body of an incident that opens, with some fields changed or added."""
+    return fields(**{"at": AT, "level": text("incident"), **fields_given})
+
+
+def _incidents() -> list[Case]:
+    def says(desc: str, head: bytes, body: bytes, **gives: Json) -> Case:
+        told: dict[str, Json] = {
+            "kind": "incident",
+            "level": "incident",
+            "at_ms": 1_767_229_200_000,
+            "title": None,
+            "closed": False,
+            **gives,
+        }
+        return accepted("body", desc, told, header_hex=head.hex(), body_hex=body.hex())
+
+    title = text("Somewhere attack")
+    changed = about("incident")
+    return [
+        says("an incident opens", INCIDENT, incident(title=title), title="Somewhere attack"),
+        says(
+            "an incident has another level",
+            changed,
+            incident(level=text("content-incident-protocol")),
+            level="content-incident-protocol",
+        ),
+        says("an incident is over", changed, incident(closed=TRUE), closed=True),
+        says("a level of a later release", changed, incident(level=text("wave")), level="wave"),
+        _inert("an incident that opens without a title", incident(), INCIDENT),
+        _inert("an incident that opens and refers", incident(title=title), changed),
+        _inert(
+            "an incident about two",
+            incident(),
+            header(kind=text("incident"), refs=references([TARGET, bytes(32)])),
+        ),
+        _inert("an incident that opens closed", incident(title=title, closed=TRUE), INCIDENT),
+        _inert("an incident that is not closed, said", incident(closed=FALSE), changed),
+        _inert("an incident without a time", fields(level=text("incident")), changed),
+        _inert("an incident at true", incident(at=TRUE), changed),
+        _inert("an incident without a level", fields(at=AT), changed),
+        _inert("an incident of two words", incident(level=text("very bad")), changed),
+        _inert("an incident with an empty title", incident(title=text("")), INCIDENT),
+        _inert("an incident with a title of 129", incident(title=text("a" * 129)), INCIDENT),
+        _inert("an incident with a line break", incident(title=text("a\nb")), INCIDENT),
+        _inert("an incident with an unknown field", incident(place=text("x")), changed),
+    ]
+
+
 def cases() -> list[Case]:
     """All cases."""
-    return [*_accepted(), *_inert_signals(), *_inert_fields(), *_inert_forms()]
+    return [
+        *_accepted(),
+        *_inert_signals(),
+        *_inert_fields(),
+        *_inert_forms(),
+        *_incidents(),
+    ]

@@ -14,9 +14,9 @@ def test_reader_version_grows_with_what_the_readers_know() -> None:
     # then read again what they have stored without understanding it.
     known = (FORMAT_VERSION, sorted(Kind), sorted(SignalType))
     types = ["md5", "pdq", "sha256", "tlsh", "url", "vpdq"]
-    kinds = ["confirm", "dispute", "endorse", "erase", "roster", "withdraw"]
+    kinds = ["confirm", "dispute", "endorse", "erase", "incident", "roster", "withdraw"]
     assert (1, kinds, types) == known
-    assert READER_VERSION == 4
+    assert READER_VERSION == 5
 
 
 def test_confirm_is_found_by_its_signals_and_references() -> None:
