@@ -6,9 +6,6 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import BaseModel, ValidationError
 
 from federation.cli.answers import Answer, plain
 from federation.cli.client import NodeClient
@@ -21,8 +18,6 @@ from federation.web.incident_api import (
     OpenIncident,
 )
 
-_Asked = TypeVar("_Asked", bound=BaseModel)
-
 
 def open_incident(config_path: Path, title: str, level: str) -> Answer:
     """Open an incident.
@@ -30,7 +25,10 @@ def open_incident(config_path: Path, title: str, level: str) -> Answer:
     Raises:
         FederationError: an argument is wrong, or the node refused.
     """
-    asked = _asked(OpenIncident, {"title": title, "level": level})
+    try:
+        asked = OpenIncident(title=title, level=level)
+    except ValueError:
+        raise _misuse() from None
     return _told(asyncio.run(_post(config_path, "/v1/incidents", asked)), "opened")
 
 
@@ -41,7 +39,10 @@ def change_incident(config_path: Path, incident: str, level: str | None, *, clos
         FederationError: an argument is wrong, or the node refused.
     """
     path = f"/v1/incidents/{parse_statement_id(incident)}"
-    asked = _asked(ChangeIncident, {"level": level, "close": closes})
+    try:
+        asked = ChangeIncident(level=level, close=closes)
+    except ValueError:
+        raise _misuse() from None
     told = asyncio.run(_post(config_path, path, asked))
     return _told(told, "closed" if closes else f"level {told.level}")
 
@@ -70,17 +71,16 @@ def list_incidents(config_path: Path, *, only_open: bool) -> Answer:
     return Answer(fields, (table,))
 
 
-def _asked(model: type[_Asked], fields: dict[str, object]) -> _Asked:
-    try:
-        return model.model_validate(fields)
-    except ValidationError:
-        raise RequestMalformed(
-            "a title is 1 to 128 characters of ASCII, and a level a lower-case word",
-            hint="for example: federation incident open 'Someplace attack' --level incident",
-        ) from None
+def _misuse() -> RequestMalformed:
+    return RequestMalformed(
+        "a title is 1 to 128 characters of ASCII, and a level a lower-case word",
+        hint="for example: federation incident open 'Someplace attack' --level incident",
+    )
 
 
-async def _post(config_path: Path, path: str, asked: BaseModel) -> IncidentAnswer:
+async def _post(
+    config_path: Path, path: str, asked: OpenIncident | ChangeIncident
+) -> IncidentAnswer:
     async with NodeClient.of(config_path) as node:
         return await node.post(path, asked, IncidentAnswer)
 

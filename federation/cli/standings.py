@@ -18,6 +18,7 @@ from federation.cli.client import NodeClient
 from federation.cli.exits import ExitCode
 from federation.errors import MemberUnknown
 from federation.web.schemas import (
+    CatchingUpAnswer,
     PeerAnswer,
     PeerListenerAnswer,
     PeerLogAnswer,
@@ -138,6 +139,8 @@ def _status_parts(
         f"expires {expires:%Y-%m-%d}",
     )
     about.add_row("signals", f"{told.signals:,} can match")
+    if told.catching_up is not None and told.catching_up.lacking:
+        about.add_row("catching up", _catching_up(told.catching_up))
     about.add_row("release", told.version)
     yield about
     if told.logs:
@@ -150,6 +153,22 @@ def _status_parts(
         yield logs
     else:
         yield "no statements yet"
+
+
+def _catching_up(told: CatchingUpAnswer) -> str:
+    words = f"{told.lacking:,} statements to come"
+    if told.seconds_left is None:
+        return f"{words}; none comes at the moment"
+    left = _seconds_in_words(told.seconds_left)
+    return f"{words}, {told.per_second:,.0f} a second, about {left} left"
+
+
+def _seconds_in_words(seconds: float) -> str:
+    if seconds < SECONDS_SHOWN_MAX:
+        return f"{seconds:.0f} s"
+    if seconds < MINUTES_SHOWN_MAX * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3_600:.0f} h"
 
 
 # --- peers ----------------------------------------------------------------------------------------
@@ -172,6 +191,11 @@ def _peer_parts(peer: PeerAnswer) -> Iterator[RenderableType]:
         yield Text(f"  did not serve {peer.unserved} ranges that it offered", style="yellow")
     if peer.repeats >= REPEATS_SHOWN_MIN:
         yield Text(f"  told {peer.repeats:,} times what was known already", style="yellow")
+    for quota, count in sorted(peer.quotas.marked.items()) if peer.quotas else ():
+        yield Text(
+            f"  over the quota of {plain(quota).replace('-', ' ')}: {count:,} statements, all kept",
+            style="yellow",
+        )
     if peer.logs:
         logs = _table("log", "here", "there", "we lack", "it lacks", "its receipt")
         for log in peer.logs:

@@ -13,6 +13,7 @@ from federation.config.settings import (
     PeerSettings,
     PublicSettings,
     PublishingSettings,
+    QuotaSettings,
     WebhookSettings,
     WitnessSettings,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "PeerSettings",
     "PublicSettings",
     "PublishingSettings",
+    "QuotaSettings",
     "WebhookSettings",
     "WitnessSettings",
     "load_config",

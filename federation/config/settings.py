@@ -27,6 +27,7 @@ from federation.config.checks import (
     check_witness_url,
     check_witness_vkey,
 )
+from federation.protocol.limits import BODY_BYTES_MAX
 from federation.protocol.limits_content import PDQ_DISTANCE_MAX
 
 NO_QUORUM: Final = "none"
@@ -313,6 +314,29 @@ class RememberingSettings(_Section):
     )
 
 
+class QuotaSettings(_Section):
+    """How much of one member is usual. What comes beyond is kept, counts, and is marked."""
+
+    statements_day: int = Field(
+        2_000_000,
+        ge=1,
+        le=1_000_000_000,
+        description="statements of one member that arrive within a day: two long lists",
+    )
+    crisis_hour: int = Field(
+        3_600,
+        ge=1,
+        le=1_000_000_000,
+        description="crisis statements of one member that arrive within an hour: one a second",
+    )
+    body_bytes: int = Field(
+        BODY_BYTES_MAX,
+        ge=1,
+        le=BODY_BYTES_MAX,
+        description="bytes of one body; by default as many as the protocol allows",
+    )
+
+
 class NodeConfig(_Section):
     """One node's settings.
 
@@ -347,6 +371,7 @@ class NodeConfig(_Section):
     publishing: PublishingSettings = Field(default_factory=PublishingSettings)
     live: LiveSettings = Field(default_factory=LiveSettings)
     feed: FeedSettings = Field(default_factory=FeedSettings)
+    quotas: QuotaSettings = Field(default_factory=QuotaSettings)
     webhooks: tuple[WebhookSettings, ...] = Field(
         (), max_length=WEBHOOKS_MAX, description="receivers of the platform's own"
     )

@@ -32,13 +32,16 @@ from federation.daemon.peer_side import PeerSide
 from federation.daemon.platform import Platform
 from federation.daemon.prover import Prover
 from federation.daemon.publisher import LanePublisher, Publisher
+from federation.daemon.quotas import Quotas
 from federation.daemon.replicator import Replicator
 from federation.daemon.restore import restore_receipts, restore_views
 from federation.daemon.roster_changes import RosterChanges, find_own_membership
 from federation.daemon.roster_watch import RosterWatch
-from federation.daemon.standing import PeerStanding, peer_standings
+from federation.daemon.standing import PeerStanding, catching_up, peer_standings
 from federation.gossip import events
 from federation.gossip.engine import GossipEngine, GossipSettings
+from federation.gossip.joining import JOIN_STATEMENTS_MIN
+from federation.gossip.pace import Pace
 from federation.matching.index import warm_up
 from federation.protocol.origins import Cosigner, Lane, LogId
 from federation.protocol.roster_directory import (
@@ -53,6 +56,9 @@ log_lines = logging.getLogger(__name__)
 DATABASE_FILE: Final = "federation.sqlite3"
 UPKEEP_SECONDS: Final = 60.0
 """How often leaves are looked at for renewal and indexes for a rebuild."""
+
+PROGRESS_SECONDS: Final = 5.0
+"""How often the log says how catching up goes, while thousands of statements are lacking."""
 
 
 def _unix_seconds() -> int:
@@ -149,7 +155,8 @@ class Node:
         membership.on_changed(self.roster_changes.apply)
 
     def _make_speakers(self) -> None:
-        """What speaks for this member: one statement at a time, lists, and incidents."""
+        """What speaks for this member, and what counts how much the others say."""
+        self.pace = Pace()
         member, stores = self.config.member, self.stores
         self.publisher = Publisher(
             member, self._lanes, stores.logs, stores.signals, self.membership
@@ -164,6 +171,8 @@ class Node:
             _unix_ms,
             self.platform.teller.emit,
         )
+        settings, alarm = self.config.quotas, self._raise_alarm
+        self.quotas = Quotas(member, settings, stores.quotas, time.monotonic, alarm)
 
     @classmethod
     async def open(
@@ -227,7 +236,7 @@ class Node:
         await self.outlets.start()
         await self.platform.start({log: view.size for log, view in self._views.items()})
         self._tasks = [asyncio.create_task(lane.run()) for lane in self._lanes.values()]
-        self._tasks.append(asyncio.create_task(self._keep_up()))
+        self._tasks += map(asyncio.create_task, (self._keep_up(), self._tell_progress()))
         receipts = await restore_receipts(
             self.stores.receipts, self.membership, self.config.member, self._views
         )
@@ -360,10 +369,26 @@ class Node:
 
     async def _absorbed(self, step: Advance) -> None:
         """A step of another member's log is durable: it counts here."""
+        self.pace.note(time.monotonic(), len(step.statements))
         await self.platform.absorb(step)
         await self.incidents.absorb(step.statements)
+        await self.quotas.absorb(step)
         self.roster_changes.watch.absorb(step.statements)
         self.outside.accepted(step)
+
+    async def _tell_progress(self) -> None:
+        """Say in the log how catching up goes, while much is lacking."""
+        while True:
+            await asyncio.sleep(PROGRESS_SECONDS)
+            state = catching_up(self.replicator.engine, self.pace, time.monotonic())
+            if state.lacking >= JOIN_STATEMENTS_MIN:
+                left = "" if state.seconds_left is None else f", about {state.seconds_left:.0f} s"
+                log_lines.info(
+                    "catching up: %d statements to come, %.0f/s%s",
+                    state.lacking,
+                    state.per_second,
+                    left,
+                )
 
     async def _keep_up(self) -> None:
         while True:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from federation.gossip.engine import GossipEngine
+from federation.gossip.pace import Pace
 from federation.gossip.peers import PeerView
 from federation.protocol.origins import LogId
 from federation.protocol.roster import Roster
@@ -92,6 +93,28 @@ def log_standings(engine: GossipEngine) -> list[LogStanding]:
         known = max((head.size for head in sync.offers.values()), default=0)
         standings.append(LogStanding(log, sync.view.size, max(known, sync.view.size)))
     return standings
+
+
+@dataclass(frozen=True, slots=True)
+class CatchingUp:
+    """How far behind this node is.
+
+    Attributes:
+        lacking: statements that peers hold and this node does not.
+        per_second: how many became durable a second, of late.
+        seconds_left: at that pace; None where nobody can know, or nothing is lacking.
+    """
+
+    lacking: int
+    per_second: float
+    seconds_left: float | None
+
+
+def catching_up(engine: GossipEngine, pace: Pace, now: float) -> CatchingUp:
+    """How far behind this node is, and how long that will take."""
+    lacking = sum(each.known - each.held for each in log_standings(engine))
+    rate = pace.per_second(now)
+    return CatchingUp(lacking, rate, pace.seconds_left(now, lacking) if lacking else None)
 
 
 def peer_standings(

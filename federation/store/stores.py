@@ -22,6 +22,7 @@ from federation.store.late_rows import LateRows, open_late_rows
 from federation.store.log_check import check_log
 from federation.store.log_store import LogStore
 from federation.store.public_store import PublicStore
+from federation.store.quota_store import QuotaStore
 from federation.store.receipt_store import ReceiptStore
 from federation.store.roster_store import RosterStore
 from federation.store.signal_store import SignalStore
@@ -50,6 +51,7 @@ class Stores:
         public: checkpoints as outsiders see them, and who holds what since when.
         witness: what this node's witness signed.
         incidents: statements about incidents.
+        quotas: marks on what came over a quota.
         feed: what changed for this platform, in order.
         webhooks: how far each receiver has taken it.
         changes: how far what changed was told.
@@ -70,6 +72,7 @@ class Stores:
     public: PublicStore
     witness: WitnessStore
     incidents: IncidentStore
+    quotas: QuotaStore
     feed: FeedStore
     webhooks: WebhookStore
     changes: ChangeStore
@@ -135,6 +138,7 @@ async def open_stores(path: Path, *, member: str, federation_id: str) -> Stores:
         PublicStore(database, stems),
         WitnessStore(database),
         IncidentStore(database, stems),
+        QuotaStore(database, stems),
         FeedStore(database),
         WebhookStore(database),
         ChangeStore(database),

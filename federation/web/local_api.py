@@ -6,14 +6,15 @@ For the company's moderation system and its operators; what its upload pipeline 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
 
 from federation import __version__
 from federation.daemon.node import Node
-from federation.daemon.standing import log_standings, standing_of
+from federation.daemon.standing import catching_up, log_standings, standing_of
 from federation.errors import RequestMalformed
 from federation.local_errors import StatementNotFound
 from federation.protocol.bodies import About, Confirm, Dispute, Endorse, Erase, Inert, Withdraw
@@ -160,6 +161,7 @@ class LocalApi:
                 "standing": word,
                 "endorsed_by": list(opinion.endorsed_by) if opinion else [],
                 "disputed_by": list(opinion.disputed_by) if opinion else [],
+                "over_quota": await self._node.stores.quotas.marks_of(verified.log, verified.index),
                 "labels": list(confirm.labels) if confirm else [],
                 "signal_types": sorted({s.type.value for s in confirm.signals}) if confirm else [],
                 "receipts": [
@@ -178,6 +180,7 @@ class LocalApi:
 
     async def peers(self, _request: web.Request, _body: None) -> schemas.PeersAnswer:
         """Every peer."""
+        marked = await self._node.stores.quotas.counts()
         peers = [
             {
                 "member": peer.member,
@@ -189,6 +192,7 @@ class LocalApi:
                 "unserved": peer.unserved,
                 "repeats": peer.repeats,
                 "last_error": peer.last_error,
+                "quotas": self._quotas(peer.member, marked),
                 "logs": [
                     {
                         "log": each.log.origin,
@@ -206,6 +210,14 @@ class LocalApi:
             for peer in await self._node.peer_standings()
         ]
         return schemas.PeersAnswer.model_validate({"peers": peers, "listener": self._listener()})
+
+    def _quotas(self, member: str, marked: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+        use = self._node.quotas.use_of(member)
+        return {
+            "statements_day": use.statements_day,
+            "crisis_hour": use.crisis_hour,
+            "marked": dict(marked.get(member, {})),
+        }
 
     def _listener(self) -> dict[str, Any]:
         """What came to the peer listener, and whom it turned away."""
@@ -243,6 +255,7 @@ class LocalApi:
             signals=self._node.matcher.signals_held(),
             workers=self.workers_answering(),
             missing=replicator.engine.missing_count(),
+            catching_up=self._catching_up(),
             logs=[
                 schemas.LogAnswer(
                     log=each.log.origin,
@@ -263,6 +276,14 @@ class LocalApi:
                     *((alarm.code, alarm.text) for alarm in replicator.alarms),
                 )
             ],
+        )
+
+    def _catching_up(self) -> schemas.CatchingUpAnswer:
+        state = catching_up(self._node.replicator.engine, self._node.pace, time.monotonic())
+        return schemas.CatchingUpAnswer(
+            lacking=state.lacking,
+            per_second=round(state.per_second, 1),
+            seconds_left=state.seconds_left,
         )
 
     async def healthz(self, _request: web.Request, _body: None) -> schemas.HealthAnswer:

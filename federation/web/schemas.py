@@ -177,6 +177,10 @@ class StatementAnswer(_Model):
     ]
     endorsed_by: Annotated[list[str], Field(description="members whose endorse stands")] = []
     disputed_by: Annotated[list[str], Field(description="members whose dispute stands")] = []
+    over_quota: Annotated[
+        list[str],
+        Field(description="quotas of its member that it came over; it counts all the same"),
+    ] = []
     labels: list[str]
     signal_types: list[str]
     receipts: list[ReceiptAnswer]
@@ -202,6 +206,26 @@ class AlarmAnswer(_Model):
     text: str
 
 
+class CatchingUpAnswer(_Model):
+    """How far behind this node is."""
+
+    lacking: Annotated[int, Field(description="statements that peers hold and this node does not")]
+    per_second: Annotated[float, Field(description="how many became durable, of late")]
+    seconds_left: Annotated[
+        float | None, Field(description="at that pace; null where nothing comes, or is lacking")
+    ]
+
+
+class QuotaAnswer(_Model):
+    """How much one member says, beside what is usual; nothing of it is refused."""
+
+    statements_day: Annotated[int, Field(description="arrived within a day")]
+    crisis_hour: Annotated[int, Field(description="crisis statements, within an hour")]
+    marked: Annotated[
+        dict[str, int], Field(description="statements that came over a quota, ever, by quota")
+    ]
+
+
 class StatusAnswer(_Model):
     """How this node stands."""
 
@@ -219,6 +243,7 @@ class StatusAnswer(_Model):
     missing: Annotated[
         int, Field(description="statements without a body and without an erase that says why")
     ] = 0
+    catching_up: CatchingUpAnswer | None = None
     logs: list[LogAnswer]
     alarms: list[AlarmAnswer]
 
@@ -248,6 +273,7 @@ class PeerAnswer(_Model):
     unserved: int
     repeats: int
     last_error: str | None
+    quotas: QuotaAnswer | None = None
     logs: list[PeerLogAnswer]
 
 
