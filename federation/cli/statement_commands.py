@@ -22,6 +22,20 @@ Files: TypeAlias = Annotated[
     ),
 ]
 
+Expires: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--expires", metavar="WHEN", help="No longer to be acted on: 90d, 12h or a date (UTC)."
+    ),
+]
+
+IncidentOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--incident", metavar="ID", help="The incident it belongs to; crisis lane while open."
+    ),
+]
+
 
 def publish(
     files: Files = None,
@@ -59,18 +73,8 @@ def publish(
     educational: Annotated[
         bool, typer.Option("--educational", help="In an educational or news context.")
     ] = False,
-    incident: Annotated[
-        str | None,
-        typer.Option(
-            "--incident", metavar="ID", help="The incident it belongs to; crisis lane while open."
-        ),
-    ] = None,
-    expires: Annotated[
-        str | None,
-        typer.Option(
-            "--expires", metavar="WHEN", help="No longer to be acted on: 90d, 12h or a date (UTC)."
-        ),
-    ] = None,
+    incident: IncidentOption = None,
+    expires: Expires = None,
     exact: Exact = False,
     config: ConfigPath = CONFIG,
     _json: AsJson = False,
