@@ -307,7 +307,8 @@ class RememberingSettings(_Section):
         0,
         ge=0,
         le=100_000_000,
-        description="signals of uploads that are remembered, 53 bytes of disk each; 0: none",
+        description="signals of uploads that are remembered, 53 bytes of disk each, of a video up "
+        "to 64 frames; 0: none",
     )
     hours_max: float = Field(
         24.0, gt=0.0, le=8760.0, description="how long they are remembered, in hours"

@@ -19,7 +19,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from federation.daemon.changes import FoundEarlier, Mark
@@ -29,7 +29,7 @@ from federation.daemon.sightings import Upload
 from federation.daemon.teller import Teller
 from federation.daemon.view_reader import ViewReader
 from federation.errors import FederationError
-from federation.matching.index import SignalIndex
+from federation.matching.index import VIDEO_DEFAULTS, SignalIndex
 from federation.matching.policy_terms import Action
 from federation.matching.upload_search import (
     Found,
@@ -40,7 +40,9 @@ from federation.matching.upload_search import (
     sweep_pictures,
     warm_up,
 )
+from federation.protocol.limits_content import VIDEO_FRAMES_MAX
 from federation.protocol.signals import Signal, SignalType, identity_of
+from federation.protocol.signals_frames import QUALITY_MAX, Frame, decode_frames, encode_frames
 from federation.store.upload_ring import (
     LENGTHS,
     REMEMBERED_TYPES,
@@ -74,6 +76,13 @@ class _Late:
     due: float
     since: int
     values: tuple[tuple[SignalType, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    mark: Mark
+    slot: int
+    distance: int
 
 
 class Retroactive:
@@ -205,46 +214,87 @@ class Retroactive:
         return False
 
     async def _look_for(self, values: Sequence[tuple[SignalType, bytes]], since: int) -> None:
-        columns = UploadColumns(*self._ring.columns())
-        hits: list[tuple[Mark, int, int]] = []
+        columns, hits = UploadColumns(*self._ring.columns()), list[_Hit]()
         for rows in self._ring.slots_since(since):
-            for signal_type, code in REMEMBERED_TYPES.items():
-                asked = [
-                    identity_of(kind, value).ljust(VALUE_BYTES, b"\0")
-                    for kind, value in values
-                    if kind is signal_type
-                ]
+            for kind, code in REMEMBERED_TYPES.items():
+                asked = [value for each, value in values if each is kind]
                 if not asked:
                     continue
+                if kind is SignalType.VPDQ:
+                    hits += await self._look_for_videos(columns, rows, asked)
+                    continue
+                marks = [identity_of(kind, value) for value in asked]
+                padded = [mark.ljust(VALUE_BYTES, b"\0") for mark in marks]
                 found: list[Found]
-                if signal_type is SignalType.PDQ:
+                if kind is SignalType.PDQ:
                     found = await asyncio.to_thread(
-                        search_pictures, columns, rows, code, asked, self._distance_max
+                        search_pictures, columns, rows, code, padded, self._distance_max
                     )
                 else:
-                    found = await asyncio.to_thread(search_exact, columns, rows, code, asked)
-                length = LENGTHS.get(signal_type, VALUE_BYTES)
-                hits += [((signal_type, asked[at][:length]), row, far) for at, row, far in found]
+                    found = await asyncio.to_thread(search_exact, columns, rows, code, padded)
+                hits += [_Hit((kind, marks[at]), row, far) for at, row, far in found]
         await self._tell(hits)
 
+    async def _look_for_videos(
+        self, columns: UploadColumns, rows: range, videos: Sequence[bytes]
+    ) -> list[_Hit]:
+        """Remembered videos of which a frame is near to one of some new videos'."""
+        frames = {frame.pdq for video in videos for frame in decode_frames(video)}
+        code = REMEMBERED_TYPES[SignalType.VPDQ]
+        found = await asyncio.to_thread(
+            search_pictures, columns, rows, code, sorted(frames), self._distance_max
+        )
+        new = {identity_of(SignalType.VPDQ, video) for video in videos}
+        return await self._match_videos({row for _, row, _ in found}, new)
+
+    async def _match_videos(self, slots: Iterable[int], new: set[bytes] | None) -> list[_Hit]:
+        """The remembered videos that some rows are of, looked up among all known videos."""
+        rows = (self._ring.read(slot) for slot in slots)
+        # A sweep tells nothing twice; a signal that is new is told whatever was before.
+        references = {
+            row.reference for row in rows if row is not None and not (new is None and row.is_told)
+        }
+        hits: list[_Hit] = []
+        for reference in sorted(references):
+            frames = self._ring.of_reference(reference, SignalType.VPDQ)
+            if not frames:
+                continue
+            value = encode_frames(
+                [
+                    Frame(frame.value, QUALITY_MAX, 1_000 * at)
+                    for at, frame in enumerate(frames[:VIDEO_FRAMES_MAX])
+                ]
+            )
+            search = self._index.prepare_videos([value], VIDEO_DEFAULTS, matches_max=16)
+            (matches,) = await asyncio.to_thread(search.run)
+            hits += [
+                _Hit((SignalType.VPDQ, each.value), frames[0].slot, each.distance)
+                for each in matches
+                if new is None or each.value in new
+            ]
+        return hits
+
     async def _sweep(self, start: int) -> None:
-        """Look up a part of the remembered pictures in the index of everything known."""
+        """Look up a part of what is remembered in the index of everything known."""
         columns = UploadColumns(*self._ring.columns())
         rows = range(start, min(start + PART_ROWS, columns.rows))
         code, most = REMEMBERED_TYPES[SignalType.PDQ], self._distance_max
         pictures = self._index.view_of_pictures()
         slots = await asyncio.to_thread(sweep_pictures, columns, rows, code, pictures, most)
         exact = [slot for kind in _EXACT for slot in await self._sweep_exact(columns, rows, kind)]
-        hits: list[tuple[Mark, int, int]] = []
+        hits: list[_Hit] = []
         for slot in [*slots, *exact]:
             row = self._ring.read(slot)
             if row is None or row.is_told:
                 continue
             if row.signal_type is not SignalType.PDQ:
-                hits.append(((row.signal_type, row.value), slot, 0))
+                hits.append(_Hit((row.signal_type, row.value), slot, 0))
                 continue
             near = self._index.search(row.signal_type, row.value, most, matches_max=16)
-            hits += [((SignalType.PDQ, each.value), slot, each.distance) for each in near]
+            hits += [_Hit((SignalType.PDQ, each.value), slot, each.distance) for each in near]
+        code = REMEMBERED_TYPES[SignalType.VPDQ]
+        frames = await asyncio.to_thread(rows_of, columns, rows, code)
+        hits += await self._match_videos([slot for slot, _ in frames], None)
         await self._tell(hits)
         if self._sweep_from == start:  # not begun anew meanwhile
             self._sweep_from = rows.stop if rows.stop < columns.rows else None
@@ -256,33 +306,39 @@ class Retroactive:
         length = LENGTHS.get(kind, VALUE_BYTES)
         return [slot for slot, value in known if self._index.holds_identity(kind, value[:length])]
 
-    async def _tell(self, hits: Sequence[tuple[Mark, int, int]]) -> None:
+    async def _tell(self, hits: Sequence[_Hit]) -> None:
         """Judge what was found by the policy, and tell what there is something to do about."""
-        by_mark: dict[Mark, list[tuple[int, int]]] = {}
-        for mark, slot, distance in hits:
-            by_mark.setdefault(mark, []).append((slot, distance))
+        by_mark: dict[Mark, list[tuple[Remembered, int]]] = {}
+        for hit in hits:
+            row = self._ring.read(hit.slot)
+            if row is not None and _is_near(row, hit):
+                by_mark.setdefault(hit.mark, []).append((row, hit.distance))
         marks = sorted(by_mark)
         for at in range(0, len(marks), JUDGED_AT_ONCE):
             verdicts = await self._reader.verdicts(marks[at : at + JUDGED_AT_ONCE])
             for mark, verdict in verdicts.items():
-                for slot, distance in by_mark[mark]:
-                    self._tell_one(self._ring.read(slot), Near(mark, distance, verdict))
+                for row, distance in by_mark[mark]:
+                    # Read again: it may have been erased or overwritten meanwhile.
+                    now = self._ring.read(row.slot)
+                    if now is not None and replace(now, is_told=row.is_told) == row:
+                        self._tell_one(row, Near(mark, distance, verdict))
                 await asyncio.sleep(0)  # a flood of copies is told of for a while
 
-    def _tell_one(self, row: Remembered | None, near: Near) -> None:
-        # Read again: the row may have been erased or overwritten while it was searched.
-        if row is None or row.signal_type is not near.type or not _is_still_near(row, near):
-            return
+    def _tell_one(self, row: Remembered, near: Near) -> None:
         matching = [each for each in near.verdict.voices if each.word.can_match]
         if not matching:
             return
-        # A link's value is gone; its identity is all that is remembered of it.
-        is_whole = row.signal_type is not SignalType.URL
+        # Of a link its identity is remembered, and of a video some frames: no exception is near.
+        is_whole = row.signal_type not in {SignalType.URL, SignalType.VPDQ}
         signal = Signal(row.signal_type, row.value) if is_whole else None
         decision = self._enforcer.decide(signal, [near])
         if decision.action is Action.ALLOW:
             return
-        self._ring.mark_told(row.slot)
+        rows = [row]
+        if row.signal_type is SignalType.VPDQ:
+            rows = self._ring.of_reference(row.reference, row.signal_type)
+        for each in rows:
+            self._ring.mark_told(each.slot)
         self._teller.emit(
             FoundEarlier(
                 row.reference,
@@ -296,8 +352,13 @@ class Retroactive:
         )
 
 
-def _is_still_near(row: Remembered, near: Near) -> bool:
+def _is_near(row: Remembered, hit: _Hit) -> bool:
+    """Whether the row is what was found, and no other one that took its place meanwhile."""
+    if row.signal_type is not hit.mark[0]:
+        return False
+    if row.signal_type is SignalType.VPDQ:
+        return True  # looked up by what was read here
     if row.signal_type is not SignalType.PDQ:
-        return row.value == near.identity
-    differing = int.from_bytes(row.value, "big") ^ int.from_bytes(near.identity, "big")
-    return differing.bit_count() == near.distance
+        return row.value == hit.mark[1]
+    differing = int.from_bytes(row.value, "big") ^ int.from_bytes(hit.mark[1], "big")
+    return differing.bit_count() == hit.distance

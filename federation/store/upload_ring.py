@@ -3,7 +3,7 @@
 A row for each signal, in columns, so that a search reads only what it compares::
 
     header    4,096 bytes   magic, version, capacity, rows ever written, whether it was closed
-    values    32 each       PDQ and SHA-256 as they are, MD5 padded, a link's identity
+    values    32 each       PDQ, SHA-256, MD5 padded, a link's identity, PDQ of a video's frame
     references 16 each      the platform's own name for the upload
     seconds   4 each        when it was asked about, POSIX
     marks     1 each        type, form of the reference, whether it was told; 0 is an empty row
@@ -30,7 +30,9 @@ from uuid import UUID
 
 from federation.errors import RequestMalformed
 from federation.local_errors import StoreFull, StoreUnavailable
+from federation.protocol.limits_content import PDQ_QUALITY_MIN
 from federation.protocol.signals import Signal, SignalType
+from federation.protocol.signals_frames import decode_frames
 
 REFERENCE_BYTES: Final = 16
 VALUE_BYTES: Final = 32
@@ -48,8 +50,13 @@ REMEMBERED_TYPES: Final = {
     SignalType.SHA256: 2,
     SignalType.MD5: 3,
     SignalType.URL: 4,
+    SignalType.VPDQ: 5,
 }
-"""The types that are remembered, and how a row says so."""
+"""The types that are remembered, and how a row says so; of a video each frame is a row."""
+
+FRAMES_MAX: Final = 64
+"""Frames that are remembered of one video, spread over it: 3.4 kB, and the share of them that a
+known video has is within a few percent of the share of all."""
 
 _TYPES: Final = {code: kind for kind, code in REMEMBERED_TYPES.items()}
 LENGTHS: Final = {SignalType.MD5: 16}
@@ -185,8 +192,8 @@ class UploadRing:
         for signal in signals:
             code = REMEMBERED_TYPES.get(signal.type)
             if code is not None:
-                value = signal.identity.ljust(VALUE_BYTES, b"\0")
-                self._append_row(value, raw, at_seconds, code | form << _FORM_SHIFT)
+                for value in _values_of(signal):
+                    self._append_row(value, raw, at_seconds, code | form << _FORM_SHIFT)
         self._write_header(closed=False)
 
     def read(self, slot: int) -> Remembered | None:
@@ -240,19 +247,21 @@ class UploadRing:
         Raises:
             RequestMalformed: not a reference.
         """
-        raw, form = encode_reference(reference)
-        erased = 0
-        at = self._mapped.find(raw, self._references, self._seconds)
-        while at >= 0:
-            slot, within = divmod(at - self._references, REFERENCE_BYTES)
-            mark = self._view[self._marks + slot]
-            if not within and mark and (mark & ~_TOLD) >> _FORM_SHIFT == form:
-                self._blank(slot)
-                erased += 1
-            at = self._mapped.find(raw, at + 1, self._seconds)
-        if erased:
+        slots = self._slots_of(reference)
+        for slot in slots:
+            self._blank(slot)
+        if slots:
             self.flush()
-        return erased
+        return len(slots)
+
+    def of_reference(self, reference: str, signal_type: SignalType) -> list[Remembered]:
+        """What is remembered of one type under a reference, in the order of rows.
+
+        Raises:
+            RequestMalformed: not a reference.
+        """
+        rows = (self.read(slot) for slot in self._slots_of(reference))
+        return [row for row in rows if row is not None and row.signal_type is signal_type]
 
     def erase_before(self, at_seconds: int) -> int:
         """Overwrite what was remembered before a time; returns how many signals that was."""
@@ -288,6 +297,18 @@ class UploadRing:
         """Flush, and say that this process ended in good order."""
         self._write_header(closed=True)
         self.flush()
+
+    def _slots_of(self, reference: str) -> list[int]:
+        raw, form = encode_reference(reference)
+        slots = []
+        at = self._mapped.find(raw, self._references, self._seconds)
+        while at >= 0:
+            slot, within = divmod(at - self._references, REFERENCE_BYTES)
+            mark = self._view[self._marks + slot]
+            if not within and mark and (mark & ~_TOLD) >> _FORM_SHIFT == form:
+                slots.append(slot)
+            at = self._mapped.find(raw, at + (1 if within else REFERENCE_BYTES), self._seconds)
+        return slots
 
     def _used(self) -> Iterator[int]:
         """Rows that are not empty, oldest first."""
@@ -328,6 +349,15 @@ class UploadRing:
 
     def _write_header(self, *, closed: bool) -> None:
         _HEADER.pack_into(self._mapped, 0, MAGIC, self._capacity, self._written, closed)
+
+
+def _values_of(signal: Signal) -> list[bytes]:
+    """What rows hold of a signal: 32 bytes each."""
+    if signal.type is not SignalType.VPDQ:
+        return [signal.identity.ljust(VALUE_BYTES, b"\0")]
+    good = [each.pdq for each in decode_frames(signal.value) if each.quality >= PDQ_QUALITY_MIN]
+    count = min(len(good), FRAMES_MAX)
+    return [good[at * len(good) // count] for at in range(count)]
 
 
 def _make(path: Path, length: int) -> None:

@@ -13,7 +13,8 @@ from federation.daemon.changes import FoundEarlier
 from federation.daemon.platform import RING_FILE
 from federation.protocol.origins import Lane
 from federation.protocol.signals import Signal, SignalType
-from tests.builders import make_confirm, make_signal
+from federation.protocol.signals_frames import Frame, decode_frames, encode_frames
+from tests.builders import make_confirm, make_signal, make_video
 from tests.integration.conftest import Found, Founded, until
 from tests.integration.test_federation import flipped
 from tests.integration.test_policy_api import SIGNAL, A, B, House, configure, open_house
@@ -105,6 +106,29 @@ async def test_what_the_policy_allows_is_not_told_and_what_was_forgotten_is_not_
         assert {"signals": 2} == await house.ask("/v1/uploads/forget", {"before_ms": 2**52})
 
 
+async def test_a_video_is_found_by_its_frames_when_one_that_holds_it_comes_later(
+    found: Found,
+) -> None:
+    founded = found([A])
+    configure(founded, A)
+    remembering(founded, A)
+    whole = decode_frames(make_video(1, frames=40))
+    clip, mostly = whole[10:20], [*whole[:4], *decode_frames(make_video(2, frames=6))]
+    async with AsyncExitStack() as stack:
+        house = await open_house(founded, A, stack)
+        for reference, frames in (("clip", clip), ("mostly-another", mostly)):
+            at = [Frame(each.pdq, each.quality, 1_000 * n) for n, each in enumerate(frames)]
+            await upload(house, reference, Signal(SignalType.VPDQ, encode_frames(at)))
+        video = Signal(SignalType.VPDQ, encode_frames(whole))
+        await house.node.publisher.confirm(Lane.LIVE, [make_confirm(1, signals=[video])])
+        (told,) = await until_found(house, 1)
+        assert ("clip", 0, video.identity) == (told.reference, told.distance, told.mark[1])
+        assert house.node.platform.retroactive is not None
+        await house.node.platform.retroactive.until_idle()
+        await house.node.platform.teller.until_idle()
+        assert 1 == len(found_earlier(house))
+
+
 async def test_an_upload_under_way_while_its_signal_came_is_found_by_the_second_look(
     found: Found, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,14 +158,14 @@ async def test_more_signals_than_can_wait_and_a_crash_are_made_up_for_by_a_sweep
     remembering(founded, A)
     signals = [make_signal(number, SignalType.PDQ) for number in range(8)]
     signals += [make_signal(8, SignalType.SHA256), make_signal(9, SignalType.MD5)]
-    signals += [make_signal(10, SignalType.URL)]
+    signals += [make_signal(10, SignalType.URL), make_signal(11, SignalType.VPDQ)]
     async with AsyncExitStack() as stack:
         house = await open_house(founded, A, stack)
         for number, signal in enumerate(signals):
             await upload(house, f"upload-{number}", signal)
         await house.node.publisher.confirm(Lane.BULK, [make_confirm(1, signals=signals)])
         told = await until_found(house, len(signals))
-        assert {f"upload-{number}" for number in range(11)} == {each.reference for each in told}
+        assert {f"upload-{number}" for number in range(12)} == {each.reference for each in told}
         # What was told is not told again by the sweep after a crash.
         assert house.node.platform.retroactive is not None
         await house.node.platform.retroactive.until_idle()

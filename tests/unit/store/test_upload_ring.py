@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.errors import RequestMalformed
-from federation.protocol.signals import SignalType
-from federation.store.upload_ring import HEADER_BYTES, UploadRing, encode_reference
-from tests.builders import make_signal
+from federation.protocol.signals import Signal, SignalType
+from federation.protocol.signals_frames import decode_frames
+from federation.store.upload_ring import FRAMES_MAX, HEADER_BYTES, UploadRing, encode_reference
+from tests.builders import make_signal, make_video
 
 TYPES = (SignalType.PDQ, SignalType.SHA256, SignalType.MD5, SignalType.URL)
 
@@ -60,6 +61,25 @@ def test_what_was_remembered_is_read_back_after_a_restart(
     assert UploadRing.open(tmp_path / "ring", 4).was_closed
     assert signal.value.hex() not in repr(row)
     assert reference not in repr(row)
+
+
+def test_of_a_video_frames_of_enough_quality_are_remembered_spread_over_it(
+    tmp_path: Path,
+) -> None:
+    ring = UploadRing.open(tmp_path / "ring", 500)
+    ring.append("long", (Signal(SignalType.VPDQ, make_video(1, frames=300)),), 1)
+    ring.append("short", (Signal(SignalType.VPDQ, make_video(2, frames=3)),), 2)
+    ring.append("dark", (Signal(SignalType.VPDQ, make_video(3, frames=3, quality=49)),), 3)
+    frames = [each.pdq for each in decode_frames(make_video(1, frames=300))]
+    long = [row.value for row in ring.of_reference("long", SignalType.VPDQ)]
+    assert FRAMES_MAX == len(long)
+    assert long == sorted(long, key=frames.index)
+    assert frames.index(long[-1]) >= 290
+    assert 3 == len(ring.of_reference("short", SignalType.VPDQ))
+    assert [] == ring.of_reference("dark", SignalType.VPDQ)
+    assert [] == ring.of_reference("short", SignalType.PDQ)
+    assert FRAMES_MAX == ring.erase("long")
+    assert [] == ring.of_reference("long", SignalType.VPDQ)
 
 
 def test_the_oldest_are_overwritten_and_never_more_kept_than_there_is_room_for(
