@@ -259,9 +259,9 @@ class Replicator:
             )
             message = decode_range(raw)
         except FederationError as error:
-            self.feed(events.RangeFailed(command.peer, command.log, *_failure(error)))
+            self.feed(events.RangeFailed(command.peer, command.log, *_failure(error), command))
             return
-        self.feed(events.RangeReceived(command.peer, command.log, message))
+        self.feed(events.RangeReceived(command.peer, command.log, message, command))
 
     async def _fetch_hashes(self, command: joining_events.FetchHashes) -> None:
         try:
@@ -270,9 +270,10 @@ class Replicator:
             )
             message = decode_hashes(raw)
         except FederationError as error:
-            self.feed(joining_events.HashesFailed(command.peer, command.log, *_failure(error)))
+            failure = *_failure(error), command
+            self.feed(joining_events.HashesFailed(command.peer, command.log, *failure))
             return
-        self.feed(joining_events.HashesReceived(command.peer, command.log, message))
+        self.feed(joining_events.HashesReceived(command.peer, command.log, message, command))
 
     async def _fetch_piece(self, command: joining_events.FetchPiece) -> None:
         start = command.start

@@ -51,6 +51,8 @@ class Arrivals:
         """Statements that follow what is held."""
         self._note_served(event.peer, now)
         sync = self._reconciliation.sync_of(event.log)
+        if event.asked not in {None, sync.asked}:
+            return []  # it was given up, and something else was asked of the same peer since
         under = sync.asked_under
         if self._reconciliation.is_forked(event.log):
             sync.take_asked(event.peer)
@@ -72,7 +74,8 @@ class Arrivals:
 
     def range_failed(self, event: RangeFailed, now: float, rng: Dice) -> list[Command]:
         """None came."""
-        self._reconciliation.note_failed(event.peer, event.log, now + RETRY_SECONDS)
+        if event.asked in {None, self._reconciliation.sync_of(event.log).asked}:
+            self._reconciliation.note_failed(event.peer, event.log, now + RETRY_SECONDS)
         peer = self._peers.get(event.peer)
         if peer is not None:
             peer.note_not_served(now, rng, event.reason, event.retry_after_seconds)
@@ -82,6 +85,8 @@ class Arrivals:
         """Hashes of a tree."""
         joining = self._reconciliation.joining
         self._note_served(event.peer, now)
+        if event.asked is not None and not joining.awaits(event.asked):
+            return []  # of an earlier head, perhaps
         try:
             joining.hashes(event.peer, event.log, event.message)
         except (ProtocolError, VerificationError) as error:
@@ -91,7 +96,9 @@ class Arrivals:
 
     def hashes_failed(self, event: HashesFailed, now: float, rng: Dice) -> list[Command]:
         """None came."""
-        self._reconciliation.joining.note_hashes_failed(event.peer, event.log)
+        joining = self._reconciliation.joining
+        if event.asked is None or joining.awaits(event.asked):
+            joining.note_hashes_failed(event.peer, event.log)
         self._note_failed(event, now, rng)
         return []
 

@@ -180,11 +180,19 @@ class ComparisonFailed:
 
 @dataclass(frozen=True, slots=True)
 class RangeReceived:
-    """A peer served statements of a log."""
+    """A peer served statements of a log.
+
+    Attributes:
+        peer: who.
+        log: of which log.
+        message: the statements.
+        asked: the order that this answers; late answers to earlier ones are told by it.
+    """
 
     peer: str
     log: LogId
     message: StatementRange
+    asked: FetchRange | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +203,7 @@ class RangeFailed:
     log: LogId
     reason: str
     retry_after_seconds: float | None = None
+    asked: FetchRange | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -291,6 +291,16 @@ class Joining:
 
     # --- what comes of them ---------------------------------------------------------------------
 
+    def awaits(self, asked: FetchHashes) -> bool:
+        """Whether these hashes are still waited for."""
+        join = self._joins.get(asked.log)
+        return (
+            join is not None
+            and join.is_asked
+            and (asked.peer, asked.start, asked.at)
+            == (join.source, len(join.bundles), join.head.size)
+        )
+
     def hashes(self, peer: str, log: LogId, message: BundleHashes) -> None:
         """Hashes arrived; with the last of them the tree is judged.
 

@@ -11,11 +11,12 @@ from federation.protocol.origins import LogId
 
 @dataclass(frozen=True, slots=True)
 class HashesReceived:
-    """A peer served hashes of a log's tree."""
+    """A peer served hashes of a log's tree; ``asked`` is the order that this answers."""
 
     peer: str
     log: LogId
     message: BundleHashes
+    asked: FetchHashes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class HashesFailed:
     log: LogId
     reason: str
     retry_after_seconds: float | None = None
+    asked: FetchHashes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,12 +59,16 @@ def _equal(scenario: Scenario, history: History, *parts: str) -> Iterator[str]:
 
 
 def nobody_honest_is_blamed(scenario: Scenario, history: History, _: Fields) -> Iterator[str]:
-    """No honest node counts faults of an honest one, or holds evidence against it."""
+    """No honest node counts faults of an honest one, or holds evidence against it.
+
+    But where a disk rots, what is served from it is at fault until its node is rebuilt.
+    """
+    rotten = {step["node"] for step in scenario.steps if step.op == "rot"}
     for entry in history.of("observe"):
         if entry.node not in scenario.honest or not entry.ok:
             continue
         for peer, faults in entry.result["faults"].items():
-            if faults and peer in scenario.honest:
+            if faults and peer in scenario.honest and peer not in rotten:
                 yield f"{entry.node} counts {faults} faults of {peer}"
         for origin in entry.result["accused"]:
             if origin.split("/")[0] in scenario.honest:

@@ -84,7 +84,9 @@ FIELDS_OF: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
 SIMULATED_ONLY: Final = frozenset({"loss", "doubled", "slow", "rot", "lie"})
 """Ops and fields that real processes cannot be made to do."""
 
-SETTINGS: Final = frozenset({"anti_entropy_seconds", "full_view_members", "buggify", "real_keys"})
+SETTINGS: Final = frozenset(
+    {"anti_entropy_seconds", "full_view_members", "join_statements_min", "buggify", "real_keys"}
+)
 """``buggify`` and ``real_keys`` concern the simulation alone, and change nothing of what is asked.
 """
 

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, Final
 
 from federation.gossip.engine import GossipSettings
+from federation.gossip.joining import JOIN_STATEMENTS_MIN
 from federation.protocol.headers import StatementId
 from federation.protocol.limits import REFERENCES_MAX
 from federation.protocol.origins import Lane, LogId
@@ -74,7 +75,9 @@ class Stage:
             scenario.seed,
             federation_of(scenario.nodes),
             GossipSettings(
-                settings.get("anti_entropy_seconds", 30.0), settings.get("full_view_members", 150)
+                anti_entropy_seconds=settings.get("anti_entropy_seconds", 30.0),
+                full_view_members=settings.get("full_view_members", 150),
+                join_statements_min=settings.get("join_statements_min", JOIN_STATEMENTS_MIN),
             ),
             is_fast=not settings.get("real_keys", False),
             buggify=settings.get("buggify", 0.0),
@@ -231,6 +234,14 @@ class Stage:
                 self.world.seen["restored"] += 1
 
         self._at_each(step, restore)
+
+    def _rot(self, step: Step) -> None:
+        def rot(node: Node) -> None:
+            if node.disk.rot(self._rng):
+                self.world.rotten.add(node.member)
+                self.world.seen["rotten"] += 1
+
+        self._at_each(step, rot)
 
     def _disk(self, step: Step) -> None:
         def change(node: Node) -> None:

@@ -7,13 +7,16 @@ what is pending. What is durable is served back verbatim, with proofs made from 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from random import Random
 
 from federation.protocol.headers import StatementId
+from federation.protocol.limits import TILE_WIDTH
 from federation.protocol.merkle import leaf_hash, node_hash
+from federation.protocol.merkle_growth import TILE_HEIGHT
 from federation.protocol.merkle_proofs import consistency_proof
 from federation.protocol.origins import LogId
-from federation.protocol.statements import Statement
+from federation.protocol.statements import Opening, Statement, commitment_of
 from federation.provenance.convicting import Conviction
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.taking_back import Rulings, erase_targets, must_go, without_opening
@@ -65,6 +68,18 @@ class KeptLog:
             self.statements[verified.index] = verified
             self.missing.pop(verified.index, None)
 
+    def bundles(
+        self, start: int, end: int, size: int
+    ) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+        """Roots of whole bundles of the tree of that size, and the leaves behind the last."""
+        whole, rest = divmod(size, TILE_WIDTH)
+        end = min(end, whole)
+        leaves = range(size - rest, size) if end == whole else ()
+        return (
+            tuple(self.node(TILE_HEIGHT, number) for number in range(start, end)),
+            tuple(self.node(0, number) for number in leaves),
+        )
+
     def proof(self, size1: int, size2: int) -> tuple[bytes, ...]:
         """The consistency proof between two sizes."""
         return consistency_proof(size1, size2, self.node)
@@ -108,6 +123,28 @@ class Disk:
         self.slow = 0.0
         self._busy_until = 0.0
         self._boot = 0
+
+    def rot(self, rng: Random) -> bool:
+        """One byte of a body changes by itself; whether there was one."""
+        places = [
+            (kept, index)
+            for kept in self.logs.values()
+            for index, verified in enumerate(kept.statements)
+            if verified.statement.opening is not None
+        ]
+        if not places:
+            return False
+        kept, index = rng.choice(places)
+        verified = kept.statements[index]
+        opening = verified.statement.opening
+        assert opening is not None
+        at = rng.randrange(len(opening.body))
+        body = opening.body[:at] + bytes([opening.body[at] ^ 1]) + opening.body[at + 1 :]
+        # Another body is another statement: whoever is served it can tell.
+        rotten = Opening(opening.salt, body)
+        statement = Statement(verified.statement.header_bytes, commitment_of(rotten), rotten)
+        kept.statements[index] = replace(verified, statement=statement)
+        return True
 
     def copy(self) -> Disk:
         """What is durable now: a backup."""

@@ -138,6 +138,8 @@ class Swarm:
             settings["buggify"] = 0.25
         if rng.random() < 0.2:
             settings["full_view_members"] = 4
+        if rng.random() < 0.3:
+            settings["join_statements_min"] = 2
         if self.seed % REAL_KEYS_EVERY == 0:
             settings["real_keys"] = True
         heal = [Step(CHAOS_SECONDS, "calm")]
@@ -251,8 +253,14 @@ class Swarm:
         node = self.silent
         if node is None:
             return
-        if self.rng.random() < 0.5:
-            self._step("start", self._later(self._step("wipe", node=node)), node=node)
+        drawn = self.rng.random()
+        rots = drawn < 0.3 and not any(step.op == "backup" for step in self.steps)
+        if drawn < 0.6:
+            # A disk that rots is found out by its operator, wiped, and filled again by the others.
+            time = self._step("rot", node=node) if rots else 0.0
+            time = self._step("wipe", self._later(time), node=node)
+            self._step("start", self._later(time), node=node)
+            self.silent = None if rots else node  # a backup of it would be rotten as well
             return
         name = f"b{len(self.steps)}"
         time = self._later(self._step("backup", node=node, name=name))

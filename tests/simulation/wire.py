@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from federation.errors import FederationError
-from federation.protocol import messages
+from federation.protocol import messages, messages_hashes
 from federation.protocol.evidence import Prefix
 from federation.protocol.messages_prefix import decode_prefix, encode_prefix
 
@@ -23,6 +23,7 @@ _ENCODE: Final[dict[type, Callable[[Any], bytes]]] = {
     messages.ComparisonAnswer: messages.encode_comparison_answer,
     messages.StatementRange: messages.encode_range,
     Prefix: encode_prefix,
+    messages_hashes.BundleHashes: messages_hashes.encode_hashes,
 }
 
 DECODE: Final[dict[str, tuple[Callable[[bytes], Any], Callable[[bytes], Any]]]] = {
@@ -31,6 +32,8 @@ DECODE: Final[dict[str, tuple[Callable[[bytes], Any], Callable[[bytes], Any]]]] 
     "range": (bytes, messages.decode_range),
     "openings": (bytes, messages.decode_range),
     "prefix": (bytes, decode_prefix),
+    "piece": (bytes, messages.decode_range),
+    "hashes": (bytes, messages_hashes.decode_hashes),
 }
 """kind of request -> how the request and how its answer is read."""
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from zlib import crc32
 
 from federation.errors import FederationError
-from federation.gossip import events
+from federation.gossip import events, joining_events
 from federation.gossip.engine import GossipEngine, GossipSettings
 from federation.protocol.checkpoints import Checkpoint
 from federation.protocol.checkpoints_signing import cosign, sign_checkpoint
@@ -34,6 +34,7 @@ from federation.protocol.messages import (
     ComparisonAnswer,
     StatementRange,
 )
+from federation.protocol.messages_hashes import BundleHashes
 from federation.protocol.notes import format_signature_line
 from federation.protocol.origins import Cosigner, Lane, LogId, cosigner_name, parse_origin
 from federation.protocol.statements import Statement
@@ -41,7 +42,7 @@ from federation.provenance.log_view import Advance, LogView
 from federation.provenance.taking_back import erase_targets
 from federation.provenance.verifier import Head, Receipt, Verifier
 from tests.builders import Founded
-from tests.simulation.disk import Disk
+from tests.simulation.disk import Disk, KeptLog
 from tests.simulation.forking import ForkHands, events_of_gaps
 from tests.simulation.network import Network, Weather
 from tests.simulation.wire import DECODE, Wire
@@ -106,6 +107,7 @@ class World:
         now: seconds since the beginning.
         network: what carries messages; changed by the schedule.
         nodes: by member.
+        rotten: whose disk changed a byte by itself: what they serve of it is rightly blamed.
         seen: how often something interesting happened.
         sent: how many requests of each kind were made.
     """
@@ -123,6 +125,7 @@ class World:
         self.rng = Random(seed)
         self.seed, self.founded, self.settings, self.is_fast = seed, founded, settings, is_fast
         self.nodes: dict[str, Node] = {}
+        self.rotten: set[str] = set()
         self.watch: Watch | None = None
         self.seen: Counter[str] = Counter()
         self.sent: Counter[str] = Counter()
@@ -264,6 +267,8 @@ class Node:
             events.AnswerComparison: self._answer_comparison,
             events.FetchRange: self._fetch_range,
             events.FetchOpenings: self._fetch_openings,
+            joining_events.FetchHashes: self._fetch_hashes,
+            joining_events.FetchPiece: self._fetch_piece,
             events.Reopen: self._reopen,
             events.Persist: self._persist,
             events.KeepReceipt: self._keep_receipt,
@@ -310,10 +315,11 @@ class Node:
 
     def resume(self) -> None:
         """Go on, with all that waited, in order."""
-        self.is_paused = False
+        boot, self.is_paused = self.boot, False
         held, self._held = self._held, []
         for action in held:
-            self.when_running(action)
+            if boot == self.boot:  # it may die of the first of them
+                self.when_running(action)
 
     def when_running(self, action: Callable[[], object]) -> None:
         """Do something now, or as soon as this process is not stopped any more."""
@@ -581,8 +587,8 @@ class Node:
             peer,
             "range",
             f"{log.origin} {command.start} {command.end} {command.head_size}".encode(),
-            lambda answer: events.RangeReceived(peer, log, answer),
-            lambda reason: events.RangeFailed(peer, log, reason),
+            lambda answer: events.RangeReceived(peer, log, answer, command),
+            lambda reason: events.RangeFailed(peer, log, reason, asked=command),
         )
 
     def _fetch_openings(self, command: events.FetchOpenings) -> None:
@@ -598,11 +604,35 @@ class Node:
             lambda reason: events.OpeningsFailed(peer, log, reason, branch=branch),
         )
 
+    def _fetch_hashes(self, command: joining_events.FetchHashes) -> None:
+        self.world.seen["joined late"] += command.start == 0
+        peer, log = command.peer, command.log
+        self.ask(
+            peer,
+            "hashes",
+            f"{log.origin} {command.start} {command.end} {command.at}".encode(),
+            lambda answer: joining_events.HashesReceived(peer, log, answer, command),
+            lambda reason: joining_events.HashesFailed(peer, log, reason, asked=command),
+        )
+
+    def _fetch_piece(self, command: joining_events.FetchPiece) -> None:
+        peer, log, start = command.peer, command.log, command.start
+        self.ask(
+            peer,
+            "piece",
+            f"{log.origin} {start} {command.end} {command.end}".encode(),
+            lambda answer: joining_events.PieceReceived(peer, log, start, answer),
+            lambda reason: joining_events.PieceFailed(peer, log, start, reason),
+        )
+
     # --- answering ------------------------------------------------------------------------------
 
     def serve(self, kind: str, sender: str, raw: bytes, reply: Reply) -> None:
         """A request arrived."""
-        if kind in {"range", "openings"}:
+        if kind == "hashes":
+            reply(self._hashes(raw))
+            return
+        if kind in {"range", "openings", "piece"}:
             named = raw.count(b" ") > RANGE_PARTS
             reply(self.fork_hands.serve_branch(raw) if named else self._range(raw))
             return
@@ -621,12 +651,28 @@ class Node:
         else:
             self.feed(events.ComparisonReceived(sender, ask, message))
 
-    def _range(self, raw: bytes) -> bytes | None:
+    def _wanted(self, raw: bytes) -> tuple[KeptLog, int, int, int] | None:
+        """Which log, from where, to where and at which size; None where it is not served."""
         origin, *numbers = raw.decode().split()
         start, end, size = map(int, numbers)
         kept = next((kept for log, kept in self.disk.logs.items() if log.origin == origin), None)
         if kept is None or size > kept.view.size or self.world.forces("range refused"):
             return None
+        return kept, start, end, size
+
+    def _hashes(self, raw: bytes) -> bytes | None:
+        found = self._wanted(raw)
+        if found is None:
+            return None
+        kept, start, end, size = found
+        message: BundleHashes = self.outgoing(BundleHashes(start, *kept.bundles(start, end, size)))
+        return self.world.wire.encode(message)
+
+    def _range(self, raw: bytes) -> bytes | None:
+        found = self._wanted(raw)
+        if found is None:
+            return None
+        kept, start, end, size = found
         if self.world.forces("range cut short"):
             end = start + self.world.rng.randint(1, end - start)
         statements = kept.serve(start, end)
