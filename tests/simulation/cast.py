@@ -8,6 +8,7 @@ from typing import Final
 from tests.simulation.forking_members import Equivocator, Forger
 from tests.simulation.hostile import Stripper, Tamperer, TwoFaced
 from tests.simulation.hostile_relays import (
+    Accomplice,
     Flooder,
     Pretender,
     Replayer,
@@ -17,6 +18,7 @@ from tests.simulation.hostile_relays import (
 from tests.simulation.world import Node
 
 HOSTILE: Final[Mapping[str, type[Node]]] = {
+    "accomplice": Accomplice,
     "equivocator": Equivocator,
     "flooder": Flooder,
     "forger": Forger,

@@ -18,7 +18,7 @@ from federation.protocol.messages import (
     StatementRange,
     decode_announcement,
 )
-from federation.protocol.origins import Lane, LogId
+from federation.protocol.origins import Lane, LogId, parse_origin
 from federation.protocol.statements import Statement
 from tests.simulation.world import TIMEOUT_SECONDS, Node, Reply
 
@@ -42,6 +42,28 @@ class Withholder(Node):
     def _range(self, raw: bytes) -> bytes | None:
         self.world.seen["withheld"] += 1
         return None
+
+
+class Accomplice(Node):
+    """A relay in league with an issuer: passes on nothing of its logs, and no evidence at all."""
+
+    is_honest = False
+
+    def outgoing(self, message: Any) -> Any:
+        if not isinstance(message, Announcement | ComparisonAnswer):
+            return message
+        friends = {node.member for node in self.world.nodes.values() if not node.is_honest} - {
+            self.member
+        }
+        kept = tuple(
+            head
+            for head in message.heads or ()
+            if parse_origin(head.note.split(b"\n")[0].decode()).member not in friends
+        )
+        self.world.seen["covered up"] += len(kept) < len(message.heads or ())
+        if message.heads is None:
+            return replace(message, evidence=())
+        return replace(message, heads=kept, evidence=())
 
 
 class Replayer(Node):

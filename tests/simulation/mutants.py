@@ -15,13 +15,12 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from federation.gossip import circle
-from federation.gossip.comparing import Comparing
 from federation.gossip.dissemination import Dissemination
-from federation.gossip.engine import GossipEngine
 from federation.gossip.events import Persisted
+from federation.gossip.forks import Forks
 from federation.gossip.reconciliation import Reconciliation
 from federation.provenance.log_view import Advance, LogView
-from federation.provenance.verifier import Receipt
+from federation.provenance.verifier import Head, Receipt
 from tests.simulation.disk import Disk, KeptLog
 from tests.simulation.schedules import PROMPT_EVERY, draw, run
 from tests.simulation.world import Node
@@ -102,31 +101,38 @@ def _digest_leaks_an_undurable_head(stack: ExitStack) -> None:
     remembering("hear")
     remembering("receive")
 
-    def leaking(self: Comparing) -> list[LogView]:
-        return [
-            pending.get((id(self._reconciliation), sync.view.log), sync.view)
-            if sync.writing
-            else sync.view
-            for sync in self._reconciliation.logs.values()
-        ]
+    def leaking(self: Reconciliation) -> list[Head]:
+        heads = {head.log: head for head in old_heads(self)}
+        for log, sync in self.logs.items():
+            view = pending.get((id(self), log))
+            if sync.writing and view is not None and view.head is not None and view.is_complete:
+                heads[log] = view.head
+        return list(heads.values())
 
-    _replace(stack, Comparing, "_views", leaking)
+    old_heads = _replace(stack, Reconciliation, "heads", leaking)
 
 
 def _pulled_is_not_announced(stack: ExitStack) -> None:
     """What was fetched, and not pushed, is kept and told to nobody (iroh issue 1515)."""
-    pulled: set[Any] = set()
+    pulled: dict[int, LogView] = {}
 
-    def received(self: GossipEngine, event: Any, now: float, rng: Any) -> Any:
-        pulled.add((id(self._dissemination), event.log))
-        return old_received(self, event, now, rng)
+    def receive(self: Reconciliation, *args: Any) -> Any:
+        persist = old_receive(self, *args)
+        if persist is not None:
+            pulled[id(persist.step.view)] = persist.step.view
+        return persist
 
     def pass_on(self: Dissemination, view: LogView, *args: Any) -> None:
-        if (id(self), view.log) not in pulled:
+        if id(view) not in pulled:
             old_pass_on(self, view, *args)
 
-    old_received = _replace(stack, GossipEngine, "_range_received", received)
+    old_receive = _replace(stack, Reconciliation, "receive", receive)
     old_pass_on = _replace(stack, Dissemination, "pass_on", pass_on)
+
+
+def _freezes_on_a_fork(stack: ExitStack) -> None:
+    """What was seen first of a forked log is kept, and the rest never looked at."""
+    _replace(stack, Forks, "pump", lambda _self, _now: [])
 
 
 def _directed_push(stack: ExitStack) -> None:
@@ -192,6 +198,7 @@ MUTANTS: Final = (
     Mutant("acknowledges before fsync", _acknowledges_before_fsync),
     Mutant("digest leaks an undurable head", _digest_leaks_an_undurable_head),
     Mutant("pulled entries are not announced", _pulled_is_not_announced, is_slow=True),
+    Mutant("freezes on a fork", _freezes_on_a_fork),
     Mutant("directed push leaves some to nobody", _directed_push, is_slow=True),
     Mutant("durable writes out of order", _durable_out_of_order),
     Mutant("a receipt before the bodies", _receipt_before_the_bodies),

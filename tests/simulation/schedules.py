@@ -129,7 +129,10 @@ class Swarm:
     def _hostile(self) -> dict[str, str]:
         if len(self.nodes) < 3 or self.rng.random() < 0.5:
             return {}
-        return {self.nodes[-1]: self.rng.choice(sorted(HOSTILE))}
+        one = self.rng.choice(sorted(HOSTILE))
+        if one == "accomplice" and len(self.nodes) > 3:
+            return {self.nodes[-1]: "equivocator", self.nodes[-2]: "accomplice"}
+        return {self.nodes[-1]: one}
 
     def _scenario(self) -> Scenario:
         rng = self.rng

@@ -8,6 +8,7 @@ SOMETIMES: Final = frozenset(
     {
         "altered",
         "answered slowly",
+        "covered up",
         "crash",
         "crash while writing",
         "branch pulled",

@@ -46,7 +46,7 @@ from tests.simulation.world import Node, World
 
 REGRESSIONS = sorted((Path(__file__).parent / "regressions").glob("*.json"))
 
-SEEDS = 120
+SEEDS = 400
 
 SLOW_SECONDS = PROMPT_SECONDS["live"]
 

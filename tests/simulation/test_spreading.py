@@ -42,7 +42,7 @@ def test_three_in_ten_dead_do_not_slow_the_living(lane: Lane) -> None:
 
 def test_the_price_of_a_statement_does_not_grow_with_the_members() -> None:
     prices = []
-    for members in (160, 320):
+    for members in (155, 240):
         spreading = Spreading(members, seed=2)
         spread = spreading.say_all(Lane.LIVE, 2)
         prices.append(spread.messages / members / 2)
