@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from federation.errors import FederationError
-from federation.local_errors import RequestUnproven
+from federation.local_errors import ClockSkew, RequestUnproven
 from federation.net.nonces import NonceTable
 from federation.net.peering import PeerIdentities
 from federation.net.signatures import (
@@ -140,12 +140,16 @@ class SignatureProving:
         failed: FederationError | None = None
         for url, path in self._meant(request):
             message = RequestMessage(request.method, url, request.headers)  # type: ignore[arg-type]
-            request[_MESSAGE] = message
             try:
                 proven = open_request(message, self._identities.member_of, now)
             except RequestUnproven as error:
                 failed = error
                 continue
+            except ClockSkew:
+                # By a member's leaf, so that it is worth a signed refusal; strangers are not.
+                request[_MESSAGE] = message
+                raise
+            request[_MESSAGE] = message
             self._nonces.take(proven.member, proven.nonce, proven.created, now)
             request[_PROVEN] = proven
             return Asker(proven.member, path)
@@ -163,7 +167,7 @@ class SignatureProving:
         request[_PROVEN].check_body(body)
 
     def seal(self, request: web.BaseRequest, status: int, body: bytes) -> Mapping[str, str]:
-        """The fields that prove an answer to this request; none where it was not signed itself."""
+        """The fields that prove an answer to this request; none where a stranger asked."""
         fields: dict[str, str] = {}
         if _MESSAGE in request:
             answer = AnswerMessage(status, fields, request[_MESSAGE])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +41,7 @@ from tests.integration.test_publish_crash import open_node, until_held
 
 pytestmark = needs_nginx
 
-A, B = "a.example", "b.example"
+A, B, OUT = "a.example", "b.example", "out.example"
 DIGEST = encode_comparison(Comparison(bytes(32), 1))
 WAIT_SECONDS = 30.0
 
@@ -71,13 +71,13 @@ class Site:
 
 @pytest.fixture
 def site(found: Found, tmp_path: Path) -> Callable[..., Site]:
-    def make(prefix: str = "") -> Site:
+    def make(prefix: str = "", others: Sequence[str] = ()) -> Site:
         front_port, node_port = free_ports(2)
         url = f"https+signatures://localhost:{front_port}{prefix}"
-        founded = found([A, B], urls={A: url})
+        founded = found([A, B, *others], outbound=others, urls={A: url})
         authority = Authority(tmp_path)
         tls = authority.issue()
-        for member in (A, B):
+        for member in (A, B, *others):
             path = founded.config_path(member)
             text = path.read_text().replace(
                 'authorities_file = ""', f'authorities_file = "{authority.certificate}"'
@@ -159,6 +159,59 @@ async def test_a_federation_through_a_balancer_works_as_any_other(
         assert a.listener.counters.requests_answered
         assert not a.listener.counters.requests_malformed
         assert [] == a.peer_side.alarms() == b.peer_side.alarms()
+
+
+async def test_a_member_that_only_calls_reaches_one_behind_a_balancer(
+    site: Callable[..., Site],
+) -> None:
+    """Long polls through nginx: neither has an address that the other could connect to as it is."""
+    here = site(others=[OUT])
+    federation_id = here.founded.chain.federation_id
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(here.balanced())
+        a, out = [await open_node(here.founded, member, stack) for member in (A, OUT)]
+        await a.publisher.confirm(Lane.CRISIS, [make_confirm(1, signals=[make_signal(1)])])
+        await until_matched(out, make_signal(1))
+        await until_receipted(a, LogId(A, federation_id, Lane.CRISIS), 1, {OUT})
+        own = LogId(OUT, federation_id, Lane.BULK)
+        await out.publisher.confirm(Lane.BULK, [make_confirm(number) for number in range(600)])
+        await until_held(a, own, 600)
+        await until_receipted(out, own, 600, {A})
+
+
+async def exchanged(port: int, sent: bytes) -> bytes:
+    """The head of what the node itself says to bytes from beside the balancer."""
+    reader, writer = await asyncio.open_connection(HOST, port)
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            writer.write(sent)
+            return await reader.readuntil(b"\r\n\r\n")
+    finally:
+        writer.transport.abort()
+
+
+async def test_bad_input_costs_a_look_at_its_head(site: Callable[..., Site]) -> None:
+    """Junk, endless heads, and bodies of strangers that would never end, past the balancer."""
+    here = site()
+    endless = b"POST /v1/announce HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+    async with AsyncExitStack() as stack:
+        a = await open_node(here.founded, A, stack)
+        for sent, status in (
+            (b"\x16\x03\x01 TLS where there is none\r\n\r\n", b"400"),
+            (b"GET /v1/heads HTTP/1.1\r\nX: " + b"a" * 3_000 + b"\r\n\r\n", b"400"),
+            (b"GET / HTTP/1.1\r\n" + b"".join(b"X%d: 1\r\n" % n for n in range(99)), b"400"),
+            (b"GET http://evil.example/v1/digest HTTP/1.1\r\nHost: x\r\n\r\n", b"403"),
+            (endless + b"\r\nffffffff\r\n", b"403"),
+            (endless + b"Federation-Leaf: :AAAA:\r\n\r\nffffffff\r\n", b"403"),
+        ):
+            answer = await exchanged(here.node_port, sent + b"\r\n")
+            assert status == answer.split(b" ")[1], (sent[:40], answer[:200])
+            assert b"Signature" not in answer
+        counters = a.listener.counters
+        assert 0 == counters.faults == counters.requests_answered
+        assert 3 <= counters.requests_malformed
+        assert 2 <= counters.requests_refused["request-unproven"]
+        assert 1 <= counters.requests_refused["peer-not-a-member"]
 
 
 async def test_what_is_not_signed_or_changed_on_the_way_is_refused(
