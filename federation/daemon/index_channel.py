@@ -113,7 +113,8 @@ class IndexFeeder:
     def rearranged(self, signal_types: Iterable[SignalType]) -> None:
         """Some types have other rows now.
 
-        One that is in memory only stays as it is over there: the follower knows all its signals.
+        One whose rows are in memory only now stays as it is over there, in the rows of before: the
+        follower was told all its signals.
         """
         self._install(list(filter(self._is_shared, signal_types)), with_documents=False)
 

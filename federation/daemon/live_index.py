@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from federation.matching.index import RebuiltSignals, SignalIndex
 from federation.matching.sections import Sections
 from federation.matching.sorted_rows import SortedRows
-from federation.protocol.signals import SignalType
+from federation.protocol.signals import VALUE_BYTES, SignalType
 
 
 class Change(Enum):
@@ -53,6 +53,14 @@ class LiveIndex(SignalIndex):
         added = super().add_many(signal_type, listed)
         if added:
             self._tell(Change.ADDED, signal_type, listed)
+        return added
+
+    def add_joined(self, signal_type: str, joined: bytes | bytearray | memoryview) -> int:
+        """See :meth:`SignalIndex.add_joined`."""
+        added = super().add_joined(signal_type, joined)
+        whole, length = bytes(joined), VALUE_BYTES[SignalType(signal_type)]
+        values = tuple(whole[at : at + length] for at in range(0, len(whole), length))
+        self._tell(Change.ADDED, signal_type, values)
         return added
 
     def remove_many(self, signal_type: str, values: Iterable[bytes]) -> int:

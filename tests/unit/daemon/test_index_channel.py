@@ -84,13 +84,15 @@ async def test_a_follower_has_what_the_node_has(
     def change() -> None:
         kind = rng.choice(list(SignalType))
         values = [make_signal(rng.randrange(NUMBERS), kind).value for _ in range(3)]
-        match rng.randrange(6):
+        match rng.randrange(7):
             case 0 | 1 | 2:
                 index.add_many(kind, values)
             case 3 | 4:
                 index.remove_many(kind, values)
             case 5:
                 keeping.rebuild(kind)
+            case 6:
+                index.add_joined("pdq", make_signal(rng.randrange(NUMBERS)).value)
 
     for _ in range(60):
         change()
