@@ -152,12 +152,15 @@ def issuers_of(roster: Roster, accused: Iterable[LogId] = ()) -> Issuers:
 
     Args:
         roster: the version in force.
-        accused: logs under evidence.
+        accused: logs under evidence. One that governance has pinned since is settled: its member
+            is accused no longer, and what it said off the pin is in no view.
     """
     suspended = (
         member.name for member in roster.members.values() if member.status is MemberStatus.SUSPENDED
     )
-    return Issuers(frozenset(suspended), frozenset(log.member for log in accused))
+    logs = roster.logs
+    unsettled = (log.member for log in accused if log not in logs or logs[log].is_open)
+    return Issuers(frozenset(suspended), frozenset(unsettled))
 
 
 def word_of(opinion: Opinion, now_ms: int, issuers: Issuers = ALL_SOUND) -> Word:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from federation.protocol.bodies import Dispute, Endorse
 from federation.protocol.headers import StatementId
 from federation.protocol.origins import Lane, LogId
+from federation.protocol.roster_members import EMPTY_PIN, MemberStatus
 from federation.provenance.verdict import (
     ALL_SOUND,
     NOTHING_SAID,
@@ -118,6 +120,21 @@ def test_a_member_is_suspended_by_the_roster_and_accused_by_evidence_against_any
     assert Issuers(accused=frozenset({NOVA})) == issuers
     assert not issuers.is_sound(NOVA)
     assert issuers.is_sound(ACME)
+
+
+def test_a_fork_that_governance_settled_by_a_pin_accuses_nobody_any_more() -> None:
+    roster = make_roster().roster
+    nova = roster.members[NOVA]
+    log = LogId(NOVA, roster.federation_id, Lane.BULK)
+    logs = tuple(
+        replace(each, pin=EMPTY_PIN) if each.lane is Lane.BULK else each for each in nova.logs
+    )
+    pinned = replace(roster, members={**roster.members, NOVA: replace(nova, logs=logs)})
+    assert ALL_SOUND == issuers_of(pinned, [log])
+    ended = tuple(replace(each, pin=EMPTY_PIN) for each in nova.logs)
+    suspended = replace(nova, status=MemberStatus.SUSPENDED, logs=ended)
+    told = issuers_of(replace(roster, members={**roster.members, NOVA: suspended}))
+    assert Issuers(suspended=frozenset({NOVA})) == told
 
 
 @given(st.lists(st.sampled_from(POOL)), st.integers())
