@@ -21,6 +21,7 @@ import typer
 from federation import __version__
 from federation.cli import (
     feed_commands,
+    history_commands,
     incident_commands,
     key_commands,
     log_commands,
@@ -167,6 +168,8 @@ app.add_typer(roster_commands.app, name="roster")
 app.add_typer(log_commands.app, name="log")
 app.command("join")(key_commands.join)
 app.add_typer(key_commands.app, name="keys")
+app.add_typer(history_commands.evidence, name="evidence")
+app.add_typer(history_commands.recover, name="recover")
 feed_commands.add_to(app)
 policy_commands.add_to(app)
 

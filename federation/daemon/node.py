@@ -33,6 +33,7 @@ from federation.daemon.platform import Platform
 from federation.daemon.prover import Prover
 from federation.daemon.publisher import LanePublisher, Publisher
 from federation.daemon.quotas import Quotas
+from federation.daemon.recovery import Recovery
 from federation.daemon.replicator import Replicator
 from federation.daemon.restore import restore_receipts, restore_views
 from federation.daemon.roster_changes import RosterChanges, find_own_membership
@@ -95,6 +96,7 @@ class Node:
         outlets: the feed and the webhooks.
         guard: what it signed last, and whether it may sign.
         histories: evidence, and both histories of forked logs.
+        recovery: what a person decides when signing has stopped.
     """
 
     def __init__(
@@ -173,6 +175,15 @@ class Node:
         )
         settings, alarm = self.config.quotas, self._raise_alarm
         self.quotas = Quotas(member, settings, stores.quotas, time.monotonic, alarm)
+        self.recovery = Recovery(
+            self.histories,
+            stores,
+            self.membership,
+            self._lanes,
+            self.links.to,
+            member,
+            self._published,
+        )
 
     @classmethod
     async def open(

@@ -21,6 +21,7 @@ from federation.errors import FederationError, RequestMalformed
 from federation.local_errors import ConfigInvalid, KeyFileInvalid, PortInUse
 from federation.web.feed_api import FeedApi
 from federation.web.file_api import FileApi
+from federation.web.history_api import HistoryApi
 from federation.web.import_api import ImportApi
 from federation.web.incident_api import IncidentApi
 from federation.web.live_api import LiveApi
@@ -92,6 +93,7 @@ class LocalServer:
             self.feed_api,
             LiveApi(node, self.file_api),
             RosterApi(node),
+            HistoryApi(node),
         )
         calls = [call for api in apis for call in api.calls()]
         document = json.dumps(describe(calls)).encode("utf-8")

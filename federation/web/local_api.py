@@ -273,6 +273,7 @@ class LocalApi:
                     *self._node.platform.alarms(),
                     *self._node.roster_changes.watch.alarms(),
                     *self._node.peer_side.alarms(),
+                    *self._node.guard.alarms(),
                     *((alarm.code, alarm.text) for alarm in replicator.alarms),
                 )
             ],

@@ -11,6 +11,7 @@ from federation.daemon.node import Node
 from federation.media.hasher import FileHasher
 from federation.web.feed_api import FeedApi
 from federation.web.file_api import FileApi
+from federation.web.history_api import HistoryApi
 from federation.web.live_api import LiveApi
 from federation.web.local_api import LocalApi
 from federation.web.match_api import MatchApi
@@ -60,6 +61,7 @@ def render() -> str:
         FeedApi(node),
         LiveApi(node, files),
         RosterApi(node),
+        HistoryApi(node),
     )
     document = describe([call for api in apis for call in api.calls()])
     statuses = "".join(f"| {error.code} | {status} |\n" for error, status in STATUSES.items())
