@@ -18,7 +18,7 @@ from federation.daemon.membership import Membership
 from federation.errors import FederationError
 from federation.local_errors import RosterForked
 from federation.net.asking import PeerCalls
-from federation.protocol.bodies import ActsUnder
+from federation.protocol.bodies import ActsUnder, Kind
 from federation.protocol.roster import parse_roster
 from federation.protocol.roster_changes import format_time
 from federation.provenance.reading import body_of
@@ -60,6 +60,8 @@ class RosterWatch:
     def absorb(self, statements: Sequence[VerifiedStatement]) -> None:
         """Durable statements: those that name a roster are held against the chain."""
         for statement in statements:
+            if statement.header.kind != Kind.ROSTER:
+                continue  # nearly all; their bodies are not for this room to read
             body = body_of(statement)
             if isinstance(body, ActsUnder) and self._contradicts(body):
                 self._note_claim(statement.header.member, body)
