@@ -18,6 +18,7 @@ from federation.gossip.joining_events import (
 from federation.gossip.peers import PeerView
 from federation.gossip.reconciliation import RETRY_SECONDS, SET_ASIDE_SECONDS, Reconciliation
 from federation.local_errors import ConsistencyUnproven, Fork, RootMismatch
+from federation.provenance.verifier import Head
 
 
 class Seen(Protocol):
@@ -87,8 +88,12 @@ class Arrivals:
         self._note_served(event.peer, now)
         if event.asked is not None and not joining.awaits(event.asked):
             return []  # of an earlier head, perhaps
+        head = joining.head_of(event.log)
         try:
             joining.hashes(event.peer, event.log, event.message)
+        except (RootMismatch, ConsistencyUnproven) as error:
+            joining.note_hashes_failed(event.peer, event.log)
+            self._doubt(event, head, error, now)
         except (ProtocolError, VerificationError) as error:
             joining.note_hashes_failed(event.peer, event.log)
             self._set_aside(event, error, now)
@@ -104,9 +109,13 @@ class Arrivals:
 
     def piece(self, event: PieceReceived, now: float, _rng: Dice) -> list[Command]:
         """A piece of a log."""
+        joining = self._reconciliation.joining
         self._note_served(event.peer, now)
+        head = joining.head_of(event.log)
         try:
-            self._reconciliation.joining.piece(event.peer, event.log, event.start, event.message)
+            joining.piece(event.peer, event.log, event.start, event.message)
+        except (RootMismatch, ConsistencyUnproven) as error:
+            self._doubt(event, head, error, now)
         except (ProtocolError, VerificationError) as error:
             self._set_aside(event, error, now)
         return []
@@ -128,6 +137,24 @@ class Arrivals:
         peer = self._peers.get(event.peer)
         if peer is not None:
             peer.note_not_served(now, rng, event.reason, event.retry_after_seconds)
+
+    def _doubt(
+        self,
+        event: HashesReceived | PieceReceived,
+        head: Head | None,
+        error: FederationError,
+        now: float,
+    ) -> None:
+        """What came does not lead to the head: a lie, or an honest word on another history."""
+        sync = self._reconciliation.sync_of(event.log)
+        sync.set_aside[event.peer] = now + SET_ASIDE_SECONDS
+        offered = sync.offers.get(event.peer)
+        if offered == head and sync.view.head is None:
+            self._blame(event.peer, error)  # it said that it holds just this
+        elif head is not None and offered == head:
+            self._forks.mismatch(head, event.peer, error)
+        elif offered is not None and sync.view.head is not None:
+            self._forks.doubt(offered, event.peer)
 
     def _set_aside(
         self, event: HashesReceived | PieceReceived, error: FederationError, now: float

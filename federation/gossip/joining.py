@@ -142,6 +142,11 @@ class Joining:
         if join is not None and view.size >= join.head.size:
             self.forget(view.log)
 
+    def head_of(self, log: LogId) -> Head | None:
+        """The head that a log is being joined up to."""
+        join = self._joins.get(log)
+        return None if join is None else join.head
+
     def forget(self, log: LogId) -> None:
         """Nothing more of that log is wanted in this way."""
         self._joins.pop(log, None)
