@@ -13,7 +13,7 @@ from federation.gossip.dice import Dice
 from federation.gossip.events import Command, FetchRoster, RaiseAlarm
 from federation.gossip.neighbours import neighbours_of
 from federation.gossip.peers import BACKOFF_SECONDS_MAX, ISOLATED_WAIT_SECONDS_MAX, Peers, PeerView
-from federation.gossip.reach import reachable_from, readers_of
+from federation.gossip.reach import callers_of, reachable_from, readers_of
 from federation.gossip.waves import WAVE_PEERS, Wave
 from federation.protocol.origins import LogId
 from federation.protocol.roster import Roster
@@ -57,11 +57,14 @@ class Circle:
 
     def neighbours(self) -> list[PeerView]:
         """Whom to pass on to."""
-        # The rings are everybody's, also of those whom only others can reach: they are stepped
-        # over from both sides.
         roster = self._roster()
-        everybody = readers_of(roster, self._member)
-        names = neighbours_of(self._member, everybody, roster.federation_id, self.peers.is_silent)
+        names = neighbours_of(
+            self._member,
+            readers_of(roster, self._member),
+            roster.federation_id,
+            self.peers.is_silent,
+            callers_of(roster),
+        )
         return [self.peers[name] for name in names if self.peers.is_reachable(name)]
 
     def audience(self) -> list[PeerView]:

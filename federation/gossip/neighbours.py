@@ -8,14 +8,18 @@ all. A roster that admits a member changes the neighbours of eight others and of
 A neighbour that does not answer is stepped over, and the next one on that side of the ring takes
 its place; he steps over it from the other side, so the pair stays symmetric.
 
+Members that cannot be connected to are no stations of the rings, or some would have nobody to speak
+to; each is a guest at the places where it would stand.
+
 Source: docs/internals/gossip.md. Self-chosen one-way views leave members whom nobody chose, which a
 simulation found, and random ones leave the last few to anti-entropy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache, partial
 from hashlib import sha256
 from typing import Final
 
@@ -36,43 +40,83 @@ def rings_of(federation_id: str, members: tuple[str, ...]) -> tuple[tuple[str, .
         federation_id: keeps the rings of two federations apart.
         members: everybody, in any order.
     """
-
-    def place(ring: int, member: str) -> bytes:
-        return sha256(f"{federation_id} {ring} {member}".encode()).digest()
-
     return tuple(
-        tuple(sorted(members, key=lambda member: place(ring, member))) for ring in range(RINGS)
+        tuple(sorted(members, key=lambda member: _place(federation_id, ring, member)))
+        for ring in range(RINGS)
     )
+
+
+def _place(federation_id: str, ring: int, member: str) -> bytes:
+    return sha256(f"{federation_id} {ring} {member}".encode()).digest()
+
+
+@lru_cache(maxsize=8)
+def _guests_of(
+    federation_id: str, members: tuple[str, ...], callers: tuple[str, ...]
+) -> Mapping[str, tuple[str, ...]]:
+    """The callers that stand beside each member; every caller is beside one at least."""
+    guests: dict[str, list[str]] = {}
+    for caller in callers:
+        for name in _beside(caller, members, federation_id, _nobody):
+            guests.setdefault(name, []).append(caller)
+    return {name: tuple(beside) for name, beside in guests.items()}
+
+
+def _nobody(_member: str) -> bool:
+    return False
 
 
 def neighbours_of(
     member: str,
     members: Sequence[str],
     federation_id: str,
-    is_silent: Callable[[str], bool] = lambda _member: False,
+    is_silent: Callable[[str], bool] = _nobody,
+    callers: Collection[str] = (),
 ) -> list[str]:
     """The members beside one on each ring, each once.
 
     Args:
         member: whose.
-        members: everybody who can be reached, in the order of names; with or without ``member``.
+        members: everybody, in the order of names; with or without ``member``.
         federation_id: names the rings.
         is_silent: who is to be stepped over.
+        callers: those that cannot be connected to. They do not stand on the rings, for two of them
+            never speak; each is a guest of the members that it would stand beside.
 
     Returns:
         All others where they are at most eight; else at most eight, and at least two unless
-        nearly everybody is silent.
+        nearly everybody is silent. A member's guests come on top.
     """
+    standing = tuple(each for each in members if each not in callers)
+    if member in callers:
+        return _beside(member, standing, federation_id, is_silent)
+    # With this one among them, whoever asks: so that all nodes of one process share the rings.
+    if member not in standing:
+        standing = tuple(sorted((*standing, member)))
+    beside = _beside(member, standing, federation_id, is_silent)
+    if not callers:
+        return beside
+    guests = _guests_of(federation_id, standing, tuple(sorted({*callers}.intersection(members))))
+    return [*beside, *guests.get(member, ())]
+
+
+def _beside(
+    member: str,
+    members: tuple[str, ...],
+    federation_id: str,
+    is_silent: Callable[[str], bool],
+) -> list[str]:
+    """Who stands beside the member's place on each ring, whether it stands there itself or not."""
     others = [each for each in members if each != member]
     if len(others) <= NEIGHBOURS:
         return others
-    everybody = tuple(members) if len(others) < len(members) else tuple(sorted((*members, member)))
     chosen: dict[str, None] = {}
-    for ring in rings_of(federation_id, everybody):
-        place = ring.index(member)
-        for step in (1, -1):
-            beside = [ring[(place + step * far) % len(ring)] for far in range(1, STEPS_MAX + 1)]
-            heard = (each for each in beside if each != member and not is_silent(each))
-            chosen[next(heard, beside[0])] = None
-    chosen.pop(member, None)
+    for number, ring in enumerate(rings_of(federation_id, members)):
+        own = _place(federation_id, number, member)
+        after = bisect_left(ring, own, key=partial(_place, federation_id, number))
+        if len(others) < len(ring):
+            ring = ring[:after] + ring[after + 1 :]  # noqa: PLW2901 - without the one who asks
+        for first, step in ((after, 1), (after - 1, -1)):
+            near = [ring[(first + step * far) % len(ring)] for far in range(STEPS_MAX)]
+            chosen[next((each for each in near if not is_silent(each)), near[0])] = None
     return list(chosen)

@@ -24,6 +24,11 @@ def readers_of(roster: Roster, member: str) -> tuple[str, ...]:
     )
 
 
+def callers_of(roster: Roster) -> frozenset[str]:
+    """Everybody who cannot be connected to, and only calls others."""
+    return frozenset(each.name for each in roster.members.values() if not each.urls)
+
+
 def takes_calls(roster: Roster, member: str) -> bool:
     """Whether a member's node can be connected to; not, for one that is in no roster yet."""
     found = roster.members.get(member)

@@ -81,3 +81,21 @@ def test_two_federations_have_different_rings() -> None:
 
 def test_all_silent_still_leaves_somebody_to_try() -> None:
     assert neighbours_of("m0000.example", names(50), FEDERATION_ID, lambda _name: True)
+
+
+@pytest.mark.parametrize(("count", "calling"), [(12, 3), (40, 30), (40, 39), (200, 60)])
+def test_who_only_calls_is_a_guest_of_those_it_may_call(count: int, calling: int) -> None:
+    everybody = names(count)
+    callers = frozenset(everybody[:calling])
+    links = {
+        each: set(neighbours_of(each, everybody, FEDERATION_ID, callers=callers))
+        for each in everybody
+    }
+    for one, others in links.items():
+        assert others
+        for other in others:
+            assert one in links[other]
+            assert not {one, other} <= callers
+    standing = count - calling
+    assert all(len(links[caller]) <= min(standing, NEIGHBOURS) for caller in callers)
+    assert len(everybody) == len(reached(links, everybody[0]))
