@@ -14,6 +14,8 @@ import asyncio
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from heapq import merge
+from itertools import islice
 from typing import Final
 
 from federation.errors import HeaderMalformed
@@ -39,6 +41,9 @@ LATE_ROWS_MAX: Final = 65_536
 
 ROWS_PER_TRANSACTION: Final = 2_048
 """About 10 ms of writing, so that an urgent commit waits no longer."""
+
+SORTED_ROWS: Final = 8_192
+"""Rows sorted in one go: about 3 ms."""
 
 PAGE_ROWS: Final = 2_048
 """Statements read at a time after a crash."""
@@ -168,10 +173,9 @@ class LateRows:
         self._going, self._waiting = self._waiting, _Waiting()
         try:
             for table, insert in _INSERT.items():
-                rows = sorted(self._going.rows[table])
-                for at in range(0, len(rows), ROWS_PER_TRANSACTION):
-                    joined = json.dumps(rows[at : at + ROWS_PER_TRANSACTION])
-                    await self._write([(insert, [(joined,)])])
+                merged = merge(*await _sorted_runs(self._going.rows[table]))
+                while rows := list(islice(merged, ROWS_PER_TRANSACTION)):
+                    await self._write([(insert, [(json.dumps(rows),)])])
             await self._move_marks(self._going.since)
         except BaseException:
             self._going.take_in(self._waiting)
@@ -240,6 +244,15 @@ class LateRows:
             first = rows[-1][0] + 1
             if self._waiting.count >= LATE_ROWS_MAX:
                 await self._write_waiting()
+
+
+async def _sorted_runs(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows in runs that are each in order: sorting them all at once would hold up everybody."""
+    runs = []
+    for at in range(0, len(rows), SORTED_ROWS):
+        runs.append(sorted(rows[at : at + SORTED_ROWS]))
+        await asyncio.sleep(0)
+    return runs
 
 
 async def open_late_rows(database: Database) -> LateRows:
