@@ -43,7 +43,7 @@ from federation.web.schemas import (
 NODES: Final = 8
 SAMPLES: Final = 200
 STATEMENTS: Final = 1_000_000
-PART_LINES: Final = 4_096
+PART_LINES: Final = 2_048
 SAMPLE_SECONDS_MAX: Final = 30.0
 BULK_SECONDS_MAX: Final = 480.0
 CRISIS_PAUSE_SECONDS: Final = 0.5
@@ -166,7 +166,10 @@ async def measure(folder: Path, samples: int, statements: int) -> dict[str, floa
         sending.cancel()
         rates = receivers.per_s(seconds)
         everywhere = min(receivers.held.values(), default=0)
-        _say(f"crisis samples: {len(crisis)}; the list took {seconds:.0f} s")
+        _say(
+            f"crisis samples: {len(crisis)}, p50 {statistics.median(crisis):,.0f} ms,"
+            f" max {max(crisis):,.0f} ms; the list took {seconds:.0f} s"
+        )
         _say(f"all {len(others)} receivers together: {sum(rates):,.0f} statements/s")
         return {
             "nodes": NODES,

@@ -22,7 +22,7 @@ from federation.protocol.labels import check_labels
 from federation.protocol.origins_local import parse_lane
 from federation.web.import_schemas import ImportAnswer, RefusedLine
 
-PART_LINES: Final = 4_096
+PART_LINES: Final = 2_048
 """As many as the node puts under one checkpoint."""
 
 PART_BYTES: Final = 4 * 1024 * 1024

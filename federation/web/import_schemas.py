@@ -23,7 +23,7 @@ class RefusedLine(_Model):
 
 
 class ImportAnswer(_Model):
-    """What became of one part of a list; the answer has one such line for every 4,096."""
+    """What became of one part of a list; the answer has one such line for every 2,048."""
 
     lines: Annotated[int, Field(description="how many lines, empty ones among them")]
     published: Annotated[int, Field(description="said now")]
