@@ -20,8 +20,12 @@ from federation.protocol.roster_proposals import finish, propose_founding, sign_
 PATIENCE_SECONDS = 120.0
 
 
-def found(folder: Path, members: Sequence[str]) -> None:
-    """A federation on disk: a folder with a config for each member, on free loopback ports."""
+def found(folder: Path, members: Sequence[str]) -> SigningKey:
+    """A federation on disk: a folder with a config for each member, on free loopback ports.
+
+    Returns:
+        The key of the one who governs it.
+    """
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2 * len(members))]
     ports = [each.getsockname()[1] for each in sockets]
     for each in sockets:
@@ -40,6 +44,7 @@ def found(folder: Path, members: Sequence[str]) -> None:
     chain = finish(sign_proposal(proposal.proposal_bytes, governor), None)
     for member in members:
         (folder / member / "1.root.json").write_bytes(chain.versions[0])
+    return governor
 
 
 def change_config(folder: Path, member: str, changes: Mapping[str, str]) -> None:

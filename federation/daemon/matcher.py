@@ -17,8 +17,8 @@ from federation.daemon.searching import Thresholds, search_index
 from federation.daemon.view_reader import ViewReader
 from federation.matching.found import Found
 from federation.matching.index import SignalIndex
-from federation.protocol.bodies import Confirm, Withdraw
-from federation.protocol.headers import StatementId
+from federation.protocol.bodies import Confirm, Kind, Withdraw
+from federation.protocol.headers import StatementId, decode_header
 from federation.protocol.origins import LogId
 from federation.protocol.signals import Signal, SignalType, identity_of
 from federation.provenance.log_view import Advance
@@ -144,9 +144,10 @@ class Matcher:
         await self.absorb_statements(self._reader.judge_all(stored))
 
     async def recount(self, spans: Iterable[Span]) -> None:
-        """Have everything in the index that began to count again when a pin moved.
+        """Have everything in the index that counts again because a pin moved.
 
-        What ceased to count may stay there: answers come from the statements.
+        That is what was taken back where nothing counts now. Confirms that are cut off stay in the
+        index all the time: answers come from the statements.
 
         Args:
             spans: (log, branch, from, to): the statements that a pin reached or let go.
@@ -157,18 +158,17 @@ class Matcher:
                 page = await self._logs.statements(
                     log, at, min(end, at + PAGE_STATEMENTS), PAGE_BYTES_MAX, branch=branch
                 )
-                for offset, statement in enumerate(page):
-                    stored = StoredStatement(log, branch, at + offset, statement)
-                    await self._count_again(self._reader.judge(stored))
+                for statement in page:
+                    header = decode_header(statement.header_bytes)
+                    if header.kind == Kind.WITHDRAW:
+                        await self._count_again(header.references)
                 at += len(page)
 
-    async def _count_again(self, statement: VerifiedStatement) -> None:
-        """What it confirms, or what counts again if it does not take it back any more."""
-        bodies = [body_of(statement)]
-        if isinstance(bodies[0], Withdraw):
-            found = [await self._logs.statement(each) for each in statement.header.references]
-            bodies = [body_of(self._reader.judge(each)) for each in found if each is not None]
-        for body in bodies:
+    async def _count_again(self, targets: Iterable[StatementId]) -> None:
+        """What these statements confirm."""
+        for target in targets:
+            stored = await self._logs.statement(target)
+            body = None if stored is None else body_of(self._reader.judge(stored))
             if isinstance(body, Confirm):
                 for signal in body.signals:
                     self._index.add(signal.type, signal.value)

@@ -160,7 +160,8 @@ async def apply_pins(
             spans.append((*place, min(ends), kept.held.size))
         said, view = verifier.roster.logs.get(kept.log), known.get(kept.log)
         is_ended = said is not None and said.pin is not None and new is not None
-        goes_on = view is not None and view.size < kept.held.size
+        # Where the engine stands at the former end. Anywhere else, a write is on its way to it.
+        goes_on = view is not None and old is not None and view.size == old
         if not kept.branch and old != new and (is_ended or goes_on):
             views.append(await standing_view(stores, verifier, kept, new))
     return Recount(tuple(views), tuple(spans))

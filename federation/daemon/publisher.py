@@ -125,6 +125,10 @@ class LanePublisher:
         Waits for the batch under way; what waits behind it is written there.
         """
         async with self._writing:
+            said = self._membership.roster.logs.get(log)
+            is_open = said is not None and said.is_open
+            if log == self._log and is_open and view.size <= self.view.size:
+                return  # what is known elsewhere of this log is behind what was written here
             self._log, self.view = log, view
 
     @property

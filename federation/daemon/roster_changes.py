@@ -1,6 +1,7 @@
 """What a new roster version changes in a running node, in the order in which it must happen.
 
-    who may connect → own keys → what counts → how far own logs go → whom the engine speaks to
+    own keys → who may connect → what counts → how far own logs go → whom the engine speaks to →
+    what the index lacks
 
 Nothing is restarted. When the adoption returns, answers, peers and own logs follow the new version.
 """
@@ -118,11 +119,13 @@ class RosterChanges:
         await self._reconnect()
         known = {log: sync.view for log, sync in self._replicator.engine.logs.items()}
         recount = await apply_pins(self._stores, self._membership, known)
+        await self._move_lanes(recount, known)
+        # The others are told before the index is gone over: what no longer counts is out of every
+        # answer here already, and theirs should not wait for it.
+        self._replicator.feed(events.RosterChanged(self._membership.verifier, recount.views))
         await self._matcher.recount(recount.spans)
         await self._eraser.apply_roster()
         self._tell()
-        await self._move_lanes(recount, known)
-        self._replicator.feed(events.RosterChanged(self._membership.verifier, recount.views))
         task = asyncio.create_task(self._say_what_is_in_force(renewed))
         self._said.add(task)
         task.add_done_callback(self._said.discard)

@@ -70,7 +70,7 @@ class Hearing:
         try:
             head = self._open(announced.note)
         except BeyondPin as error:
-            return self._beyond(peer, error), None
+            return self._beyond(peer_name, error), None
         except (ProtocolError, VerificationError) as error:
             is_about_keys = isinstance(error, SignatureInvalid | LogUnknown)
             if not (is_about_keys and self._judges_by_other_roster(peer)):
@@ -97,13 +97,13 @@ class Hearing:
         """Whether what is no proof here may be one there: by a key or up to a pin of its roster."""
         return peer is not None and peer.roster_version not in {0, self._roster_version}
 
-    def _beyond(self, peer: PeerView | None, error: BeyondPin) -> list[Command]:
+    def _beyond(self, peer_name: str, error: BeyondPin) -> list[Command]:
         """Signed beyond a pin: evidence only, applied nowhere, and operators are told once."""
         is_known = error.message in self._beyond_told or len(self._beyond_told) >= BEYOND_TOLD_MAX
-        if is_known or self._judges_by_other_roster(peer):
+        if is_known or self._judges_by_other_roster(self._peers().get(peer_name)):
             return []
         self._beyond_told.add(error.message)
-        return [RaiseAlarm(error.code, f"{error.message}; told by {peer.member if peer else '?'}")]
+        return [RaiseAlarm(error.code, f"{error.message}; told by {peer_name}")]
 
     @property
     def _roster_version(self) -> int:
