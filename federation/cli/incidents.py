@@ -1,4 +1,3 @@
-# ruff: noqa: PLC0415 - rich is loaded when something is drawn, so that --json is quick
 """What ``federation incident`` does."""
 
 from __future__ import annotations
@@ -58,17 +57,17 @@ def list_incidents(config_path: Path, *, only_open: bool) -> Answer:
     fields = {"incidents": [each.model_dump() for each in shown]}
     if not shown:
         return Answer(fields, ("no incident is known",))
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    return Answer(fields, tuple(_line(each) for each in shown))
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("incident", "level", "by", "opened", "state", "id"):
-        table.add_column(column, overflow="fold")
-    for each in shown:
-        state = "open" if each.closed_at_ms is None else f"closed {_time(each.closed_at_ms)}"
-        title, member, level = plain(each.title), plain(each.member), plain(each.level)
-        table.add_row(title, level, member, _time(each.opened_at_ms), state, each.id)
-    return Answer(fields, (table,))
+
+def _line(incident: IncidentAnswer) -> str:
+    """One incident on a line of its own, so that its id can be copied whole."""
+    closed_at_ms = incident.closed_at_ms
+    state = "open" if closed_at_ms is None else f"closed {_time(closed_at_ms)}"
+    return (
+        f"{incident.id}  {plain(incident.title)}: {plain(incident.level)}, {state};"
+        f" opened {_time(incident.opened_at_ms)} by {plain(incident.member)}"
+    )
 
 
 def _misuse() -> RequestMalformed:

@@ -220,6 +220,37 @@ def test_a_signal_is_published_and_matched_without_a_file(town: Town) -> None:
     assert is_allowed(town.at(ACME, "match", "--signal", "sha256:" + "5b" * 32))
 
 
+def test_a_list_is_imported_once_however_often_it_is_given(town: Town) -> None:
+    lines = ["type,value,labels", *(f"md5,{number:032X},tvec1" for number in range(1, 40))]
+    lines[5] = "md5,no hash,tvec1"
+    (town.folder / "list.csv").write_text("\n".join(lines) + "\n")
+    first = town.at(ACME, "import", "list.csv")
+    assert ExitCode.NO == first.code
+    assert (38, 0, 1) == tuple(first.fields[name] for name in ("published", "known", "refused"))
+    assert [6] == [each["line"] for each in first.fields["refused_lines"]]
+    again = town.at(ACME, "import", "list.csv")
+    assert (0, 38, 1) == tuple(again.fields[name] for name in ("published", "known", "refused"))
+    town.poll(lambda: town.at(NOVA, "match", "--signal", f"md5:{7:032x}"), is_blocked)
+
+
+def test_an_incident_is_named_in_what_matches_and_gives_it_the_crisis_lane(town: Town) -> None:
+    opened = town.at(ACME, "incident", "open", "Somewhere attack", "--level", "content-incident")
+    assert ExitCode.YES == opened.code, opened.err
+    incident = opened.fields["id"]
+    sha256 = "sha256:" + "6c" * 32
+    said = town.at(ACME, "publish", "--signal", sha256, "--incident", incident)
+    assert "/crisis" in said.fields["published"][0]["log"]
+    found = town.poll(lambda: town.at(NOVA, "match", "--signal", sha256), is_blocked)
+    assert "Somewhere attack" in json.dumps(found.fields)
+    assert ExitCode.YES == town.at(ACME, "incident", "close", incident).code
+
+    def listed() -> Ran:
+        return town.at(NOVA, "incident", "list")
+
+    town.poll(listed, lambda ran: not any(each["is_open"] for each in ran.fields["incidents"]))
+    assert ExitCode.NO == town.at(NOVA, "incident", "level", incident, "incident").code
+
+
 def test_peers_show_lag_and_receipts_for_people_and_programs(town: Town) -> None:
     town.at(ACME, "publish", "2.jpg")
 
