@@ -223,6 +223,23 @@ async def test_a_log_key_is_renewed_under_load_and_nothing_is_refused(found: Fou
         assert judge_bundle(bundle, chain.versions[0], NO_QUORUM, check_ed25519).is_verified
 
 
+async def test_a_view_that_was_read_before_the_last_batch_moves_no_open_log_back(
+    found: Found,
+) -> None:
+    """A roster is applied while this node goes on publishing."""
+    founded = found([A, B])
+    live = LogId(A, founded.chain.federation_id, Lane.LIVE)
+    async with AsyncExitStack() as stack:
+        a = await open_node(founded, A, stack)
+        lane = a.roster_changes._lanes[Lane.LIVE]
+        await a.publisher.confirm(Lane.LIVE, [make_confirm(1)])
+        read = lane.view
+        await a.publisher.confirm(Lane.LIVE, [make_confirm(2)])
+        await lane.move(live, read)
+        (said,) = await a.publisher.confirm(Lane.LIVE, [make_confirm(3)])
+        assert read.size + 1 <= said.index
+
+
 async def a_second_after_its_receipt(node: Node, log: LogId) -> int:
     """Wait until the clock has gone beyond the receipts on a log's first head; POSIX seconds."""
 
