@@ -102,6 +102,13 @@ class TilePathMalformed(ProtocolError):
     code = "tile-path-malformed"
 
 
+class FileNotAtHand(VerificationError):
+    """A file of an exported log that is not there: nothing can be said of it."""
+
+    code = "file-not-at-hand"
+    default_hint = "fetch or export the log again, and look whether it was copied whole"
+
+
 class TileMalformed(ProtocolError):
     """A tile or entry bundle whose bytes do not fit its width."""
 

@@ -12,16 +12,24 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, Never
 
 from federation import __version__
-from federation.cli.auditor_telling import PROGRAM, tell_error
+from federation.cli.auditor_telling import PROGRAM, Command, tell, tell_error
 from federation.cli.exits import INTERRUPTED, ExitCode
 from federation.errors import FederationError, RequestMalformed
 
 EXITS: Final = "Exit codes: 0 verified, 1 not verified, 2 misuse, 3 could not tell."
-COMMANDS: Final = {"bundle": "judge a provenance bundle: was this stated, and is it in force?"}
+COMMANDS: Final = {
+    "bundle": "judge a provenance bundle: was this stated, and is it in force?",
+    "log": "compute every tile and the root of an exported log again",
+    "compare": "compare two copies of one log: the same, a beginning, or a fork",
+    "roster": "judge a chain of rosters: who governs, and who is a member",
+    "evidence": "judge evidence of a fork: did one key sign two histories?",
+    "monitor": "audit exported logs, and hold them against what was seen before",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,24 +70,30 @@ def _run(given: list[str]) -> int:
     )
     program.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = program.add_subparsers(required=True, metavar="COMMAND")
+    run = None
     for name, words in COMMANDS.items():
         command = commands.add_parser(name, help=words, description=words, epilog=EXITS)
         if given[:1] == [name]:
             run = _room_of(name)(command)
             command.add_argument("--json", action="store_true", help="answer with one JSON object")
-            return run(program.parse_args(given))
-    program.parse_args(given)
-    return ExitCode.MISUSE
+            command.add_argument("--html", type=Path, metavar="FILE", help="write a page as well")
+    asked = program.parse_args(given)
+    judged = run(asked) if run else []  # without a command, argparse said so already
+    if asked.html is not None:
+        from federation.cli.auditor_html import write_page
+
+        write_page(asked.html, given[0], judged)
+    return tell(judged, as_json=asked.json)
 
 
-def _room_of(name: str) -> Callable[[argparse.ArgumentParser], Callable[[argparse.Namespace], int]]:
-    """What declares a command's arguments and gives what runs it: its room is entered here."""
-    match name:
-        case "bundle":
-            from federation.cli.auditor_bundle import command
-        case _:
-            raise RequestMalformed("no such command")
-    return command
+def _room_of(name: str) -> Command:
+    if name == "bundle":
+        from federation.cli.auditor_bundle import command
+
+        return command
+    from federation.cli.auditor_rooms import room_of
+
+    return room_of(name)
 
 
 if __name__ == "__main__":

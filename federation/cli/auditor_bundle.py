@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from federation.cli.auditor_files import read_file, read_known_roots
-from federation.cli.auditor_telling import conclusion_of, tell
+from federation.cli.auditor_telling import Told
 from federation.errors import RequestMalformed
 from federation.protocol.keys import check_ed25519
 from federation.protocol.limits import BUNDLE_BYTES_MAX, ROSTER_BYTES_MAX
@@ -15,7 +15,7 @@ from federation.protocol.policy import Quorum, parse_quorum
 from federation.provenance.bundle_judge import claims_of, judge_bundle
 
 
-def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
+def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], list[Told]]:
     """Declare the command's arguments; gives what runs it."""
     add = parser.add_argument
     add("file", type=Path, metavar="FILE", help="the bundle; - reads stdin")
@@ -26,19 +26,11 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], i
     words = "ask whether it is IN FORCE too: how many other members must attest it"
     add("--in-force", type=_quorum, metavar="K", help=words)
     words = "2.root.json and up, for bundles that only name their roster"
-    add(
-        "--known-root",
-        type=Path,
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="FILE",
-        help=words,
-    )
+    add("--known-root", type=Path, nargs="+", action="extend", default=[], metavar="N", help=words)
     return _run
 
 
-def _run(given: argparse.Namespace) -> int:
+def _run(given: argparse.Namespace) -> list[Told]:
     if given.in_force and (not given.in_force.count or given.in_force.second_lines):
         raise RequestMalformed("--in-force asks for a number of members and nothing else")
     report = judge_bundle(
@@ -54,7 +46,7 @@ def _run(given: argparse.Namespace) -> int:
         "quorum": str(given.quorum),
         "in_force": given.in_force and str(given.in_force),
     }
-    return tell(report, conclusion_of(report), fields, as_json=given.json)
+    return [Told(str(given.file), report, fields)]
 
 
 def _quorum(text: str) -> Quorum:

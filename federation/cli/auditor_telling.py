@@ -5,40 +5,51 @@ from __future__ import annotations
 import json
 import os
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
-from typing import Final
+from dataclasses import asdict, dataclass
+from typing import Final, TypeAlias
 
 from federation.cli.exits import ExitCode
-from federation.errors import FederationError, RosterNotAtHand
+from federation.errors import FederationError
 from federation.provenance.report import Outcome, Report
 
 PROGRAM: Final = "federation-verify"
+NOT_AT_HAND: Final = "-not-at-hand"  # codes of what could not be told for want of a file
 
 _MARKS: Final = dict(zip(Outcome, "✓✗–·", strict=True))  # noqa: RUF001
 _ASCII_MARKS: Final = dict(zip(Outcome, "+x-.", strict=True))
 _COLOURS: Final = dict(zip(Outcome, ("32", "1;31", "2", "2"), strict=True))  # SGR
 
 
-def tell(report: Report, conclusion: str, fields: dict[str, object], *, as_json: bool) -> ExitCode:
-    """Print a finished judgement; gives the exit code that goes with it.
+@dataclass(frozen=True)
+class Told:
+    """A finished judgement: what was judged, its steps, and what else its JSON object has."""
 
-    Args:
-        report: its steps.
-        conclusion: what has been shown, or not, in a sentence.
-        fields: what else the JSON object has.
-        as_json: whether to answer with JSON.
-    """
+    heading: str
+    report: Report
+    fields: dict[str, object]
+
+
+Command: TypeAlias = Callable[[ArgumentParser], Callable[[Namespace], list[Told]]]
+"""Declares a command's arguments; gives what runs it."""
+
+
+def tell(judged: Sequence[Told], *, as_json: bool) -> ExitCode:
+    """Print judgements, of which there is at least one; gives the exit code that goes with them."""
     if as_json:
-        steps = [asdict(step) for step in report.steps]
-        answer = {"verified": report.is_verified, **fields, "conclusion": conclusion}
-        print(json.dumps({**answer, "steps": steps}), flush=True)
+        answers = [_as_fields(each) for each in judged]
+        several = {"verified": all(each["verified"] for each in answers), "reports": answers}
+        print(json.dumps(answers[0] if len(judged) == 1 else several), flush=True)
     else:
-        print(_as_text(report, conclusion), flush=True)
-    failed = report.failed_step
-    if failed is None:
-        return ExitCode.YES
-    return ExitCode.UNKNOWN if failed.code == RosterNotAtHand.code else ExitCode.NO
+        heads = [each.heading + "\n" for each in judged] if len(judged) > 1 else [""]
+        texts = [head + _as_text(each.report) for head, each in zip(heads, judged, strict=True)]
+        print("\n\n".join(texts), flush=True)
+    failed = [each.report.failed_step for each in judged if each.report.failed_step]
+    if all(step.code and step.code.endswith(NOT_AT_HAND) for step in failed):
+        return ExitCode.UNKNOWN if failed else ExitCode.YES
+    return ExitCode.NO
 
 
 def tell_error(error: FederationError, code: ExitCode, *, as_json: bool) -> ExitCode:
@@ -57,15 +68,22 @@ def conclusion_of(report: Report) -> str:
     failed = report.failed_step
     if failed is None:
         return report.conclusion
-    if failed.code == RosterNotAtHand.code:
+    if failed.code and failed.code.endswith(NOT_AT_HAND):
         return f"COULD NOT TELL: step {failed.number} needs a file that was not given."
     if report.conclusion:
         return f"NOT VERIFIED: step {failed.number} failed. What was shown: {report.conclusion}"
     return f"NOT VERIFIED: step {failed.number} failed; nothing after it was asked. Believe none."
 
 
-def _as_text(report: Report, conclusion: str) -> str:
-    marks = _MARKS if _can_write("".join(_MARKS.values())) else _ASCII_MARKS
+def _as_fields(judged: Told) -> dict[str, object]:
+    steps = [asdict(step) for step in judged.report.steps]
+    said = {"verified": judged.report.is_verified, **judged.fields}
+    return {**said, "conclusion": conclusion_of(judged.report), "steps": steps}
+
+
+def _as_text(report: Report) -> str:
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    marks = _MARKS if is_unicode else _ASCII_MARKS
     lines = []
     for step in report.steps:
         mark = _paint(f"{step.number:2} {marks[step.outcome]}", step.outcome)
@@ -76,20 +94,12 @@ def _as_text(report: Report, conclusion: str) -> str:
         if step.hint:
             lines.append(f"     hint: {_plain(step.hint)}")
     outcome = Outcome.PASSED if report.is_verified else Outcome.FAILED
-    return "\n".join((*lines, "", _paint(_plain(conclusion), outcome)))
+    return "\n".join((*lines, "", _paint(_plain(conclusion_of(report)), outcome)))
 
 
 def _plain(text: str) -> str:
     """Without characters that steer a terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
-def _can_write(text: str) -> bool:
-    try:
-        text.encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _paint(text: str, outcome: Outcome) -> str:

@@ -13,17 +13,10 @@ from typing import Final
 class ExitCode(IntEnum):
     """How a command of ``federation`` or ``federation-verify`` ended."""
 
-    YES = 0
-    """Done; for a question, yes (``match``: something in force matches)."""
-
-    NO = 1
-    """The answer is no: nothing matches, not found, not proven, not allowed."""
-
-    MISUSE = 2
-    """Wrong arguments, malformed input, or a config to put right."""
-
-    UNKNOWN = 3
-    """Could not tell: node or peer unreachable, store failing, or a bug of ours."""
+    YES = 0  # done; for a question, yes (``match``: something in force matches)
+    NO = 1  # the answer is no: nothing matches, not found, not proven, not allowed
+    MISUSE = 2  # wrong arguments, malformed input, or a config to put right
+    UNKNOWN = 3  # could not tell: node or peer unreachable, store failing, or a bug of ours
 
 
 INTERRUPTED: Final = 130

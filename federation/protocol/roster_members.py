@@ -46,17 +46,10 @@ _LANES: Final = list(Lane)
 class MemberRole(StrEnum):
     """What a member of the roster may do; one may have several roles."""
 
-    MEMBER = "member"
-    """Publishes to its own logs, holds everyone's, gives receipts."""
-
-    OBSERVER = "observer"
-    """Reads bodies and publishes nothing."""
-
-    AUDITOR = "auditor"
-    """Reads the public log; bodies only where it is an observer too."""
-
-    WITNESS = "witness"
-    """Cosigns checkpoints and holds no statements."""
+    MEMBER = "member"  # publishes to its own logs, holds everyone's, gives receipts
+    OBSERVER = "observer"  # reads bodies and publishes nothing
+    AUDITOR = "auditor"  # reads the public log; bodies only where it is an observer too
+    WITNESS = "witness"  # cosigns checkpoints and holds no statements
 
 
 class MemberStatus(StrEnum):

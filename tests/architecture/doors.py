@@ -50,6 +50,8 @@ IMPURE_METHODS = frozenset({("datetime", "now"), ("datetime", "utcnow"), ("datet
 IMPURE_MODULES = ("numpy.random",)
 
 AUDITOR = "federation.cli.auditor"
+# Where the program enters a command's room only when it is asked for.
+AUDITOR_DOORS = (AUDITOR, f"{AUDITOR}_rooms")
 # Rooms of ours that the auditor's program may enter; in cli/ its own files and the exit codes.
 AUDITOR_ROOMS = (
     "federation",
@@ -150,14 +152,15 @@ def find_impurities(root: Path) -> list[str]:
 
 
 def auditor_commands(root: Path) -> list[str]:
-    """The commands that the program enters a room for: ``bundle`` for ``auditor_bundle``."""
+    """What the program enters a room of its own for: ``bundle`` for ``auditor_bundle``."""
+    graph = graph_of(modules_of(root, "federation"))
     entered = {
-        name.removeprefix(f"{AUDITOR}_")
-        for name in graph_of(modules_of(root, "federation")).get(AUDITOR, set())
-        - _entered_at_once(root)
-        if name.startswith(f"{AUDITOR}_")
+        name
+        for door in AUDITOR_DOORS
+        for name in graph.get(door, set()) - _entered_at_once(root, door)
+        if name.startswith(f"{AUDITOR}_") and name not in AUDITOR_DOORS
     }
-    return sorted(entered)
+    return sorted(name.removeprefix(f"{AUDITOR}_") for name in entered)
 
 
 def auditor_modules(root: Path, command: str | None = None) -> list[Module]:
@@ -169,8 +172,11 @@ def auditor_modules(root: Path, command: str | None = None) -> list[Module]:
     graph = graph_of(list(modules.values()))
     waiting = [name for name in modules if fnmatchcase(name, AUDITOR + "*")]
     if command is not None:
-        graph[AUDITOR] = _entered_at_once(root)
         waiting = [AUDITOR, f"{AUDITOR}_{command}"]
+        if waiting[1] not in graph[AUDITOR]:
+            waiting += AUDITOR_DOORS
+        for door in AUDITOR_DOORS:
+            graph[door] = _entered_at_once(root, door)
     reached: set[str] = set()
     while waiting:
         name = waiting.pop()
@@ -182,23 +188,29 @@ def auditor_modules(root: Path, command: str | None = None) -> list[Module]:
     return [modules[name] for name in sorted(reached)]
 
 
-def _entered_at_once(root: Path) -> set[str]:
-    """What the program's own file imports at its top, and not within a function."""
+def _entered_at_once(root: Path, door: str) -> set[str]:
+    """What a file imports at its top, and not within a function."""
     named = {module.name: module for module in modules_of(root, "federation")}
-    program = named[AUDITOR]
+    if door not in named:
+        return set()
     lines = {
-        node.lineno for node in program.syntax.body if isinstance(node, ast.Import | ast.ImportFrom)
+        node.lineno
+        for node in named[door].syntax.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
     }
-    targets = [imported.target for imported in program.imports if imported.line in lines]
+    targets = [imported.target for imported in named[door].imports if imported.line in lines]
     parents = {target.rpartition(".")[0] for target in targets}
-    return graph_of(list(named.values()))[AUDITOR] & (set(targets) | parents)
+    return graph_of(list(named.values()))[door] & (set(targets) | parents)
 
 
-def find_auditor_trespasses(root: Path) -> list[str]:
+def find_auditor_trespasses(root: Path, command: str | None = None) -> list[str]:
     """Rooms and network modules that the auditor's program reaches, at once or lazily."""
     findings = []
-    for module in auditor_modules(root):
-        if not _matches(module.name, AUDITOR_ROOMS):
+    # What judges a bundle is the smallest, and does not know the errors that only nodes meet.
+    judges_more = command not in {None, "bundle"}
+    rooms = (*AUDITOR_ROOMS, "federation.local_errors") if judges_more else AUDITOR_ROOMS
+    for module in auditor_modules(root, command):
+        if not _matches(module.name, rooms):
             findings.append(f"{module.path.as_posix()}: not a room of the auditor's")
         findings += [
             f"{module.at(imported.line)}: {imported.target}"
