@@ -20,8 +20,7 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], l
     add = parser.add_argument
     add("file", type=Path, metavar="FILE", help="the bundle; - reads stdin")
     add("--root", type=Path, required=True, help="the federation's 1.root.json, as you trust it")
-    words = "how many other members must have cosigned; none takes the log's own word; +mldsa44 "
-    words += "behind it asks for second, post-quantum lines too"
+    words = "how many others must have cosigned; none takes the log's word; +mldsa44 asks for more"
     add("--quorum", type=_quorum, required=True, metavar="K|none", help=words)
     words = "ask whether it is IN FORCE too: how many other members must attest it"
     add("--in-force", type=_quorum, metavar="K", help=words)
@@ -41,11 +40,8 @@ def _run(given: argparse.Namespace) -> list[Told]:
         list(read_known_roots(given.known_root)),
         in_force=given.in_force and given.in_force.count,
     )
-    fields = {
-        "claims": claims_of(report),
-        "quorum": str(given.quorum),
-        "in_force": given.in_force and str(given.in_force),
-    }
+    in_force = given.in_force and str(given.in_force)
+    fields = {"claims": claims_of(report), "quorum": str(given.quorum), "in_force": in_force}
     return [Told(str(given.file), report, fields)]
 
 

@@ -32,8 +32,8 @@ class Told:
     fields: dict[str, object]
 
 
+# Declares a command's arguments; gives what runs it.
 Command: TypeAlias = Callable[[ArgumentParser], Callable[[Namespace], list[Told]]]
-"""Declares a command's arguments; gives what runs it."""
 
 
 def tell(judged: Sequence[Told], *, as_json: bool) -> ExitCode:

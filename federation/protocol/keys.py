@@ -121,6 +121,7 @@ def _load_ed25519(public: bytes) -> Ed25519PublicKey | None:
         return None
 
 
+@lru_cache(maxsize=1_024)
 def check_key_name(name: str) -> None:
     """Accept a name that a signature line can carry.
 
@@ -169,3 +170,6 @@ class VerifierKey:
     def format(self) -> str:
         """The vkey text: ``name+hex key id+base64 of type and public key``."""
         return f"{self.name}+{self.key_id.hex()}+{format_base64(bytes([self.type]) + self.public)}"
+
+
+vkey_of = lru_cache(maxsize=KEYS_LOADED_MAX)(VerifierKey)  # made once, with its id

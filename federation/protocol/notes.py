@@ -15,6 +15,7 @@ Source: docs/spec/notes.md; C2SP signed-note v1.0.0, and C2SP pull request 327 f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from federation.errors import KeyMalformed, NoteMalformed, TooLarge
@@ -66,6 +67,7 @@ class Note:
         return next((each for each in self.signatures if each.signer == (name, key_id)), None)
 
 
+@lru_cache(maxsize=4)  # a head, then the cosignatures under it
 def parse_note(raw: bytes) -> Note:
     """Read a signed note. Raises: NoteMalformed, TooLarge: docs/spec/notes.md says when."""
     if len(raw) > NOTE_BYTES_MAX:
@@ -102,6 +104,7 @@ def parse_signature_lines(text: str) -> tuple[NoteSignature, ...]:
     return signatures
 
 
+@lru_cache(maxsize=64)
 def parse_signature_line(line: str) -> NoteSignature:
     """Read one line, with its newline. Raises: NoteMalformed: not dash, name, canonical base64."""
     if not (line.startswith(SIGNATURE_LINE_START) and line.endswith("\n")):

@@ -25,7 +25,7 @@ from federation.errors import (
 )
 from federation.protocol import limits
 from federation.protocol.headers import StatementId, parse_statement_id
-from federation.protocol.keys import KeyType, VerifierKey
+from federation.protocol.keys import KeyType, VerifierKey, vkey_of
 from federation.protocol.origins import Cosigner, LogId, check_federation_id, federation_id_of
 from federation.protocol.roster_fields import (
     Json,
@@ -124,7 +124,7 @@ class Roster:
 
     def log_vkey(self, log: LogId) -> VerifierKey:
         """The verifier key in use for a log's checkpoints. Raises: LogUnknown."""
-        return VerifierKey(log.origin, KeyType.ED25519, self.log(log).public)
+        return vkey_of(log.origin, KeyType.ED25519, self.log(log).public)
 
     def cosigner_vkey(self, member: str, cosigner: Cosigner) -> VerifierKey:
         """The verifier key in use for a member's cosignatures in that role.
@@ -136,7 +136,7 @@ class Roster:
         if not keys:
             raise MemberUnknown(f"{member} has no {cosigner} key")
         name = f"{member}/{self.federation_id}/{cosigner}"
-        return VerifierKey(name, KeyType.COSIGNATURE_ED25519, keys[-1])
+        return vkey_of(name, KeyType.COSIGNATURE_ED25519, keys[-1])
 
     def owned(self) -> Iterator[tuple[str, bytes]]:
         """Every key and identity in the roster, after the name of what it is for."""

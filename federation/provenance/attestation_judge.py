@@ -18,8 +18,7 @@ from federation.protocol.origins import Cosigner
 from federation.protocol.roster import Roster
 from federation.provenance.verifier import Head, VerifiedStatement, Verifier
 
-Attested: TypeAlias = dict[str, Attestation]
-"""What members attest, by name, signatures judged."""
+Attested: TypeAlias = dict[str, Attestation]  # by member, signatures judged
 
 
 def open_attestation(raw: bytes, verifier: Verifier) -> tuple[str, Attestation]:

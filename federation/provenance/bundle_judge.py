@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from federation import errors
@@ -19,11 +20,11 @@ from federation.protocol.bundles import Bundle, decode_bundle
 from federation.protocol.checkpoints import open_mldsa_cosignature
 from federation.protocol.encoding import decode_map
 from federation.protocol.headers import Header, decode_header
-from federation.protocol.keys import KeyType, SignatureCheck, VerifierKey, check_mldsa44
+from federation.protocol.keys import KeyType, SignatureCheck, check_mldsa44, vkey_of
 from federation.protocol.limits import BODY_BYTES_MAX
 from federation.protocol.merkle import leaf_hash, verify_inclusion
 from federation.protocol.notes import format_signature_line, parse_note
-from federation.protocol.origins import Cosigner, cosigner_name
+from federation.protocol.origins import Cosigner
 from federation.protocol.policy import Quorum
 from federation.protocol.roster import Roster
 from federation.protocol.roster_chain import RosterChain
@@ -44,13 +45,14 @@ STEPS: Final = (
     "every status attestation is by a member on this statement, under the heads that it takes",
     "enough other members attest that it was in force, and nobody that it was not",
 )
-STATED_STEPS: Final = 9
-"""The steps that show the first of the two claims; the others show the second."""
+STATED_STEPS: Final = 9  # show the first of the two claims, the others the second
 
 _WORDS: Final = {"src": "source", "by": "confirmed by", "why": "reason"}
 # Labels, signal types and codes. Anything else stays unsaid: it could steer a terminal.
 _WORD: Final = re.compile(r"[a-z0-9][a-z0-9:._-]{0,63}\Z")
 # A cosigner may claim any time up to 2^63 - 1 seconds.
+_trust = lru_cache(maxsize=4)(RosterChain.trust)  # a pure function: one auditor has many bundles
+_COSIGNERS: Final = frozenset(Cosigner)
 _LAST_SECOND: Final = int(datetime.max.replace(microsecond=0, tzinfo=UTC).timestamp())
 
 
@@ -142,7 +144,7 @@ def claims_of(report: Report) -> dict[str, bool | None]:
 
 
 def _open_roster(bundle: Bundle, first_root: bytes, known_roots: Sequence[bytes]) -> Roster:
-    chain = RosterChain.trust(first_root)
+    chain = _trust(first_root)
     reference = bundle.roster
     later = known_roots if reference.chain is None else reference.chain
     for root in later[: reference.version - 1]:
@@ -177,31 +179,28 @@ def _check_inclusion(bundle: Bundle, head: Head) -> None:
 def _open_cosignatures(
     bundle: Bundle, head: Head, verifier: Verifier, check_second: SignatureCheck
 ) -> _Cosigned:
-    roster, own = verifier.roster, head.log.member
-    signers = {
-        cosigner_name(member, roster.federation_id, cosigner): (member, cosigner)
-        for member in roster.members
-        for cosigner in Cosigner
-    }
+    roster, own = verifier.roster, head.log
     receipts: list[Receipt] = []
     seconds: list[tuple[str, int]] = []
     for line in parse_note(bundle.proof.checkpoint_note).signatures:
         if line.signer == (head.vkey.name, head.vkey.key_id):
             continue
-        member, purpose = signers.get(line.name, (own, head.log.lane))
-        public = dict(roster.member(member).mldsa44_keys).get(purpose)
-        second = public and VerifierKey(line.name, KeyType.COSIGNATURE_MLDSA44, public)
+        name, _, purpose = line.name.partition(f"/{roster.federation_id}/")
+        member, is_own = roster.members.get(name), line.name == own.origin
+        keys = dict(member.mldsa44_keys) if member else {}
+        public = keys.get(own.lane if is_own else purpose)
+        second = public and vkey_of(line.name, KeyType.COSIGNATURE_MLDSA44, public)
         if second and line.key_id == second.key_id:
             at_seconds = open_mldsa_cosignature(head.checkpoint, line, second, check_second)
             if at_seconds is None:
                 raise errors.SignatureInvalid("a second line without a time")
-            seconds.append((member if line.name in signers else line.name, at_seconds))
-        elif isinstance(purpose, Cosigner):
-            written = format_signature_line(line).removesuffix("\n")
-            receipts.append(verifier.open_receipt(head, member, purpose, written))
+            seconds.append((line.name if is_own else name, at_seconds))
+        elif member and purpose in _COSIGNERS:
+            text = format_signature_line(line).removesuffix("\n")
+            receipts.append(verifier.open_receipt(head, name, Cosigner(purpose), text))
         else:
-            raise errors.SignatureInvalid("a cosignature by nobody whom the roster holds")
-    members = sorted({each.member for each in receipts if each.member != own})
+            raise errors.SignatureInvalid("a line by nobody whom the roster holds for it")
+    members = sorted({each.member for each in receipts if each.member != own.member})
     return _Cosigned(tuple(receipts), tuple(seconds), tuple(members))
 
 

@@ -97,8 +97,7 @@ def audit_log(
         examination.passed(f"{checkpoint.size} entries")
         count = _audit_tiles(read, checkpoint.size, below)  # (3)
         examination.passed(f"{count} tiles above level 0")
-        if edge.root() != checkpoint.root_hash:  # (4)
-            raise RootMismatch("the tiles lead to another root than the log's key signed")
+        _check_root(edge, checkpoint)  # (4)
         examination.passed(checkpoint.root_hash.hex())
     except FederationError as error:
         return examination.failed(error), None
@@ -118,6 +117,11 @@ def _open(
             raise SignatureInvalid("the log's ML-DSA-44 line is not under the checkpoint")
         open_mldsa_cosignature(checkpoint, line, second, check_mldsa44)
     return checkpoint
+
+
+def _check_root(edge: CompactRange, checkpoint: Checkpoint) -> None:
+    if edge.root() != checkpoint.root_hash:
+        raise RootMismatch("the tiles lead to another root than the log's key signed")
 
 
 def _audit_entries(

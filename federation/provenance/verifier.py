@@ -11,6 +11,7 @@ Each check carries the step number of docs/spec/verification.md.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Final
 
@@ -21,7 +22,7 @@ from federation.protocol.checkpoints import (
     parse_checkpoint,
 )
 from federation.protocol.headers import Header, StatementId, decode_header
-from federation.protocol.keys import KeyType, SignatureCheck, VerifierKey
+from federation.protocol.keys import KeyType, SignatureCheck, VerifierKey, vkey_of
 from federation.protocol.notes import Note, format_note, parse_note, parse_signature_line
 from federation.protocol.origins import Cosigner, LogId, parse_origin
 from federation.protocol.roster import Roster
@@ -59,7 +60,7 @@ class Head:
     def __post_init__(self) -> None:
         _check_seal(self.seal)
 
-    @property
+    @cached_property
     def checkpoint(self) -> Checkpoint:
         """The checkpoint the note carries."""
         return Checkpoint(self.log.origin, self.size, self.root_hash)
@@ -166,7 +167,7 @@ class Verifier:
         # (3) A key that the roster lets speak for the log at this size, and with this root, signed.
         speaking = speakers(held, checkpoint.size, checkpoint.root_hash)
         publics = speaking or tuple(key.public for key in held.keys)
-        vkeys = [VerifierKey(log.origin, KeyType.ED25519, public) for public in publics]
+        vkeys = [vkey_of(log.origin, KeyType.ED25519, public) for public in publics]
         signers = {line.signer for line in signed.signatures}
         vkey = next((each for each in vkeys if (each.name, each.key_id) in signers), vkeys[-1])
         line = signed.signature_by(vkey.name, vkey.key_id)
@@ -200,8 +201,7 @@ class Verifier:
             statement: the received bytes; the commitment of an opened one was computed from them.
 
         Raises:
-            HeaderMalformed: a header that no node can read (5).
-            WrongFederation, WrongMember: a statement made elsewhere or by somebody else (6, 7).
+            HeaderMalformed, WrongFederation, WrongMember: unreadable, or of another log (5 to 7).
             TooLarge: a body over the roster's limit (8).
         """
         # (5) The header can be read. Kind and body need not be, and are not looked at here: what
@@ -221,18 +221,11 @@ class Verifier:
         return VerifiedStatement(log, index, statement, header, _SEAL)
 
     def open_receipt(self, head: Head, member: str, cosigner: Cosigner, line: str) -> Receipt:
-        """Judge a cosignature on a head (steps 11 and 12).
-
-        Args:
-            head: what it should be on.
-            member: who should have made it.
-            cosigner: in which role.
-            line: the signature line, without its newline.
+        """Judge a line, without its newline, as a member's cosignature on a head (steps 11 and 12).
 
         Raises:
-            MemberUnknown: the roster holds no such member (11).
-            NoteMalformed: not a signature line (12).
-            SignatureInvalid: not that cosigner's signature on this head (12).
+            MemberUnknown: the roster holds no such member, or no key of it for the role (11).
+            NoteMalformed, SignatureInvalid: not that cosigner's signature on this head (12).
         """
         # (11) The member is in the roster and has a key for the role.
         vkey = self.roster.cosigner_vkey(member, cosigner)
