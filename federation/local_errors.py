@@ -202,6 +202,18 @@ class Fork(VerificationError):
         self.second = second
 
 
+class ConvictionMalformed(ProtocolError):
+    """A conviction that breaks its grammar."""
+
+    code = "conviction-malformed"
+
+
+class ConvictionUnproven(VerificationError):
+    """An attestation that nothing in the file contradicts: it convicts nobody."""
+
+    code = "conviction-unproven"
+
+
 class EvidenceUnproven(VerificationError):
     """Two heads that both may be true, or that no one key signed: they convict nobody."""
 
@@ -477,6 +489,12 @@ class WebhookUnknown(NotFound):
     """No webhook of that name is in the config, or it gave up no such event."""
 
     code = "webhook-unknown"
+
+
+class NothingToConvict(NotFound):
+    """Nothing that this node holds contradicts the attestation."""
+
+    code = "nothing-to-convict"
 
 
 class AttestationNotGiven(NotFound):

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "compare": "compare two copies of one log: the same, a beginning, or a fork",
     "roster": "judge a chain of rosters: who governs, and who is a member",
     "evidence": "judge evidence of a fork: did one key sign two histories?",
+    "conviction": "judge a conviction: did a member attest what it knew to be untrue?",
     "monitor": "audit exported logs, and hold them against what was seen before",
 }
 

@@ -16,6 +16,8 @@ def room_of(name: str) -> Command:
             from federation.cli.auditor_roster import command
         case "evidence":
             from federation.cli.auditor_evidence import command
+        case "conviction":
+            from federation.cli.auditor_conviction import command
         case _:
             from federation.cli.auditor_monitor import command
     return command

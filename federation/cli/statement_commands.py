@@ -289,8 +289,65 @@ def import_(
     return import_list(config, path, list_format, signal_type, lane, defaults)
 
 
+def trace(
+    subject: Annotated[
+        str, typer.Argument(metavar="SIGNAL|ID", help="pdq:HEX, sha256:HEX, url:…, or st_….")
+    ],
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help="What stood then: a date or time, in UTC."),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write it as one page as well."),
+    ] = None,
+    config: ConfigPath = CONFIG,
+    _json: AsJson = False,
+) -> Answer:
+    """Tell the whole story of a signal or statement across members, and what stood at a time.
+
+    Was it active, on whose word, under which labels, and what changed since? Exit code 1: it was
+    not active at that time; without --at, it is not now.
+    """
+    from federation.cli.tracing import trace as tell
+
+    return tell(config, subject, at, html)
+
+
+def convict(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A bundle with attestations, or one of them.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Write it there instead of to stdout."),
+    ] = None,
+    config: ConfigPath = CONFIG,
+    _json: AsJson = False,
+) -> Answer:
+    """Make the file that convicts a member who attested what it knew to be untrue.
+
+    Each attestation is held against what this node holds under the heads that it names. Exit code
+    1: nothing here contradicts any of them.
+    """
+    from federation.cli.convicting import convict as make
+
+    return make(config, file, out)
+
+
 def add_to(app: typer.Typer) -> None:
     """Put these commands into the program."""
-    for command in (publish, withdraw, endorse, dispute, erase, match, receipts, bundle):
+    for command in (
+        publish,
+        withdraw,
+        endorse,
+        dispute,
+        erase,
+        match,
+        receipts,
+        bundle,
+        trace,
+        convict,
+    ):
         app.command()(command)
     app.command("import")(import_)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -34,6 +35,7 @@ from federation.provenance.reading import body_of
 from federation.provenance.taking_back import rulings_of
 from federation.provenance.verifier import VerifiedStatement
 from federation.store.places import StoredStatement
+from federation.store.signal_store import REFERENCES_PER_LOG_MAX as _REFERENCES_MAX
 from federation.store.stores import Stores
 
 ASKED_PER_SECOND: Final = 10.0
@@ -148,9 +150,13 @@ class Attester:
     ) -> tuple[Finding, ...]:
         """What became of each, by id; those that are not under the heads are unknown."""
         statements = {each.statement.id: each for each in stored}
+        referring = await self._stores.signals.references_to(statements)
+        if max(Counter(each.log for each in referring).values(), default=0) >= _REFERENCES_MAX:
+            # What comes after those counts in no view, and would convict whoever left it out.
+            raise AttestationNotGiven("one log refers to this too often for an honest word on it")
         about = [
             self._judge(each)
-            for each in await self._stores.signals.references_to(statements)
+            for each in referring
             if self._membership.cuts.counts(each.log, each.branch, each.index)
         ]
         findings = []

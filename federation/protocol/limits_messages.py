@@ -62,6 +62,9 @@ CALLS_BYTES_MAX: Final = 1024 * 1024
 CALL_ANSWER_BYTES_MAX: Final = RANGE_ANSWER_BYTES_MAX
 """A range of statements is the largest answer."""
 
+CONVICTION_BYTES_MAX: Final = 1024 * 1024
+"""An attestation of 256 KiB, a body of 64 KiB in base64, and proofs, with room in JSON."""
+
 ATTEST_BYTES_MAX: Final = 256
 """A statement id takes 67 bytes; a signal's type and its identity in hex at most 145."""
 

@@ -33,6 +33,7 @@ from federation.web.problems import problem
 from federation.web.proof_api import ProofApi
 from federation.web.roster_api import RosterApi
 from federation.web.routes import BODY_BYTES_MAX, register
+from federation.web.trace_api import TraceApi
 from federation.web.uploads_api import UploadsApi
 from federation.web.workers import MatchWorkers
 
@@ -85,6 +86,7 @@ class LocalServer:
             self.match_api,
             self.api,
             ProofApi(node),
+            TraceApi(node),
             self.file_api,
             ImportApi(node),
             IncidentApi(node),

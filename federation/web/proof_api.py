@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from federation.daemon.convictor import Convictor
 from federation.daemon.node import Node
 from federation.errors import RequestMalformed
 from federation.protocol.headers import parse_statement_id
@@ -28,6 +29,8 @@ class ProofApi:
         return [
             Call("GET", "/v1/statements/{id}/bundle", "its provenance bundle, for an auditor",
                  None, self.bundle, query=s.BundleQuery),
+            Call("POST", "/v1/convict", "the file that convicts the signer of an attestation that "
+                 "left out a withdraw", None, self.convict, body=s.ConvictRequest),
             Call("POST", "/v1/attest", "this member's signed word on what is in force",
                  None, self.attest, body=s.AttestRequest, media_type="text/plain"),
         ]  # fmt: skip
@@ -43,6 +46,18 @@ class ProofApi:
             with_chain=query.roster == "chain",
             in_force=query.in_force,
         )
+        return web.Response(body=made, content_type="application/json")
+
+    async def convict(
+        self, _request: web.Request, body: proof_schemas.ConvictRequest
+    ) -> web.Response:
+        """A conviction, verbatim.
+
+        Raises:
+            FederationError: see :meth:`federation.daemon.convictor.Convictor.convict`.
+        """
+        convictor = Convictor(self._node.stores, self._node.membership)
+        made = await convictor.convict(body.attestation)
         return web.Response(body=made, content_type="application/json")
 
     async def attest(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from federation.protocol.limits import MEMBERS_MAX
+from federation.protocol.limits import MEMBERS_MAX, NOTE_BYTES_MAX
 from federation.web.match_schemas import SignalQuery
 
 
@@ -37,3 +37,13 @@ class AttestRequest(BaseModel):
 
     statement: Annotated[str | None, Field(max_length=80, description="st_…")] = None
     signal: SignalQuery | None = None
+
+
+class ConvictRequest(BaseModel):
+    """Whose word is held against what this node knows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    attestation: Annotated[
+        str, Field(max_length=NOTE_BYTES_MAX, description="the note, as it stands in a bundle")
+    ]

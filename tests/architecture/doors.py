@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 
 from tests.architecture.sources import Module, graph_of, modules_of
@@ -65,7 +66,7 @@ AUDITOR_ROOMS = (
 # What a sceptic must read before he can trust a verdict, all of it: on a bundle, and of the other
 # commands, which judge more and read more of the formats.
 AUDITOR_LINES_MAX = {"bundle": 4_000}
-AUDITOR_LINES_MAX_ELSE = 5_000
+AUDITOR_LINES_MAX_ELSE = 5_500
 NETWORK_MODULES = (
     "aiohttp",
     "asyncio",
@@ -153,7 +154,7 @@ def find_impurities(root: Path) -> list[str]:
 
 def auditor_commands(root: Path) -> list[str]:
     """What the program enters a room of its own for: ``bundle`` for ``auditor_bundle``."""
-    graph = graph_of(modules_of(root, "federation"))
+    _, graph = _house(root)
     entered = {
         name
         for door in AUDITOR_DOORS
@@ -168,8 +169,8 @@ def auditor_modules(root: Path, command: str | None = None) -> list[Module]:
 
     With a command, what that command runs: the program enters no other command's room then.
     """
-    modules = {module.name: module for module in modules_of(root, "federation")}
-    graph = graph_of(list(modules.values()))
+    modules, whole = _house(root)
+    graph = dict(whole)
     waiting = [name for name in modules if fnmatchcase(name, AUDITOR + "*")]
     if command is not None:
         waiting = [AUDITOR, f"{AUDITOR}_{command}"]
@@ -190,7 +191,7 @@ def auditor_modules(root: Path, command: str | None = None) -> list[Module]:
 
 def _entered_at_once(root: Path, door: str) -> set[str]:
     """What a file imports at its top, and not within a function."""
-    named = {module.name: module for module in modules_of(root, "federation")}
+    named, graph = _house(root)
     if door not in named:
         return set()
     lines = {
@@ -200,7 +201,13 @@ def _entered_at_once(root: Path, door: str) -> set[str]:
     }
     targets = [imported.target for imported in named[door].imports if imported.line in lines]
     parents = {target.rpartition(".")[0] for target in targets}
-    return graph_of(list(named.values()))[door] & (set(targets) | parents)
+    return graph[door] & (set(targets) | parents)
+
+
+@lru_cache(maxsize=2)  # parsing the whole house takes a second
+def _house(root: Path) -> tuple[dict[str, Module], dict[str, set[str]]]:
+    modules = {module.name: module for module in modules_of(root, "federation")}
+    return modules, graph_of(list(modules.values()))
 
 
 def find_auditor_trespasses(root: Path, command: str | None = None) -> list[str]:

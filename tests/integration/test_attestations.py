@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 
 from federation.daemon import attester as attesting
+from federation.daemon.convictor import Convictor
+from federation.daemon.keyring import load_keyring
 from federation.daemon.node import Node
 from federation.errors import NotInForce, QuorumUnmet, RequestMalformed
-from federation.local_errors import AttestationNotGiven, TooBusy
-from federation.protocol.attestations import State, parse_attestation
+from federation.local_errors import AttestationNotGiven, NothingToConvict, TooBusy
+from federation.protocol.attestations import Finding, State, parse_attestation
+from federation.protocol.attestations_signing import sign_attestation
 from federation.protocol.bodies import Erase
 from federation.protocol.headers import StatementId
 from federation.protocol.keys import check_ed25519
@@ -19,6 +23,7 @@ from federation.protocol.notes import parse_note
 from federation.protocol.origins import Lane
 from federation.protocol.policy import Quorum
 from federation.protocol.signals import SignalType
+from federation.provenance.attestation_convicting import judge_conviction
 from federation.provenance.attestation_judge import open_attestation
 from federation.provenance.bundle_judge import claims_of, judge_bundle
 from federation.provenance.verifier import VerifiedStatement
@@ -171,3 +176,31 @@ async def test_a_member_that_asks_too_often_waits_and_the_others_do_not(found: F
         await asyncio.gather(*(node.attester.answer(B, about) for _ in range(10)))
         with pytest.raises(TooBusy):
             await node.attester.answer(B, about)
+
+
+async def test_who_left_out_a_withdraw_that_it_holds_is_convicted_and_nobody_else(
+    found: Found,
+) -> None:
+    """The signer's own node tells the truth; its key, in other hands, says what convicts it."""
+    async with AsyncExitStack() as stack:
+        founded, nodes = await running(found, stack)
+        statement = await said(nodes)
+        before = await nodes[1].attester.attest(str(statement.id))
+        await nodes[0].publisher.withdraw(statement.id, "mistake")
+        for node in nodes[1:]:
+            await until_held(node, statement.log, 2)
+        honest = await nodes[1].attester.attest(str(statement.id))
+        read = parse_attestation(parse_note(honest).text)
+        lie = replace(read, findings=(Finding(statement.id, State.ACTIVE),))
+        name = parse_note(honest).signatures[0].name
+        mirror = load_keyring(founded.config(B)).mirror
+        assert mirror is not None
+        lied = sign_attestation(lie, name, mirror).decode()
+        convictor = Convictor(nodes[2].stores, nodes[2].membership)
+        made = await convictor.convict(lied)
+        report = judge_conviction(made, founded.chain.versions[0], check_ed25519)
+        assert report.is_verified, report.failed_step
+        assert report.conclusion.startswith(f"CONVICTED: {B} attested")
+        for told in (before, honest):
+            with pytest.raises(NothingToConvict):
+                await convictor.convict(told.decode())

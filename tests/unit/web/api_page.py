@@ -20,6 +20,7 @@ from federation.web.policy_api import PolicyApi
 from federation.web.problems import STATUSES
 from federation.web.proof_api import ProofApi
 from federation.web.roster_api import RosterApi
+from federation.web.trace_api import TraceApi
 from federation.web.uploads_api import UploadsApi
 from tests.architecture.sources import TREE
 
@@ -55,6 +56,7 @@ def render() -> str:
         MatchApi(node),
         LocalApi(node),
         ProofApi(node),
+        TraceApi(node),
         files,
         PolicyApi(node),
         UploadsApi(node),
