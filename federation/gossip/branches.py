@@ -87,6 +87,16 @@ class Branches:
         peer = self._cases.peers().get(event.peer)
         if peer is not None:
             peer.note_answered(now)
+        held = self._cases.views(event.log).get(growth.branch)
+        if growth.base is None and held is not None and held != growth.view:
+            # A linear step that was on its way to the disk has come in between.
+            case.growth = None
+            if held.head == growth.head and held.is_complete:
+                self._cases.settle(growth.head)
+            else:
+                self._cases.look_again(growth.head)
+            self._cases.note_heads(event.log)
+            return []
         statements, head = event.message.statements, growth.head
         others = case.waiting.get(head, {}).keys() - {growth.peer}
         if others and any(each.opening is None for each in statements):

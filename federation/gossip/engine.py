@@ -404,11 +404,14 @@ class GossipEngine:
             self._reconciliation.next_wake(now, self._circle.ask_at),
             self._reopening.next_wake(now),
             self._waves.next_wake(),
-            self._anti_entropy.at,
             self.forks.next_wake(now),
             self._fork_telling.next_wake(self.peers, now),
         )
-        return max(min(at for at in times if at is not None), now + WAKE_SECONDS_MIN)
+        soonest = self._anti_entropy.at
+        for at in times:
+            if at is not None and at < soonest:
+                soonest = at
+        return max(soonest, now + WAKE_SECONDS_MIN)
 
 
 def _newest(step: Advance) -> list[Statement]:

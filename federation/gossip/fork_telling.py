@@ -93,6 +93,8 @@ class ForkTelling:
 
     def next_wake(self, peers: Peers, now: float) -> float | None:
         """When somebody is due who is not being told just now."""
+        if not self._due:
+            return None
         times = [
             max(at, peer.retry_at, peer.left_alone_until)
             for name, at in self._due.items()

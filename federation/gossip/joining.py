@@ -119,10 +119,11 @@ class Joining:
         log = sync.view.log
         join = self._joins.get(log)
         if join is not None:
-            if sync.view.size < join.head.size and sync.may_follow(join.head):
-                return True
-            self.forget(log)
-            return False
+            is_over = sync.view.size >= join.head.size or not sync.may_follow(join.head)
+            if is_over or self._is_stuck(join, sync, now, ask_at):
+                self.forget(log)
+                return False
+            return True
         if log in self._given_up or len(self._joins) >= JOINS_MAX:
             return False
         sources = _sources(sync, 0, now, ask_at)
@@ -135,6 +136,19 @@ class Joining:
             return False
         self._joins[log] = _Join(head)
         return True
+
+    @staticmethod
+    def _is_stuck(join: _Join, sync: Syncing, now: float, ask_at: Callable[[str], float]) -> bool:
+        """Whether nobody serves what is next of this head, and others offer less meanwhile."""
+        is_moving = sync.writing or join.is_asked
+        if is_moving or any(each.asked or each.statements for each in join.pieces.values()):
+            return False
+        start = _first_start(sync.view.size, join.pieces)
+        needed = join.head.size
+        if join.tree is not None:
+            needed = join.pieces[start].end if start in join.pieces else _piece_end(start)
+        able = _sources(sync, min(needed, join.head.size), now, ask_at)
+        return not able and bool(_sources(sync, 0, now, ask_at))
 
     def note_held(self, view: LogView) -> None:
         """So much of a log is durable now; all that was wanted, perhaps."""

@@ -178,5 +178,7 @@ class Reopening:
 
     def next_wake(self, now: float) -> float | None:
         """When a pause ends."""
+        if not self._gaps:
+            return None
         times = [gaps.due for gaps in self._gaps.values() if gaps.missing and gaps.due > now]
         return min(times, default=None)

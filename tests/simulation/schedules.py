@@ -41,6 +41,9 @@ PROMPT_SECONDS: Final = {"crisis": 0.5, "live": 1.0}
 """Promised on a fault-free network, at the latencies of ``Weather()``."""
 
 PROMPT_END_SECONDS: Final = 8.0
+SIZES: Final = (*(3,) * 9, *(4,) * 6, 5, 5, 6, 6, 10)
+"""How many members: what goes wrong between many goes wrong between few, and sooner."""
+
 PROMPT_EVERY: Final = 8
 REAL_KEYS_EVERY: Final = 100
 MEMBERS: Final = (
@@ -57,7 +60,7 @@ def draw(seed: int) -> Scenario:
 
 def draw_prompt(seed: int, rng: Random) -> Scenario:
     """No trouble, no anti-entropy; everything must be everywhere at once."""
-    nodes = MEMBERS[: rng.choice((3, 4, 5, 6, 8, 12, 12, 20))]
+    nodes = MEMBERS[: rng.choice((3, 4, 5, 6, 8, 12, 12, 16))]
     full_view = rng.choice((4, 4, 150))
     steps = []
     for number in range(rng.randint(1, 4)):
@@ -99,7 +102,7 @@ class Swarm:
     def draw(self) -> Scenario:
         """The whole schedule."""
         rng = self.rng
-        self.nodes = MEMBERS[: rng.choice((3, 3, 3, 3, 4, 4, 4, 5, 6, 10))]
+        self.nodes = MEMBERS[: rng.choice(SIZES)]
         self.hostile = self._hostile()
         # Who never speaks itself may lose its disk: what it had is at others.
         speakers = [node for node in self.nodes if node not in self.hostile]
