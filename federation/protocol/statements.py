@@ -12,7 +12,6 @@ Source: docs/spec/statements.md (PROTOCOL section 3).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from hashlib import sha256
 
 from federation.errors import BodyMalformed, HeaderMalformed
@@ -57,7 +56,7 @@ class Statement:
             self.__dict__["_id"] = known
         return known
 
-    @cached_property
+    @property
     def bytes_on_wire(self) -> int:
         """About how many bytes it takes in a message: for size limits, not for signing."""
         opened = (
