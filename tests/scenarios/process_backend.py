@@ -31,6 +31,7 @@ from federation.protocol.keys_signing import SigningKey
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.roster_chain import RosterChain
 from federation.protocol.roster_proposals import finish, propose_founding, sign_proposal
+from tests.scenarios.checks import violations
 from tests.scenarios.fault_proxy import Network
 from tests.scenarios.held import held_by
 from tests.scenarios.history import Entry, History
@@ -44,6 +45,9 @@ ANSWER_SECONDS_MAX: Final = 10.0
 
 ASK_SECONDS: Final = 0.02
 """Between two looks whether a statement can be read."""
+
+SETTLE_SECONDS_MAX: Final = 90.0
+SETTLE_LOOK_SECONDS: Final = 0.5
 
 DISK_BYTES: Final = 24 * 1024 * 1024
 """A small file system: a node's database takes a tenth of it."""
@@ -90,6 +94,7 @@ class ProcessStage:
         self._said: dict[str, list[str]] = {}
         self._rng = Random(f"processes {scenario.seed}")
         self._tasks: set[asyncio.Task[None]] = set()
+        self._starts: list[asyncio.Task[None]] = []
         self._mounts: list[Path] = []
         self._begun = 0.0
 
@@ -200,16 +205,27 @@ class ProcessStage:
             # A publish at a node that is stopped must not hold up what happens next.
             self._begin(getattr(self, f"_{step.op}")(step))
         await asyncio.sleep(max(0.0, self.scenario.seconds - self._now()))
+        await asyncio.gather(*self._starts)
+        # A busy machine takes longer: what must hold in the end gets its time, but not for ever.
+        until = self._now() + SETTLE_SECONDS_MAX
+        while await self._look_at_all() and self._now() < until:  # noqa: ASYNC110 - at others
+            await asyncio.sleep(SETTLE_LOOK_SECONDS)
+        return self.history
+
+    async def _look_at_all(self) -> list[str]:
+        """What every node holds; returns what does not hold yet."""
         for node in self._nodes.values():
             if node.is_up and not node.is_paused:
                 await self._note_held(node)
-        return self.history
+        return violations(self.scenario, self.history)
 
     def _now(self) -> float:
         return time.monotonic() - self._begun
 
     def _begin(self, step: Any) -> None:
         task = asyncio.ensure_future(step)
+        if getattr(step, "__name__", "") == "_start":
+            self._starts.append(task)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
