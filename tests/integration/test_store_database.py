@@ -128,7 +128,7 @@ async def test_migration_that_breaks_off_leaves_the_old_shape(
     await (await _open(path)).close()
     steps = schema.migrations()
     broken = "CREATE TABLE later (one INTEGER);\nINSERT INTO nowhere VALUES (1);\n"
-    monkeypatch.setattr(schema, "migrations", lambda: [*steps, broken])
+    monkeypatch.setattr(schema, "migrations", lambda _folder: [*steps, broken])
     with pytest.raises(sqlite3.OperationalError):
         await _open(path)
     with contextlib.closing(sqlite3.connect(path)) as raw:
@@ -143,7 +143,7 @@ async def test_migration_goes_on_where_the_last_release_ended(
 ) -> None:
     await (await _open(path)).close()
     steps = [*schema.migrations(), "CREATE TABLE later (one INTEGER) STRICT;"]
-    monkeypatch.setattr(schema, "migrations", lambda: steps)
+    monkeypatch.setattr(schema, "migrations", lambda _folder: steps)
     async with await _open(path) as opened:
         assert [(len(steps),)] == await opened.read("PRAGMA user_version")
         assert [] == await opened.read("SELECT * FROM later")
@@ -154,7 +154,7 @@ async def test_database_of_somebody_else_is_not_migrated(
 ) -> None:
     await (await _open(path)).close()
     steps = schema.migrations()
-    monkeypatch.setattr(schema, "migrations", lambda: [*steps, "CREATE TABLE later (one);"])
+    monkeypatch.setattr(schema, "migrations", lambda _folder: [*steps, "CREATE TABLE later (one);"])
     with pytest.raises(DataDirectoryForeign):
         await _open(path, ACME)
     with contextlib.closing(sqlite3.connect(path)) as raw:
