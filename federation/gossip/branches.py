@@ -116,6 +116,9 @@ class Branches:
             self._cases.blame(event.peer, error)
             self._end(case)
             return []
+        if growth.branch == 0 and self._cases.reconciliation.sync_of(event.log).writing:
+            case.growth = None  # a linear step that began before the evidence is on its way still
+            return []
         return [PersistBranch(step, growth.branch, growth.base)]
 
     def range_failed(self, event: BranchRangeFailed, _now: float, _rng: object) -> list[Command]:

@@ -257,6 +257,7 @@ class GossipEngine:
         view = event.step.view
         self.forks.note_step(event.step, self._reconciliation.sync_of(view.log).offers)
         self._reconciliation.note_persisted(view)
+        self.forks.note_moved(view.log)
         if self._reconciliation.is_forked(view.log):
             return [self._answer(ask) for ask in self._answers.settle(view.log)]
         if event.receipt is not None:

@@ -145,6 +145,11 @@ class Forks:
                 self.doubt(before.head, "")
         self.note_fits(view)
 
+    def note_moved(self, log: LogId) -> None:
+        """A linear step is durable; one that began before the evidence may end after it."""
+        if self.is_accused(log):
+            self.cases.note_heads(log)
+
     def fork(self, fork: Fork) -> list[Command]:
         """Two notes of one size and two roots: evidence by themselves."""
         try:

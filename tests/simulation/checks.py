@@ -24,7 +24,7 @@ from federation.protocol.origins import LogId, parse_origin
 from federation.protocol.statements import Statement
 from federation.provenance.log_view import Advance
 from federation.provenance.view import encode_view, facts_of
-from tests.simulation.fork_checks import check_forks, honest, whole_heads
+from tests.simulation.fork_checks import check_forks, histories, honest
 from tests.simulation.world import Node, World
 
 
@@ -107,7 +107,7 @@ def heads_of(node: Node) -> dict[str, set[tuple[int, bytes]]]:
     return {
         log.origin: heads
         for log in node.disk.logs.keys() | node.disk.branches.keys()
-        if (heads := whole_heads(node, log))
+        if (heads := histories([node], log))
     }
 
 
