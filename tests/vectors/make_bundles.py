@@ -61,6 +61,7 @@ from tests.builders import (
     sign_as,
 )
 from tests.vectors import pinned_bundles
+from tests.vectors.bundle_fields import checkpoint_fields, weak_roots
 from tests.vectors.bundle_parts import (
     ADDING,
     CHAIN,
@@ -209,6 +210,8 @@ def rosters() -> Iterator[Case]:
     yield fails(2, "2, another decision than the one at hand", RosterUnproven, decided)
     forged = RosterChain((FIRST, ADDING.proposal_bytes), ADDING.roster, {})
     unsigned = replace(GOOD, chain=forged)
+    for desc, error, root in weak_roots(FOUNDED):
+        yield fails(2, f"2, {desc}", error, GOOD, roots=[root])
     yield fails(2, "2, a version that nobody signed", RosterUnproven, unsigned)
     named = replace(GOOD, chain=CHAIN, carries_chain=False)
     yield fails(2, "2, a version that is not at hand", RosterNotAtHand, named)
@@ -240,6 +243,8 @@ def checkpoints() -> Iterator[Case]:
     )
     for desc, error, parts in chosen:
         yield fails(3, f"3, {desc}", error, parts)
+    for desc, error, changed in checkpoint_fields(note):
+        yield fails(3, f"3, {desc}", error, _noted(changed))
     small = _limited("log_size", 6)
     beyond = sign_checkpoint(Checkpoint(small.made.log.origin, 7, bytes(32)), make_key(key))
     parts = replace(small.parts, note=beyond.decode(), lines=[])
