@@ -172,7 +172,7 @@ class GossipEngine:
         for log, wave in self._waves.take(now):
             self._circle.send_wave(log, wave, now, rng)
         commands += self.forks.pump(now)
-        commands += self._fork_telling.pump(self.peers, self._roster.version, now)
+        commands += self._fork_telling.pump(self.peers, self._circle, self._roster.version, now)
         commands += self._talk(now)
         commands += self._reconciliation.pump(now, rng, self._circle.ask_at)
         commands += self._reopening.pump(now, rng)

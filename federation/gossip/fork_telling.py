@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from federation.gossip.circle import Circle
 from federation.gossip.events import Announce, Command
 from federation.gossip.forks import Forks
 from federation.gossip.peers import Peers
@@ -61,18 +62,19 @@ class ForkTelling:
         """It came to nothing: what it told is due still."""
         self._in_flight.pop(name, None)
 
-    def pump(self, peers: Peers, version: int, now: float) -> list[Command]:
+    def pump(self, peers: Peers, circle: Circle, version: int, now: float) -> list[Command]:
         """Announce to those who lack something.
 
         Args:
             peers: everybody.
+            circle: whom news is told of; the others are told by theirs, or hear it comparing.
             version: the roster in force here.
             now: the engine's clock.
         """
         if self._forks.cases.has_news:
             self._forks.cases.has_news = False
-            for name in peers.reachable:
-                self._make_due(name, now)
+            for told_of_it in circle.audience():
+                self._make_due(told_of_it.member, now)
         commands: list[Command] = []
         for name in [name for name, at in self._due.items() if at <= now]:
             peer = peers.get(name)
