@@ -346,6 +346,8 @@ class Node:
 
     def feed(self, event: events.Event) -> None:
         """Give the engine an event and carry out what it orders."""
+        if not self.is_up:
+            return  # it died of what it did just before
         boot = self.boot
         for command in self.engine.handle(event, self.world.now, self.rng):
             if boot == self.boot:  # it may die while it does so
