@@ -141,7 +141,13 @@ def publish(
 
 
 def bundle(
-    config_path: Path, statement: str, out: Path | None, in_force: int, *, by_hash: bool
+    config_path: Path,
+    statement: str,
+    out: Path | None,
+    in_force: int,
+    *,
+    by_hash: bool,
+    second_lines: bool = False,
 ) -> Answer:
     """Fetch the provenance bundle of a statement.
 
@@ -150,6 +156,7 @@ def bundle(
     """
     statement_id = parse_statement_id(statement)
     query = f"?roster={'hash' if by_hash else 'chain'}&in_force={in_force}"
+    query += "&second_lines=true" if second_lines else ""
     made = asyncio.run(_fetch_bundle(config_path, f"{statement_id}/bundle{query}"))
     if out is None:
         return Answer(None, verbatim=made)

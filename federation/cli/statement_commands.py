@@ -232,6 +232,10 @@ def bundle(
             help="Ask the other members now; K of them must attest that it is in force.",
         ),
     ] = 0,
+    mldsa44: Annotated[
+        bool,
+        typer.Option("--mldsa44", help="Ask for post-quantum lines too, for --quorum K+mldsa44."),
+    ] = False,
     config: ConfigPath = CONFIG,
     _json: AsJson = False,
 ) -> Answer:
@@ -242,7 +246,7 @@ def bundle(
     """
     from federation.cli.publishing import bundle as fetch
 
-    return fetch(config, statement, out, in_force, by_hash=roster_by_hash)
+    return fetch(config, statement, out, in_force, by_hash=roster_by_hash, second_lines=mldsa44)
 
 
 def import_(

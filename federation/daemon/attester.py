@@ -19,8 +19,9 @@ from typing import Final
 from federation.daemon.eraser import Eraser
 from federation.daemon.membership import Membership
 from federation.daemon.replicator import Replicator
+from federation.daemon.second_lines import SecondLines
 from federation.errors import MemberUnknown, RequestMalformed
-from federation.local_errors import AttestationNotGiven, TooBusy
+from federation.local_errors import AttestationNotGiven, RangeNotHeld, TooBusy
 from federation.protocol.attestations import Attestation, Finding, State
 from federation.protocol.attestations_signing import sign_attestation
 from federation.protocol.bodies import Erase, Inert, Withdraw
@@ -67,6 +68,7 @@ class Attester:
         membership: the roster in force.
         replicator: knows what is held of each log.
         eraser: knows of which logs something is missing.
+        second: makes ML-DSA-44 lines, where this member has the keys.
     """
 
     def __init__(
@@ -77,10 +79,11 @@ class Attester:
         membership: Membership,
         replicator: Replicator,
         eraser: Eraser,
+        second: SecondLines,
     ) -> None:
         self._member, self._mirror = member, mirror
         self._stores, self._membership = stores, membership
-        self._replicator, self._eraser = replicator, eraser
+        self._replicator, self._eraser, self._second = replicator, eraser, second
         self._monotonic = time.monotonic
         self._budgets: dict[str, _Budget] = {}
 
@@ -119,6 +122,35 @@ class Attester:
             raise AttestationNotGiven(f"more than {FINDINGS_MAX} statements carry this signal")
         findings = await self._findings(carriers.values(), heads)
         return self._sign(about, findings, heads.values())
+
+    async def second_line_for(self, asker: str, log: LogId, size: int) -> bytes:
+        """The same as :meth:`second_line`, for another member, as often as it may ask.
+
+        Raises:
+            TooBusy: it asks too often.
+            FederationError: see :meth:`second_line`.
+        """
+        self._take_one(asker)
+        return self.second_line(log, size)
+
+    def second_line(self, log: LogId, size: int) -> bytes:
+        """This member's ML-DSA-44 line, with its newline, on the newest head of a log.
+
+        As the log it is the log's own; else the mirror's, which vouches for holding all of it.
+
+        Raises:
+            AttestationNotGiven: no such key, or what an attestation would not be given for.
+            RangeNotHeld: the newest head that is held whole here is of another size.
+        """
+        self._heads([log])
+        note = self._replicator.newest_note(log)
+        head = None if note is None else self._membership.verifier.open_head(note)
+        if head is None or head.size != size:
+            raise RangeNotHeld(f"the newest head of {log} held here is not of {size} statements")
+        line = self._second.on(head)
+        if line is None:
+            raise AttestationNotGiven(f"{self._member} has no ML-DSA-44 key for that")
+        return f"{line}\n".encode()
 
     async def _attest_statement(self, statement_id: StatementId) -> bytes:
         stored = await self._stores.logs.statement(statement_id)

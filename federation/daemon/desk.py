@@ -169,6 +169,16 @@ class Desk:
             raise LogNotFound(f"this node holds nothing of {log} yet")
         return note
 
+    async def second_line(self, member: str, log_sha256: bytes, at: int) -> bytes:
+        """This member's ML-DSA-44 line on the newest head of a log, if it is of that size.
+
+        Raises:
+            LogNotFound: no log of that name.
+            AttestationNotGiven, RangeNotHeld: there is none to give.
+            TooBusy: the asker asks too often.
+        """
+        return await self._attester.second_line_for(member, self._log(log_sha256), at)
+
     async def attest(self, member: str, body: bytes) -> bytes:
         """This member's signed word on a statement or signal.
 

@@ -19,11 +19,14 @@ from federation.errors import FederationError, MemberUnknown, QuorumUnmet, Verif
 from federation.local_errors import ProofNotAvailable, StatementNotFound
 from federation.net.asking import PeerCalls
 from federation.protocol.bundles import Bundle, RosterReference, encode_bundle
+from federation.protocol.checkpoints import open_mldsa_cosignature
 from federation.protocol.headers import StatementId
-from federation.protocol.notes import parse_signature_line
+from federation.protocol.keys import check_mldsa44
+from federation.protocol.notes import NoteSignature, parse_signature_line
 from federation.protocol.notes_writing import add_signatures
 from federation.protocol.origins import Cosigner
 from federation.protocol.proofs import TlogProof
+from federation.protocol.roster_directory import cosigner_mldsa44_vkey, log_mldsa44_vkey
 from federation.provenance.attestation_judge import check_in_force, open_attestations
 from federation.provenance.verifier import Head, VerifiedStatement
 from federation.store.places import StoredStatement
@@ -60,7 +63,12 @@ class Prover:
         self._attester, self._links = attester, links
 
     async def bundle(
-        self, statement_id: StatementId, *, with_chain: bool = True, in_force: int = 0
+        self,
+        statement_id: StatementId,
+        *,
+        with_chain: bool = True,
+        in_force: int = 0,
+        second_lines: bool = False,
     ) -> bytes:
         """The provenance bundle of a statement, under the checkpoint most members cosigned.
 
@@ -70,6 +78,8 @@ class Prover:
                 an auditor needs; else name the version by its hash.
             in_force: how many members other than the statement's own must attest that it is in
                 force; 0 asks nobody.
+            second_lines: ask the log and the other mirrors for their ML-DSA-44 lines; those that
+                have none, or hold another head by now, are left out.
 
         Raises:
             StatementNotFound: this node holds no such statement.
@@ -85,6 +95,8 @@ class Prover:
             stored.log, stored.index, best.size, branch=stored.branch
         )
         note = add_signatures(best.note, [parse_signature_line(f"{line}\n") for line in best.lines])
+        if second_lines:
+            note = add_signatures(note, await self._second_lines(best.note))
         chain = self._membership.chain
         attestations: Sequence[str] = ()
         if in_force:
@@ -165,6 +177,41 @@ class Prover:
             without = f" (not by {', '.join(silent)})" if silent else ""
             raise QuorumUnmet(error.message + without) from None
         return fit
+
+    async def _second_lines(self, note: bytes) -> list[NoteSignature]:
+        """The ML-DSA-44 lines of the log and of other members' mirrors on a head, each judged."""
+        roster, head = self._membership.roster, self._membership.verifier.open_head(note)
+        vkeys = {
+            member.name: log_mldsa44_vkey(roster, head.log)
+            if member.name == head.log.member
+            else cosigner_mldsa44_vkey(roster, member.name, Cosigner.MIRROR)
+            for member in roster.members.values()
+            if member.is_active and member.mldsa44_keys
+        }
+        asked = [name for name, vkey in vkeys.items() if vkey is not None][:ASKED_MAX]
+        found = await asyncio.gather(*(self._ask_line(name, head) for name in asked))
+        lines = []
+        for name, raw in zip(asked, found, strict=True):
+            vkey = vkeys[name]
+            if raw is None or vkey is None:
+                continue
+            try:
+                line = parse_signature_line(raw.decode("utf-8"))
+                open_mldsa_cosignature(head.checkpoint, line, vkey, check_mldsa44)
+                lines.append(line)
+            except (FederationError, UnicodeDecodeError) as error:
+                log_lines.warning("the second line of %s is of no use: %s", name, error)
+        return lines
+
+    async def _ask_line(self, member: str, head: Head) -> bytes | None:
+        try:
+            if member == self._member:
+                return self._attester.second_line(head.log, head.size)
+            link = self._links(member)
+            return None if link is None else await link.second_line(head.log.sha256, head.size)
+        except FederationError as error:
+            log_lines.warning("%s gives no second line: %s", member, error)
+            return None
 
     async def _ask(self, member: str, about: str) -> bytes | None:
         try:

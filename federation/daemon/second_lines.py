@@ -58,6 +58,16 @@ class SecondLines:
         vkey = cosigner_mldsa44_vkey(self._membership.roster, self._member, cosigner)
         return self._line(checkpoint, vkey, cosigner)
 
+    def on(self, head: Head) -> str | None:
+        """This member's second line on a head: as its log, else as its mirror; None without a key.
+
+        Whoever asks has seen that this node holds all of it, and that the log is not accused.
+        """
+        if head.log.member == self._member:
+            vkey = log_mldsa44_vkey(self._membership.roster, head.log)
+            return self._line(head.checkpoint, vkey, head.log.lane)
+        return self.cosigned(head.checkpoint, Cosigner.MIRROR)
+
     def published(self, head: Head) -> None:
         """An own head is durable: it gets its second line soon. Of one log only the newest does."""
         if self._keys:

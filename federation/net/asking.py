@@ -32,6 +32,9 @@ from federation.protocol.limits_messages import (
 
 NOT_FOUND: Final = 404
 
+SECOND_LINE_BYTES_MAX: Final = 8 * 1024
+"""A line of ML-DSA-44 is 3.3 kB of base64 and a name."""
+
 
 @dataclass(frozen=True, slots=True)
 class PeerCall:
@@ -181,6 +184,15 @@ class PeerCalls(ABC):
             if error.status == NOT_FOUND:
                 return None
             raise
+
+    async def second_line(self, log_sha256: bytes, at: int) -> bytes:
+        """The peer's ML-DSA-44 line on the newest head of a log, where that is of size ``at``.
+
+        Raises:
+            PeerError: a leaf of it; PeerRefused where it has no such line to give.
+        """
+        path = f"/v1/logs/{log_sha256.hex()}/second"
+        return await self.ask(PeerCall("GET", path, SECOND_LINE_BYTES_MAX, params={"at": str(at)}))
 
     async def attest(self, about: str) -> bytes:
         """The peer's signed word on a statement (its id) or a signal (type and identity in hex).

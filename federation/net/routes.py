@@ -8,6 +8,7 @@
     GET  /v1/logs/{sha256 of origin, hex}/checkpoint
     GET  /roster/{version}.root.json
     POST /v1/attest                                       what is asked about, as text
+    GET  /v1/logs/{sha256 of origin, hex}/second?at=      an ML-DSA-44 line on the newest head
     GET  /v1/heads?since=&wait=                           calls that wait for the asker
     POST /v1/heads/{number}?status=                       its answer to one of them
 
@@ -83,6 +84,9 @@ class PeerDesk(Protocol):
 
     async def roster(self, member: str, version: int) -> bytes | None:
         """The bytes of that roster version, verbatim, or None when this node has not got it."""
+
+    async def second_line(self, member: str, log_sha256: bytes, at: int) -> Answer:
+        """This member's ML-DSA-44 line on the newest head of a log, if it is of that size."""
 
     async def attest(self, member: str, body: bytes) -> Answer:
         """What became of a statement or of a signal's confirms, signed; see docs/spec."""
@@ -215,6 +219,10 @@ async def _roster(desk: PeerDesk, request: Request) -> Answer:
     return root
 
 
+async def _second_line(desk: PeerDesk, request: Request) -> Answer:
+    return await desk.second_line(request.member, request.log, request.number("at"))
+
+
 async def _attest(desk: PeerDesk, request: Request) -> Answer:
     return await desk.attest(request.member, request.body)
 
@@ -257,6 +265,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         _roster,
         content_type=_JSON,
     ),
+    Route(Call.ATTEST, "GET", _path(f"{_LOG}/second"), _second_line, content_type=_NOTE),
     Route(
         Call.ATTEST,
         "POST",

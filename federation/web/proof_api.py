@@ -45,6 +45,7 @@ class ProofApi:
             parse_statement_id(request.match_info["id"]),
             with_chain=query.roster == "chain",
             in_force=query.in_force,
+            second_lines=query.second_lines,
         )
         return web.Response(body=made, content_type="application/json")
 

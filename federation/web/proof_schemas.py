@@ -28,6 +28,9 @@ class BundleQuery(BaseModel):
             "in force; they are asked now, and their word goes into the bundle",
         ),
     ] = 0
+    second_lines: Annotated[
+        bool, Field(description="ask for post-quantum lines (ML-DSA-44) under the checkpoint too")
+    ] = False
 
 
 class AttestRequest(BaseModel):

@@ -55,6 +55,7 @@ class Found(Protocol):
         *,
         outbound: Collection[str] = (),
         urls: Mapping[str, str] = MappingProxyType({}),
+        post_quantum: bool = False,
     ) -> Founded: ...
 
 
@@ -87,6 +88,7 @@ def found(tmp_path: Path) -> Found:
         *,
         outbound: Collection[str] = (),
         urls: Mapping[str, str] = MappingProxyType({}),
+        post_quantum: bool = False,
     ) -> Founded:
         ports = free_ports(2 * len(members))
         requests = []
@@ -99,6 +101,7 @@ def found(tmp_path: Path) -> Found:
                     if member in outbound
                     else urls.get(member, f"https://127.0.0.1:{ports[2 * at]}"),
                     api_listen=f"127.0.0.1:{ports[2 * at + 1]}",
+                    post_quantum=post_quantum,
                 )
             )
             config = tmp_path / member / CONFIG_FILE

@@ -13,7 +13,12 @@ from federation.daemon.convictor import Convictor
 from federation.daemon.keyring import load_keyring
 from federation.daemon.node import Node
 from federation.errors import NotInForce, QuorumUnmet, RequestMalformed
-from federation.local_errors import AttestationNotGiven, NothingToConvict, TooBusy
+from federation.local_errors import (
+    AttestationNotGiven,
+    NothingToConvict,
+    RangeNotHeld,
+    TooBusy,
+)
 from federation.protocol.attestations import Finding, State, parse_attestation
 from federation.protocol.attestations_signing import sign_attestation
 from federation.protocol.bodies import Erase
@@ -21,7 +26,7 @@ from federation.protocol.headers import StatementId
 from federation.protocol.keys import check_ed25519
 from federation.protocol.notes import parse_note
 from federation.protocol.origins import Lane
-from federation.protocol.policy import Quorum
+from federation.protocol.policy import Quorum, parse_quorum
 from federation.protocol.signals import SignalType
 from federation.provenance.attestation_convicting import judge_conviction
 from federation.provenance.attestation_judge import open_attestation
@@ -204,3 +209,26 @@ async def test_who_left_out_a_withdraw_that_it_holds_is_convicted_and_nobody_els
         for told in (before, honest):
             with pytest.raises(NothingToConvict):
                 await convictor.convict(told.decode())
+
+
+async def test_second_lines_of_log_and_mirrors_are_collected_where_the_policy_asks_for_them(
+    found: Found,
+) -> None:
+    async with AsyncExitStack() as stack:
+        founded = found([A, B, C], post_quantum=True)
+        nodes = [await open_node(founded, member, stack) for member in (A, B, C)]
+        statement = await said(nodes)
+        root = founded.chain.versions[0]
+        asked = parse_quorum("2+mldsa44")
+        bare = await nodes[0].prover.bundle(statement.id)
+        failed = judge_bundle(bare, root, asked, check_ed25519).failed_step
+        assert failed is not None
+        assert (8, "quorum-unmet") == (failed.number, failed.code)
+        bundle = await nodes[0].prover.bundle(statement.id, second_lines=True)
+        report = judge_bundle(bundle, root, asked, check_ed25519)
+        assert report.is_verified, report.failed_step
+        refused = judge_bundle(bundle, root, asked, check_ed25519, check_second=lambda *_: False)
+        assert refused.failed_step is not None
+        assert (7, "signature-invalid") == (refused.failed_step.number, refused.failed_step.code)
+        with pytest.raises(RangeNotHeld):
+            nodes[1].attester.second_line(statement.log, 7)

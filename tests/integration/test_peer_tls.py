@@ -106,6 +106,9 @@ class Desk:
         self.heard.append((member, "roster"))
         return b"{}" if version == 1 else None
 
+    async def second_line(self, member: str, log_sha256: bytes, at: int) -> Answer:
+        return await self._answer(member, "second", log_sha256)
+
     async def attest(self, member: str, body: bytes) -> Answer:
         return await self._answer(member, "attest", body)
 
