@@ -295,6 +295,8 @@ async def test_every_call_reaches_the_desk_with_the_proven_name(
         assert await link.statements(LOG, 256, 512, 1_000, root=bytes(32)) == echo
         assert await link.prefix(LOG, 3, 7, b"r" * 32) == LOG + b" 3 7" + b"r" * 32
         assert await link.checkpoint(LOG) == LOG
+        assert await link.attest("st_00") == b"st_00"
+        assert await link.second_line(LOG, 7) == LOG
         assert await link.roster(1) == b"{}"
         assert await link.roster(2) is None
         calls = [
@@ -304,12 +306,14 @@ async def test_every_call_reaches_the_desk_with_the_proven_name(
             "statements",
             "prefix",
             "checkpoint",
+            "attest",
+            "second",
             "roster",
             "roster",
         ]
         assert desk.heard == [("alice.example", call) for call in calls]
         assert listener.connections() == {"alice.example": 2}  # control and bulk
-        assert listener.counters.requests_answered == 5
+        assert listener.counters.requests_answered == 9
         assert listener.counters.requests_refused == Counter({"not-found": 1})
 
 
