@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from federation.daemon.eraser import Eraser
+from federation.daemon.guard import Guard
 from federation.daemon.membership import Membership
 from federation.daemon.replicator import Replicator
 from federation.daemon.second_lines import SecondLines
@@ -69,6 +70,7 @@ class Attester:
         replicator: knows what is held of each log.
         eraser: knows of which logs something is missing.
         second: makes ML-DSA-44 lines, where this member has the keys.
+        guard: whether this node may sign anything.
     """
 
     def __init__(
@@ -80,10 +82,12 @@ class Attester:
         replicator: Replicator,
         eraser: Eraser,
         second: SecondLines,
+        guard: Guard,
     ) -> None:
         self._member, self._mirror = member, mirror
         self._stores, self._membership = stores, membership
         self._replicator, self._eraser, self._second = replicator, eraser, second
+        self._guard = guard
         self._monotonic = time.monotonic
         self._budgets: dict[str, _Budget] = {}
 
@@ -107,6 +111,7 @@ class Attester:
             RequestMalformed: neither of the two.
             AttestationNotGiven: this node's word would be worth nothing: something of these logs is
                 missing here, one is under evidence, or the roster has no key of this member.
+            SigningStopped: a person must look at this node first.
             StoreError: the disk.
         """
         signal = _SIGNAL.match(about)
@@ -141,7 +146,9 @@ class Attester:
         Raises:
             AttestationNotGiven: no such key, or what an attestation would not be given for.
             RangeNotHeld: the newest head that is held whole here is of another size.
+            SigningStopped: a person must look at this node first.
         """
+        self._guard.check_may_sign()
         self._heads([log])
         note = self._replicator.newest_note(log)
         head = None if note is None else self._membership.verifier.open_head(note)
@@ -226,6 +233,7 @@ class Attester:
     def _sign(
         self, about: str, findings: tuple[Finding, ...], heads: Iterable[Checkpoint]
     ) -> bytes:
+        self._guard.check_may_sign()
         roster = self._membership.roster
         try:
             vkey = roster.cosigner_vkey(self._member, Cosigner.MIRROR)

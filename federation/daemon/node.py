@@ -147,7 +147,7 @@ class Node:
         self._lanes = self._make_lanes(keys.key_of, after_step)
         self._make_speakers()
         self.findings = Findings(config.member, stores, self.platform, self.publisher, _unix_ms)
-        ways = self.replicator, self.eraser, self.outside.second
+        ways = self.replicator, self.eraser, self.outside.second, self.guard
         self.attester = Attester(config.member, keyring.mirror, stores, membership, *ways)
         self.prover = Prover(config.member, stores, membership, self.attester, self.links.to)
         self.peer_side.answer_with(self.replicator, stores, self.attester)

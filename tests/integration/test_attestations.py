@@ -17,6 +17,7 @@ from federation.local_errors import (
     AttestationNotGiven,
     NothingToConvict,
     RangeNotHeld,
+    SigningStopped,
     TooBusy,
 )
 from federation.protocol.attestations import Finding, State, parse_attestation
@@ -100,6 +101,20 @@ async def test_an_omitted_withdraw_never_verifies_as_in_force(found: Found) -> N
         bare = await nodes[0].prover.bundle(statement.id)
         report = judge_bundle(bare, root, Quorum(1), check_ed25519, in_force=1)
         assert {"stated": True, "in_force": False} == claims_of(report)
+
+
+async def test_a_node_that_signs_nothing_attests_nothing(found: Found) -> None:
+    async with AsyncExitStack() as stack:
+        _, nodes = await running(found, stack)
+        statement = await said(nodes)
+        own = next(log for log in nodes[1].membership.roster.logs if log.member == B)
+        await nodes[1].guard.stop(own, "peer-ahead", "somebody must look")
+        with pytest.raises(SigningStopped):
+            await nodes[1].attester.attest(str(statement.id))
+        with pytest.raises(SigningStopped):
+            nodes[1].attester.second_line(statement.log, 1)
+        # And another member's word is still to be had.
+        assert await nodes[0].prover.bundle(statement.id, in_force=1)
 
 
 async def test_an_erased_and_an_expired_statement_are_not_in_force(found: Found) -> None:
