@@ -5,8 +5,7 @@
     index 2
     YKU+7Q3oepDI5ZQnxZxG…          sibling hashes from the leaf up, base64, a line each
                                    an empty line
-    node-a.example/0123…/live      the checkpoint note, verbatim, with its cosignatures
-    …
+    node-a.example/0123…/live …    the checkpoint note, verbatim, with its cosignatures
 
 Reading one proves nothing: note and hashes are judged elsewhere, as is what a leaf is made of.
 

@@ -30,7 +30,7 @@ from federation.protocol.roster import Roster
 from federation.protocol.roster_chain import RosterChain
 from federation.provenance.attestation_judge import check_in_force, open_attestations
 from federation.provenance.report import Examination, Outcome, Report
-from federation.provenance.verifier import Head, Receipt, VerifiedStatement, Verifier
+from federation.provenance.verifier import Head, Receipt, VerifiedStatement, Verifier, speakers
 
 STEPS: Final = (
     "the bundle is well-formed",
@@ -80,18 +80,17 @@ def judge_bundle(
         quorum: how many members other than the statement's own must have cosigned.
         check_signature: the Ed25519 check.
         known_roots: root files 2 and up that the auditor has, for bundles that only name theirs.
-        in_force: how many members other than the statement's own must attest that it was in force;
-            None where only "stated" is asked.
+        in_force: how many other members must attest that it was in force; None: not asked.
         check_second: the ML-DSA-44 check.
     """
     examination, stated = Examination(STEPS), ""
     try:
         bundle = decode_bundle(encoded)  # (1)
         examination.passed(f"{len(encoded)} bytes")
-        roster = _open_roster(bundle, first_root, known_roots)  # (2)
+        roster, newest = _open_rosters(bundle, first_root, known_roots)  # (2)
         examination.passed(f"federation {roster.federation_id}, roster version {roster.version}")
         verifier = Verifier(roster, check_signature)
-        head = verifier.open_head(bundle.proof.checkpoint_note)  # (3)
+        head = _open_head(bundle, verifier, newest)  # (3)
         examination.passed(f"{head.log}, {head.size} statements")
         header = _open_header(bundle, head)  # (4)
         examination.passed(f"{header.kind} by {header.member}")
@@ -106,7 +105,7 @@ def judge_bundle(
         examination.passed(f"{len(cosigned.members)} of {quorum} asked for")
         examination.passed(_reading(statement))  # (9) shown, not judged: unknown kinds are inert
         stated = _stated(statement, quorum, cosigned)
-        force = _judge_force(examination, bundle, statement, head, verifier, in_force)
+        force = _judge_force(examination, bundle, statement, head, verifier, newest, in_force)
     except errors.FederationError as error:
         shown = f"{stated} That it is IN FORCE was not shown." if stated else ""
         return examination.failed(error, shown)
@@ -119,6 +118,7 @@ def _judge_force(
     statement: VerifiedStatement,
     head: Head,
     verifier: Verifier,
+    newest: Roster,
     count: int | None,
 ) -> str:
     attested = open_attestations(bundle.attestations, statement, head, verifier)  # (10)
@@ -128,7 +128,7 @@ def _judge_force(
     if count is None:
         examination.passed("", Outcome.NOT_ASKED)
         return "Whether it is still IN FORCE was not asked."
-    as_of_ms = check_in_force(statement, attested, count, verifier.roster)  # (11)
+    as_of_ms = check_in_force(statement, attested, count, newest)  # (11)
     examination.passed(f"{len(attested)} attest it; {count} others were asked for")
     return f"IN FORCE as of {_date(as_of_ms // 1_000)}, under the heads that are attested."
 
@@ -143,20 +143,26 @@ def claims_of(report: Report) -> dict[str, bool | None]:
     }
 
 
-def _open_roster(bundle: Bundle, first_root: bytes, known_roots: Sequence[bytes]) -> Roster:
-    chain = _trust(first_root)
-    reference = bundle.roster
-    later = known_roots if reference.chain is None else reference.chain
-    for root in later[: reference.version - 1]:
-        chain = chain.extend(root)
-    if chain.newest.version != reference.version:
-        raise errors.RosterNotAtHand(
-            f"the bundle names roster version {reference.version}; version "
-            f"{chain.newest.version} is at hand"
-        )
-    if chain.newest.decision_sha256.hex() != reference.decision:
+def _open_rosters(bundle: Bundle, first: bytes, known: Sequence[bytes]) -> tuple[Roster, Roster]:
+    """The roster that the bundle names, and the newest at hand; what is at hand goes first."""
+    version, brought = bundle.roster.version, bundle.roster.chain
+    is_at_hand = brought is None or len(known) >= version - 1
+    chains = [RosterChain.trust(first)]
+    for root in known if is_at_hand else brought or ():
+        chains.append(chains[-1].extend(root))
+    if len(chains) < version:
+        raise errors.RosterNotAtHand(f"version {version} is named, and {len(chains)} at hand")
+    named = chains[version - 1].newest
+    if named.decision_sha256.hex() != bundle.roster.decision:
         raise errors.RosterUnproven("the roster at hand is not the one the bundle names")
-    return chain.newest
+    return named, chains[-1].newest
+
+
+def _open_head(bundle: Bundle, verifier: Verifier, newest: Roster) -> Head:
+    head = verifier.open_head(bundle.proof.checkpoint_note)
+    if head.vkey.public not in speakers(newest.log(head.log), head.size, head.root_hash):
+        raise errors.BeyondPin("a later roster that is at hand pins this log elsewhere")
+    return head
 
 
 def _open_header(bundle: Bundle, head: Head) -> Header:
@@ -233,8 +239,7 @@ def _reading(statement: VerifiedStatement) -> str:
     if isinstance(labels, list):
         said.append(f"labels: {', '.join(map(_word, labels))}")
     said += [f"{name}: {_word(fields[field])}" for field, name in _WORDS.items() if field in fields]
-    references = len(statement.header.references)
-    said += [f"statements it is about: {references}"] if references else []
+    said += [f"statements it is about: {len(of)}"] if (of := statement.header.references) else []
     return "; ".join(said) or "nothing that this release knows"
 
 

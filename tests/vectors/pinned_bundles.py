@@ -74,3 +74,9 @@ def cases() -> Iterator[Case]:
     yield fails(3, "3, the next key before its start", SignatureInvalid, early)
     yield fails(3, "3, a head beyond the pin that ends its log", BeyondPin, _under(ended, 6))
     yield fails(3, "3, another root than the pin's", BeyondPin, _under(off, 7))
+    # The bundle names version 1; version 2, with the pin, is at hand.
+    at_hand, under_first = ended.versions, FOUNDED.chain
+    fits = _under(under_first, 5)
+    yield verified("a head up to the pin of a later version at hand", fits, roots=at_hand)
+    beyond = "3, a head beyond the pin of a later version at hand"
+    yield fails(3, beyond, BeyondPin, _under(under_first, 6), roots=at_hand)
