@@ -261,10 +261,12 @@ class Node:
         await self.peer_side.start()
 
     async def _settle_receipts(self, receipts: Sequence[Receipt]) -> None:
-        """Give the receipts that a crash came before."""
-        receipted = {receipt.head.log for receipt in receipts}
-        for log in self._views.keys() - receipted - self.eraser.lacking:
-            if log.member != self.config.member:
+        """Give the receipts that a crash came before, or that came before signing was allowed."""
+        receipted = {(each.head.log, each.head.size) for each in receipts}
+        held = {log: sync.view.size for log, sync in self.replicator.engine.logs.items()}
+        for log in held.keys() - self.eraser.lacking:
+            is_due = held[log] and (log, held[log]) not in receipted
+            if is_due and log.member != self.config.member:
                 await self.eraser.settle(log)
 
     async def close(self) -> None:
