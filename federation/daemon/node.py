@@ -11,6 +11,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from random import SystemRandom
 from typing import IO, Final
 
@@ -202,15 +203,13 @@ class Node:
         keyring = load_keyring(config)
         first = read_root_of_trust(config.path(config.root_file))
         folder = config.path(config.data_directory)
-        lock = lock_directory(folder)
-        try:
+        async with AsyncExitStack() as undo:
+            lock = lock_directory(folder)
+            undo.callback(lock.close)
             stores = await open_stores(
                 folder / DATABASE_FILE, member=config.member, federation_id=first.federation_id
             )
-        except BaseException:
-            lock.close()
-            raise
-        try:
+            undo.push_async_callback(stores.close)
             # What an older release could not read may be plain to this one.
             await stores.signals.read_again()
             await stores.evidence.load()
@@ -224,11 +223,10 @@ class Node:
             guard = await Guard.open(
                 guard_folder, stores, owner, first.federation_id, _unix_seconds
             )
-            return cls(config, keyring, stores, membership, views, lock, after_step, guard)
-        except BaseException:
-            await stores.close()
-            lock.close()
-            raise
+            undo.push_async_callback(guard.close)
+            node = cls(config, keyring, stores, membership, views, lock, after_step, guard)
+            undo.pop_all()  # it is the node's to close now
+            return node
 
     async def start(self) -> None:
         """Erase what must go, fill the index, catch up with the peers, and listen for them.
