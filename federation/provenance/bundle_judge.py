@@ -147,7 +147,7 @@ def _open_rosters(bundle: Bundle, first: bytes, known: Sequence[bytes]) -> tuple
     """The roster that the bundle names, and the newest at hand; what is at hand goes first."""
     version, brought = bundle.roster.version, bundle.roster.chain
     is_at_hand = brought is None or len(known) >= version - 1
-    chains = [RosterChain.trust(first)]
+    chains = [_trust(first)]
     for root in known if is_at_hand else brought or ():
         chains.append(chains[-1].extend(root))
     if len(chains) < version:
