@@ -44,8 +44,9 @@ def port_of(config: Path) -> int:
 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
-    text = config.read_text()
-    config.write_text(text.replace('listen = "127.0.0.1:0"', f'listen = "127.0.0.1:{port}"', 1))
+    before, api, after = config.read_text().partition("[api]")
+    after = after.replace('listen = "127.0.0.1:0"', f'listen = "127.0.0.1:{port}"', 1)
+    config.write_text(before + api + after)
     return port
 
 
