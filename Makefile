@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TUFJS := tests/conformance/tufjs
-BENCHMARKS ?= publish match spread schedules peer_hop policy retroactive suspension proofs log_audit
+BENCHMARKS ?= publish match spread schedules peer_hop policy retroactive suspension proofs log_audit live bootstrap
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # What both lock files have in common: every platform and Python we support, hashes, and no word of
 # where the packages came from (that is the installer's to know).
