@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from federation.daemon.initialise import CONFIG_FILE, initialise
 from federation.protocol.keys_signing import SigningKey
 from federation.protocol.roster_chain import RosterChain
 from federation.protocol.roster_proposals import finish, propose_founding, sign_proposal
+from tests.ports import free_ports
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,6 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(SECONDS_MAX):
         while not await condition():  # noqa: ASYNC110 - the thing waited for is on another node
             await asyncio.sleep(0.01)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on now; another process may take one first, hardly ever."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from cloudevents.core.formats.json import JSONFormat
 from standardwebhooks import Webhook
 
-from tests.integration.conftest import SECONDS_MAX, free_ports
+from tests.integration.conftest import SECONDS_MAX
+from tests.ports import free_ports
 
 SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0LWNvbXBhbnk9PT09"
 

@@ -34,10 +34,11 @@ from federation.protocol.messages import Comparison, encode_comparison
 from federation.protocol.origins import Lane, LogId
 from tests.builders import make_confirm, make_signal
 from tests.integration.balancers import HOST, Authority, needs_nginx, nginx, trusting
-from tests.integration.conftest import Found, Founded, free_ports
+from tests.integration.conftest import Found, Founded
 from tests.integration.test_federation import until_matched
 from tests.integration.test_outbound_only import until_receipted
 from tests.integration.test_publish_crash import open_node, until_held
+from tests.ports import free_ports
 
 pytestmark = needs_nginx
 

@@ -12,7 +12,7 @@ import pytest
 from federation.config import load_config
 from tests.architecture.sources import TREE
 from tests.integration.balancers import Authority, needs_nginx
-from tests.integration.conftest import free_ports
+from tests.ports import free_ports
 
 GUIDES = ("behind_a_balancer", "second_machine")
 SHOWN = re.compile(r"^```(?P<kind>nginx|toml)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)

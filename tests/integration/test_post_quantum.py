@@ -28,7 +28,8 @@ from federation.protocol.roster_proposals import finish, propose_founding, sign_
 from federation.protocol.texts import format_base64
 from federation.provenance.verifier import VerifiedStatement
 from tests.builders import make_confirm
-from tests.integration.conftest import free_ports, until
+from tests.integration.conftest import until
+from tests.ports import free_ports
 
 A = "a.example"
 

@@ -18,8 +18,9 @@ from federation.protocol.keys import check_ed25519
 from federation.protocol.notes import parse_note
 from federation.protocol.origins import Lane
 from tests.builders import make_confirm
-from tests.integration.conftest import Found, Founded, free_ports, until
+from tests.integration.conftest import Found, Founded, until
 from tests.integration.test_publish_crash import open_node, until_held
+from tests.ports import free_ports
 
 A, B = "a.example", "b.example"
 

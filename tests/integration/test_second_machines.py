@@ -25,10 +25,11 @@ from federation.protocol.roster_proposals import finish, propose_add, sign_propo
 from federation.web.app import LocalServer
 from tests.builders import make_confirm, make_signal
 from tests.integration.balancers import Authority, needs_nginx, nginx, trusting
-from tests.integration.conftest import Found, Founded, free_ports
+from tests.integration.conftest import Found, Founded
 from tests.integration.test_federation import until_matched
 from tests.integration.test_outbound_only import until_receipted
 from tests.integration.test_publish_crash import open_node, until_held
+from tests.ports import free_ports
 
 A, B = "a.example", "b.example"
 SECOND, THIRD = "second.a.example", "third.a.example"

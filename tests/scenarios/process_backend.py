@@ -31,6 +31,7 @@ from federation.protocol.keys_signing import SigningKey
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.roster_chain import RosterChain
 from federation.protocol.roster_proposals import finish, propose_founding, sign_proposal
+from tests.ports import free_ports
 from tests.scenarios.checks import violations
 from tests.scenarios.fault_proxy import Network
 from tests.scenarios.held import held_by
@@ -126,7 +127,7 @@ class ProcessStage:
             await _run("umount", "--lazy", str(mount))
 
     async def _found(self) -> None:
-        ports = _free_ports(3 * len(self.scenario.nodes))
+        ports = free_ports(3 * len(self.scenario.nodes))
         requests = []
         for at, member in enumerate(self.scenario.nodes):
             outside, inside, api = ports[3 * at : 3 * at + 3]
@@ -441,13 +442,3 @@ async def _run(*command: str) -> None:
     _, said = await process.communicate()
     if process.returncode:
         raise CannotPlay(f"{command[0]}: {said.decode(errors='replace').strip()}")
-
-
-def _free_ports(count: int) -> list[int]:
-    import socket
-
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports

@@ -19,8 +19,9 @@ from federation.config import load_config
 from federation.protocol.evidence import decode_evidence
 from federation.protocol.signals_local import format_signal
 from tests.builders import make_signal
+from tests.ports import free_ports
 from tests.system.hostile_member import FACES
-from tests.system.test_operator import PATIENCE_SECONDS, Town, free_ports
+from tests.system.test_operator import PATIENCE_SECONDS, Town
 
 ACME, NOVA, KAPPA, SIGMA = "acme", "nova", "kappa", "sigma"
 HONEST = (ACME, NOVA, "umbra", "delta")

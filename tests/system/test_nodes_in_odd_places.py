@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from federation.cli.exits import ExitCode
-from tests.system.test_operator import ACME, SLOW, Ran, Town, free_ports, is_blocked
+from tests.ports import free_ports
+from tests.system.test_operator import ACME, SLOW, Ran, Town, is_blocked
 
 CALLER, SECOND = "caller", "second"
 SHA256 = "sha256:" + "7e" * 32

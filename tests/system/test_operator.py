@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import pytest
 
 from federation.cli.exits import ExitCode
 from federation.media.drawing import draw_picture, resave
+from tests.ports import free_ports
 
 PROGRAM = Path(sys.executable).with_name("federation")
 
@@ -48,15 +47,6 @@ class Ran:
     def error(self) -> str:
         """The code of the error it told."""
         return str(self.fields["error"]["code"])
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 @dataclass

@@ -24,8 +24,9 @@ import pytest
 
 from federation.cli.exits import ExitCode
 from federation.config import load_config
+from tests.ports import free_ports
 from tests.system.platform_consumer import open_state
-from tests.system.test_operator import ACME, NOVA, PATIENCE_SECONDS, UMBRA, Ran, Town, free_ports
+from tests.system.test_operator import ACME, NOVA, PATIENCE_SECONDS, UMBRA, Ran, Town
 
 PDQ = "pdq:" + "f81b" * 16
 CONSUMER = Path(__file__).with_name("platform_consumer.py")
