@@ -79,6 +79,7 @@ class Bare:
     matcher: Any
     enforcer: Any
     sightings: Any
+    incidents: Any
 
 
 async def fill(nodes: Sequence[Node], count: int) -> list[bytes]:
@@ -156,7 +157,8 @@ async def measure(folder: Path, scale: float) -> dict[str, float]:
         node, rng = nodes[0], np.random.default_rng(SEED + 1)
         with_policy = MatchApi(node)
         constant = Constant()
-        bare = MatchApi(cast("MatchRooms", Bare(node.config, node.matcher, constant, constant)))
+        rooms = Bare(node.config, node.matcher, constant, constant, node.incidents)
+        bare = MatchApi(cast("MatchRooms", rooms))
         turns = max(3, int(TURNS * min(1.0, scale * 2)))
         say("asking")
         hits = bodies(places)[:HITS_PER_TURN]
