@@ -20,7 +20,7 @@ from federation.cli.auditor_files import read_file
 from federation.cli.auditor_telling import Told
 from federation.cli.auditor_tree import audit_folder, log_folders, vkeys_of, write_file
 from federation.errors import FederationError, ProtocolError, RequestMalformed
-from federation.local_errors import FileNotAtHand, Fork
+from federation.local_errors.proofs import FileNotAtHand, Fork
 from federation.protocol.checkpoints_foreign import open_checkpoint
 from federation.protocol.evidence import encode_evidence
 from federation.protocol.keys import VerifierKey, check_ed25519

@@ -14,9 +14,11 @@ from typing import Final, Protocol, Self, TypeVar
 
 import aiohttp
 
-from federation import errors, local_errors
+from federation import errors
 from federation.config import NodeConfig, load_config, split_listen
 from federation.daemon.keyring import read_key_file
+from federation.local_errors.config import KeyFileInvalid
+from federation.local_errors.peers import NodeUnreachable, PeerAnswerTooLarge, PeerError
 from federation.web.schemas import HealthAnswer, Problem
 
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -62,7 +64,7 @@ class NodeClient:
         try:
             self._headers = {"Authorization": f"Bearer {token.decode('ascii').strip()}"}
         except UnicodeDecodeError:
-            raise local_errors.KeyFileInvalid("the API token is one line of ASCII") from None
+            raise KeyFileInvalid("the API token is one line of ASCII") from None
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
@@ -137,9 +139,9 @@ class NodeClient:
                 async for line in response.content:
                     yield line.rstrip(b"\n")
         except aiohttp.ClientConnectorError:
-            raise local_errors.NodeUnreachable(f"no node answers at {self.address}") from None
+            raise NodeUnreachable(f"no node answers at {self.address}") from None
         except (aiohttp.ClientError, ValueError):
-            raise local_errors.NodeUnreachable(f"the connection to {self.address} broke") from None
+            raise NodeUnreachable(f"the connection to {self.address} broke") from None
 
     async def is_ready(self) -> bool:
         """Whether the node serves; False while it is starting.
@@ -158,7 +160,7 @@ class NodeClient:
         try:
             problem = Problem.model_validate_json(raw)
         except ValueError:
-            raise local_errors.NodeUnreachable(
+            raise NodeUnreachable(
                 f"what answers at {self.address} failed without a word (HTTP status {status})",
                 hint="look into the node's log, and at api.listen in node.toml",
             ) from None
@@ -176,18 +178,18 @@ class NodeClient:
                 async for chunk in response.content.iter_any():
                     raw += chunk
                     if len(raw) > ANSWER_BYTES_MAX:
-                        raise local_errors.PeerAnswerTooLarge(
+                        raise PeerAnswerTooLarge(
                             f"the node's answer is over {ANSWER_BYTES_MAX} bytes"
                         )
                 return response.status, bytes(raw)
         except aiohttp.ClientConnectorError:
-            raise local_errors.NodeUnreachable(f"no node answers at {self.address}") from None
+            raise NodeUnreachable(f"no node answers at {self.address}") from None
         except TimeoutError:
-            raise local_errors.NodeUnreachable(
+            raise NodeUnreachable(
                 f"the node at {self.address} took too long; what was asked may have been done"
             ) from None
         except aiohttp.ClientError:
-            raise local_errors.NodeUnreachable(
+            raise NodeUnreachable(
                 f"the connection to {self.address} broke; what was asked may have been done"
             ) from None
 
@@ -195,7 +197,7 @@ class NodeClient:
         try:
             return model.model_validate_json(raw)
         except ValueError:
-            raise local_errors.NodeUnreachable(
+            raise NodeUnreachable(
                 f"what answers at {self.address} is no node of this release",
                 hint="look at api.listen in node.toml, and whether node and terminal are of one "
                 "release",
@@ -215,7 +217,7 @@ def _error_of(problem: Problem) -> errors.FederationError:
     kind = next((kind for kind in kinds if kind.code == problem.code), None)
     if kind is None:  # a later release's
         is_ours = problem.status < HTTPStatus.INTERNAL_SERVER_ERROR
-        kind = errors.ProtocolError if is_ours else local_errors.PeerError
+        kind = errors.ProtocolError if is_ours else PeerError
     # Some leaves take more than words to make; here words are all there is.
     words = {"code": problem.code, "__init__": errors.FederationError.__init__}
     told: type[errors.FederationError] = type(kind.__name__, (kind,), words)

@@ -15,7 +15,7 @@ from typing import Final
 
 from federation.cli.answers import progress, talk
 from federation.errors import FederationError, RequestMalformed
-from federation.local_errors import PictureUnreadable, SignalLowQuality, SignalMalformed
+from federation.local_errors.content import PictureUnreadable, SignalLowQuality, SignalMalformed
 from federation.media.files import FileDigests, digest_file
 from federation.media.hasher import FileHasher, FileSignals
 from federation.media.kinds import FileKind

@@ -11,7 +11,7 @@ from federation.cli.client import NodeClient
 from federation.cli.exits import ExitCode
 from federation.cli.files import read_file, write_file
 from federation.errors import FederationError, RequestMalformed
-from federation.local_errors import NothingToConvict
+from federation.local_errors.askers import NothingToConvict
 from federation.protocol.attestations import ATTESTATION_FORMAT
 from federation.protocol.bundles import decode_bundle
 from federation.protocol.limits import BUNDLE_BYTES_MAX

@@ -40,7 +40,7 @@ from federation.cli.demo_telling import (
 )
 from federation.cli.exits import INTERRUPTED, ExitCode
 from federation.errors import FederationError, RequestMalformed
-from federation.local_errors import ConfigInvalid
+from federation.local_errors.config import ConfigInvalid
 from federation.protocol.limits_content import PDQ_DISTANCE_MAX
 from federation.protocol.signals import Signal
 

@@ -27,7 +27,8 @@ from federation.cli.demo_processes import (
     within,
 )
 from federation.errors import FederationError
-from federation.local_errors import NodeStarting, NodeUnreachable
+from federation.local_errors.disk import NodeStarting
+from federation.local_errors.peers import NodeUnreachable
 from federation.protocol.signals import Signal
 from federation.web.match_schemas import MatchAnswer, MatchRequest, SignalQuery
 from federation.web.schemas import (

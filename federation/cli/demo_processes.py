@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from federation.cli.exits import ExitCode
-from federation.local_errors import ConfigMissing
+from federation.local_errors.config import ConfigMissing
 
 COMMAND_SECONDS: Final = 60.0
 """A command takes half a second; on a machine that is busy with sixteen nodes, ten."""

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from typing import Final
 
-from federation import errors, local_errors
+from federation import errors
 from federation.cli.exits import ExitCode
+from federation.local_errors.askers import (
+    NotAllowed,
+    NotFound,
+    ProofNotAvailable,
+    RangeNotHeld,
+    TokenWrong,
+    TooBusy,
+)
+from federation.local_errors.config import ConfigError
+from federation.local_errors.disk import StoreError
+from federation.local_errors.peers import PeerError
 
 EXIT_CODES: Final[dict[type[errors.FederationError], ExitCode]] = {
     errors.FederationError: ExitCode.UNKNOWN,
-    local_errors.ConfigError: ExitCode.MISUSE,
+    ConfigError: ExitCode.MISUSE,
     errors.ProtocolError: ExitCode.MISUSE,
     errors.VerificationError: ExitCode.NO,
-    local_errors.PeerError: ExitCode.UNKNOWN,
-    local_errors.StoreError: ExitCode.UNKNOWN,
-    local_errors.NotFound: ExitCode.NO,
-    local_errors.ProofNotAvailable: ExitCode.UNKNOWN,
-    local_errors.RangeNotHeld: ExitCode.UNKNOWN,
-    local_errors.NotAllowed: ExitCode.NO,
-    local_errors.TokenWrong: ExitCode.MISUSE,
-    local_errors.TooBusy: ExitCode.UNKNOWN,
+    PeerError: ExitCode.UNKNOWN,
+    StoreError: ExitCode.UNKNOWN,
+    NotFound: ExitCode.NO,
+    ProofNotAvailable: ExitCode.UNKNOWN,
+    RangeNotHeld: ExitCode.UNKNOWN,
+    NotAllowed: ExitCode.NO,
+    TokenWrong: ExitCode.MISUSE,
+    TooBusy: ExitCode.UNKNOWN,
 }
 """The nearest class above an error decides; a leaf stands here where it differs from its branch."""
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from federation.errors import RequestMalformed, TooLarge
-from federation.local_errors import ConfigInvalid
+from federation.local_errors.config import ConfigInvalid
 
 
 def read_file(path: Path, bytes_max: int) -> bytes:

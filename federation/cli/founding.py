@@ -7,7 +7,7 @@ from pathlib import Path
 from federation.cli.answers import Answer, plain
 from federation.config import ApiSettings, load_config
 from federation.daemon.initialise import CONFIG_FILE, REQUEST_FILE, initialise
-from federation.local_errors import ConfigInvalid
+from federation.local_errors.config import ConfigInvalid
 
 
 def initialise_node(

@@ -17,7 +17,8 @@ from federation.cli.client import NodeClient
 from federation.cli.exits import ExitCode
 from federation.cli.list_formats import LineRefused, guess_format, read_entries
 from federation.errors import RequestMalformed
-from federation.local_errors import NodeUnreachable, TooBusy
+from federation.local_errors.askers import TooBusy
+from federation.local_errors.peers import NodeUnreachable
 from federation.protocol.labels import check_labels
 from federation.protocol.origins_local import parse_lane
 from federation.web.import_schemas import ImportAnswer, RefusedLine

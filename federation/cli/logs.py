@@ -13,7 +13,7 @@ from federation.config import load_config
 from federation.daemon.log_export import Exported, open_exporter
 from federation.daemon.log_fetch import Fetch, Fetched
 from federation.errors import KeyMalformed, RequestMalformed
-from federation.local_errors import Fork
+from federation.local_errors.proofs import Fork
 from federation.net.log_client import LogClient
 from federation.protocol.keys import KeyType, VerifierKey
 from federation.protocol.keys_foreign import parse_vkey

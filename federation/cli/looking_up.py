@@ -25,7 +25,7 @@ from federation.cli.contents import (
 from federation.cli.exit_codes import exit_code_of
 from federation.cli.exits import ExitCode
 from federation.errors import FederationError, RequestMalformed
-from federation.local_errors import NodeUnreachable
+from federation.local_errors.peers import NodeUnreachable
 from federation.matching.policy_terms import Action
 from federation.protocol.limits_content import PDQ_DISTANCE_MAX
 from federation.protocol.signals import Signal

@@ -15,7 +15,9 @@ from federation.cli.answers import Answer, plain, progress
 from federation.cli.client import NodeClient
 from federation.cli.exits import ExitCode
 from federation.daemon.policy_file import read_policy_file
-from federation.local_errors import ConfigMissing, NodeStarting, NodeUnreachable
+from federation.local_errors.config import ConfigMissing
+from federation.local_errors.disk import NodeStarting
+from federation.local_errors.peers import NodeUnreachable
 from federation.matching.policy_reading import parse_policy
 from federation.web.policy_schemas import (
     ChangedDecision,

@@ -21,7 +21,7 @@ from federation.cli.contents import (
 )
 from federation.cli.files import write_file
 from federation.errors import RequestMalformed
-from federation.local_errors import LabelUnknown, SignalMalformed
+from federation.local_errors.content import LabelUnknown, SignalMalformed
 from federation.protocol.headers import parse_statement_id
 from federation.protocol.labels import check_labels
 from federation.protocol.limits_content import ITEM_CHARACTERS_MAX, SIGNALS_MAX

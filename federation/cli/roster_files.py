@@ -14,7 +14,7 @@ from typing import Final
 from federation.cli.files import read_file, write_new_file
 from federation.config import load_config
 from federation.errors import RosterMalformed, RosterUnproven
-from federation.local_errors import RosterMissing
+from federation.local_errors.config import RosterMissing
 from federation.protocol.limits import ROSTER_BYTES_MAX
 from federation.protocol.roster_chain import RosterChain
 from federation.protocol.roster_walk import verify_chain

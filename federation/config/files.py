@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from federation.config.settings import NodeConfig, WebhookSettings, WitnessSettings
-from federation.local_errors import ConfigInvalid, ConfigMissing
+from federation.local_errors.config import ConfigInvalid, ConfigMissing
 
 CONFIG_BYTES_MAX: Final = 256 * 1024
 """A hundred times the example file."""

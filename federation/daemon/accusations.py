@@ -14,7 +14,7 @@ from federation.daemon.membership import Membership
 from federation.errors import FederationError, ProtocolError, VerificationError
 from federation.gossip.events import Event
 from federation.gossip.fork_events import EvidenceFound
-from federation.local_errors import StoreError
+from federation.local_errors.disk import StoreError
 from federation.protocol.evidence import Prefix, encode_evidence, make_evidence
 from federation.protocol.origins import LogId
 from federation.provenance.convicting import Conviction, open_evidence

@@ -16,7 +16,7 @@ from federation.daemon.guard import Guard
 from federation.daemon.membership import Membership
 from federation.daemon.replicator import Replicator
 from federation.gossip.catching_up import is_caught_up
-from federation.local_errors import PeerError, PeerRefused
+from federation.local_errors.peers import PeerError, PeerRefused
 from federation.net.asking import PeerCalls
 from federation.protocol.origins import Lane, LogId
 from federation.provenance.log_view import LogView

@@ -22,7 +22,7 @@ from federation.daemon.membership import Membership
 from federation.daemon.replicator import Replicator
 from federation.daemon.second_lines import SecondLines
 from federation.errors import MemberUnknown, RequestMalformed
-from federation.local_errors import AttestationNotGiven, RangeNotHeld, TooBusy
+from federation.local_errors.askers import AttestationNotGiven, RangeNotHeld, TooBusy
 from federation.protocol.attestations import Attestation, Finding, State
 from federation.protocol.attestations_signing import sign_attestation
 from federation.protocol.bodies import Erase, Inert, Withdraw

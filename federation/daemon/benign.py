@@ -13,7 +13,7 @@ from typing import Final
 
 from federation.daemon.changes import Mark
 from federation.errors import FederationError
-from federation.local_errors import ConfigInvalid, ConfigMissing
+from federation.local_errors.config import ConfigInvalid, ConfigMissing
 from federation.matching.index import SignalIndex
 from federation.protocol.signals import Signal, SignalType, identity_of
 from federation.protocol.signals_local import parse_signal

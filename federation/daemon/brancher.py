@@ -16,7 +16,8 @@ from federation.errors import FederationError, ProtocolError, VerificationError
 from federation.gossip import fork_events
 from federation.gossip.events import Event
 from federation.gossip.parting import AskEdge, AskPeer, AskPrefix, AskRoots, Question, find_parting
-from federation.local_errors import PeerError, StoreError
+from federation.local_errors.disk import StoreError
+from federation.local_errors.peers import PeerError
 from federation.net.asking import PeerCalls
 from federation.protocol.evidence import Prefix
 from federation.protocol.messages import decode_range

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from federation.daemon.membership import Membership
 from federation.errors import EncodingMalformed, RosterUnproven
-from federation.local_errors import NothingToConvict
+from federation.local_errors.askers import NothingToConvict
 from federation.protocol.attestations import Attestation, State
 from federation.protocol.bodies import Erase, Withdraw
 from federation.protocol.convictions import Conviction, encode_conviction

@@ -16,7 +16,7 @@ from typing import Final
 
 from federation.config import WitnessSettings
 from federation.errors import FederationError, SignatureInvalid
-from federation.local_errors import PeerError, PeerRefused
+from federation.local_errors.peers import PeerError, PeerRefused
 from federation.net.witness_client import WitnessClient, WitnessReply
 from federation.protocol.checkpoints import open_cosignature, open_mldsa_cosignature
 from federation.protocol.keys import KeyType, VerifierKey, check_ed25519, check_mldsa44

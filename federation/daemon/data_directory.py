@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import IO, Final
 
-from federation.local_errors import DataDirectoryBusy
+from federation.local_errors.config import DataDirectoryBusy
 
 LOCK_FILE: Final = "lock"
 

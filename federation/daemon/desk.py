@@ -13,7 +13,7 @@ from federation.daemon.membership import Membership
 from federation.daemon.replicator import Replicator
 from federation.daemon.upload import UploadAllowance
 from federation.errors import LogUnknown, RequestMalformed
-from federation.local_errors import LogNotFound, RangeNotHeld
+from federation.local_errors.askers import LogNotFound, RangeNotHeld
 from federation.net.mailboxes import Mailboxes
 from federation.protocol.evidence import Prefix
 from federation.protocol.limits_messages import RANGE_BYTES_MAX, RANGE_STATEMENTS_MAX

@@ -17,7 +17,7 @@ from federation.daemon.changes import ChangeBatch, StatementsErased
 from federation.daemon.feed_entries import entry_of, marks_asked, snapshot_entry
 from federation.daemon.view_reader import ViewReader
 from federation.errors import RequestMalformed
-from federation.local_errors import CursorUnknown
+from federation.local_errors.askers import CursorUnknown
 from federation.protocol.signals import identity_of
 from federation.provenance.verdict import SignalState
 from federation.store.feed_store import FeedBounds, FeedEntry, FeedStore, StoredEntry

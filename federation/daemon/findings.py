@@ -9,7 +9,7 @@ from federation.daemon.changes import Mark
 from federation.daemon.platform import Platform
 from federation.daemon.publisher import Publisher
 from federation.daemon.view_reader import group_by_mark
-from federation.local_errors import StatementNotFound
+from federation.local_errors.askers import StatementNotFound
 from federation.protocol.bodies import Dispute, Endorse
 from federation.protocol.headers import StatementId
 from federation.provenance.view import Opinion

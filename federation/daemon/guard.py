@@ -21,14 +21,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from federation.local_errors import (
-    LogNotFound,
-    RangeNotHeld,
-    SigningStopped,
-    StoreConflict,
-    StoreError,
-    StoreUnavailable,
-)
+from federation.local_errors.askers import LogNotFound, RangeNotHeld, SigningStopped
+from federation.local_errors.disk import StoreConflict, StoreError, StoreUnavailable
 from federation.protocol.merkle import EMPTY_ROOT
 from federation.protocol.origins import LogId
 from federation.provenance.log_view import LogView

@@ -14,7 +14,7 @@ from typing import Final
 from federation.daemon.changes import IncidentChanged
 from federation.daemon.membership import Membership
 from federation.daemon.publisher import Publisher
-from federation.local_errors import IncidentClosed, NotYourStatement, StatementNotFound
+from federation.local_errors.askers import IncidentClosed, NotYourStatement, StatementNotFound
 from federation.protocol.bodies import Kind
 from federation.protocol.bodies_incident import Incident
 from federation.protocol.headers import StatementId

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from federation.daemon.index_keeper import IndexKeeper
 from federation.daemon.live_index import Change, LiveIndex
-from federation.local_errors import IndexFileInvalid
+from federation.local_errors.disk import IndexFileInvalid
 from federation.matching.index import SignalIndex
 from federation.matching.sections import describe_sections, read_sections
 from federation.protocol.signals import SignalType

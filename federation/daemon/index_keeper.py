@@ -22,7 +22,7 @@ from typing import Any, Final, TypeAlias
 
 from federation.daemon.live_index import Change, LiveIndex
 from federation.errors import FederationError, OriginMalformed
-from federation.local_errors import IndexFileInvalid, StoreError
+from federation.local_errors.disk import IndexFileInvalid, StoreError
 from federation.matching.index import RebuiltSignals, SignalRebuild
 from federation.matching.sections import Sections, describe_sections, read_sections
 from federation.matching.sorted_rows import SortedRows

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from federation.config import ApiSettings, KeySettings, NodeConfig, PeerSettings, render_config
 from federation.daemon.keyring import mldsa44_file
-from federation.local_errors import AlreadyInitialised, ConfigInvalid
+from federation.local_errors.config import AlreadyInitialised, ConfigInvalid
 from federation.net.identities import identity_der, make_identity
 from federation.protocol.http_signatures import SIGNED_SCHEME
 from federation.protocol.join_requests import REQUESTED_KEYS, JoinRequest, make_join_request

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from federation.config import NodeConfig
 from federation.errors import ProtocolError
-from federation.local_errors import ConfigMissing, KeyFileInvalid
+from federation.local_errors.config import ConfigMissing, KeyFileInvalid
 from federation.net.identities import PemPair, identity_der
 from federation.protocol.keys_signing import SigningKey, parse_seed_text
 from federation.protocol.keys_signing_mldsa import MldsaSigningKey, parse_mldsa_seed_text

@@ -19,7 +19,7 @@ from federation.daemon.enforcer import Enforcer
 from federation.daemon.matcher import Match, Matcher
 from federation.daemon.searching import Thresholds
 from federation.daemon.teller import Teller
-from federation.local_errors import LiveStreamUnknown, TooBusy
+from federation.local_errors.askers import LiveStreamUnknown, TooBusy
 from federation.matching.live_windows import LiveHit, LiveStanding, LiveWindow
 from federation.matching.policy_terms import Action, Stage
 from federation.matching.video_search import VideoThresholds

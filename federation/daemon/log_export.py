@@ -27,7 +27,8 @@ from federation.daemon.membership import Membership, read_root_of_trust
 from federation.daemon.node import DATABASE_FILE
 from federation.daemon.public_desk import signed_note
 from federation.errors import ProtocolError, RequestMalformed
-from federation.local_errors import ConfigMissing, StoreCorrupt
+from federation.local_errors.config import ConfigMissing
+from federation.local_errors.disk import StoreCorrupt
 from federation.protocol.checkpoints import parse_checkpoint
 from federation.protocol.limits import NOTE_BYTES_MAX, TILE_WIDTH
 from federation.protocol.merkle import DIGEST_BYTES, leaf_hash

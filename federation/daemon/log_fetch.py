@@ -17,7 +17,8 @@ from typing import Final, TypeVar
 
 from federation.daemon.log_folder import CHECKPOINT_FILE, LogFolder
 from federation.errors import ProtocolError, SignatureInvalid, TooLarge, VerificationError
-from federation.local_errors import Fork, NotFound, RootMismatch, TooBusy
+from federation.local_errors.askers import NotFound, TooBusy
+from federation.local_errors.proofs import Fork, RootMismatch
 from federation.net.log_client import CONNECTIONS_MAX, LogClient
 from federation.protocol.checkpoints import Checkpoint, open_mldsa_cosignature
 from federation.protocol.checkpoints_foreign import open_checkpoint

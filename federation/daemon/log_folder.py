@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from federation.errors import TooLarge
-from federation.local_errors import ConfigInvalid
+from federation.local_errors.config import ConfigInvalid
 from federation.protocol.origins import LogId
 from federation.protocol.tiles import TilePath
 

@@ -12,7 +12,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from federation.errors import RosterUnproven
-from federation.local_errors import NotFound, RosterExpired, RosterForked, RosterMissing
+from federation.local_errors.askers import NotFound
+from federation.local_errors.config import RosterMissing
+from federation.local_errors.proofs import RosterExpired, RosterForked
 from federation.protocol.keys import check_ed25519
 from federation.protocol.roster import Roster, parse_roster
 from federation.protocol.roster_chain import RosterChain

@@ -13,7 +13,8 @@ from federation.daemon.feed import Feed, FeedLimits
 from federation.daemon.keyring import read_key_file
 from federation.daemon.platform import Platform
 from federation.daemon.webhooks import Persistence, Webhook, Webhooks
-from federation.local_errors import FeedOff, KeyFileInvalid
+from federation.local_errors.askers import FeedOff
+from federation.local_errors.config import KeyFileInvalid
 from federation.net.webhook_link import WebhookLink
 from federation.store.stores import Stores
 

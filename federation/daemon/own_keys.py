@@ -23,7 +23,7 @@ from federation.config import NodeConfig
 from federation.daemon.initialise import write_new_files
 from federation.daemon.keyring import Keyring, load_keyring, load_signing_key, read_key_file
 from federation.errors import FederationError, RequestMalformed
-from federation.local_errors import ConfigMissing, KeyFileInvalid
+from federation.local_errors.config import ConfigMissing, KeyFileInvalid
 from federation.net.identities import PemPair, identity_der, make_identity
 from federation.protocol.join_requests import JoinRequest, make_join_request
 from federation.protocol.keys_signing import SEED_BYTES, SigningKey, format_seed_text

@@ -16,7 +16,7 @@ from typing import Final
 
 from federation.daemon.membership import Membership
 from federation.errors import VerificationError
-from federation.local_errors import LogNotFound
+from federation.local_errors.askers import LogNotFound
 from federation.protocol.bodies import Kind
 from federation.protocol.headers import StatementId, decode_header
 from federation.protocol.origins import LogId

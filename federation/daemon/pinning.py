@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from federation.daemon.membership import Membership
 from federation.errors import BeyondPin, FederationError, SignatureInvalid
-from federation.local_errors import StoreCorrupt
+from federation.local_errors.disk import StoreCorrupt
 from federation.protocol.keys import KeyType, VerifierKey
 from federation.protocol.notes import parse_note
 from federation.protocol.origins import LogId

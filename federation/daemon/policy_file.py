@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from federation.local_errors import ConfigMissing, PolicyInvalid
+from federation.local_errors.config import ConfigMissing, PolicyInvalid
 from federation.matching.policy_default import DEFAULT_POLICY
 from federation.matching.policy_terms import POLICY_BYTES_MAX
 

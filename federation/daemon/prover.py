@@ -16,7 +16,7 @@ from typing import Final
 from federation.daemon.attester import Attester
 from federation.daemon.membership import Membership
 from federation.errors import FederationError, MemberUnknown, QuorumUnmet, VerificationError
-from federation.local_errors import ProofNotAvailable, StatementNotFound
+from federation.local_errors.askers import ProofNotAvailable, StatementNotFound
 from federation.net.asking import PeerCalls
 from federation.protocol.bundles import Bundle, RosterReference, encode_bundle
 from federation.protocol.checkpoints import open_mldsa_cosignature

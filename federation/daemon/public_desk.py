@@ -14,7 +14,7 @@ from federation.daemon.membership import Membership
 from federation.daemon.quorum import QuorumWatch
 from federation.daemon.witness import Witness, WitnessAnswer
 from federation.errors import LogUnknown, OriginMalformed
-from federation.local_errors import LogNotFound, NotFound, RangeNotHeld
+from federation.local_errors.askers import LogNotFound, NotFound, RangeNotHeld
 from federation.protocol.merkle import leaf_hash
 from federation.protocol.notes import parse_signature_line
 from federation.protocol.notes_writing import add_signatures

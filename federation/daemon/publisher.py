@@ -18,7 +18,7 @@ from federation.daemon.guard import Guard
 from federation.daemon.membership import Membership
 from federation.daemon.own_keys import KeyOf
 from federation.errors import TooLarge
-from federation.local_errors import (
+from federation.local_errors.askers import (
     LogEnded,
     NotYourStatement,
     StatementNotFound,

@@ -25,7 +25,7 @@ from federation.daemon.sightings import Sighting
 from federation.daemon.teller import Teller
 from federation.daemon.view_reader import ViewReader
 from federation.errors import FederationError
-from federation.local_errors import StatementNotFound, TooBusy
+from federation.local_errors.askers import StatementNotFound, TooBusy
 from federation.matching.floods import FloodCounters
 from federation.matching.index import SignalIndex
 from federation.protocol.bodies import Confirm

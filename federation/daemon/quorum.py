@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from federation.config import PublishingSettings
 from federation.daemon.membership import Membership
-from federation.local_errors import LogNotFound
+from federation.local_errors.askers import LogNotFound
 from federation.protocol.origins import LogId
 from federation.store.public_store import PublicStore
 from federation.store.receipt_store import StoredCheckpoint

@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Final
 
 from federation.config import QuotaSettings
-from federation.local_errors import StoreError
+from federation.local_errors.disk import StoreError
 from federation.protocol.limits import BODY_BYTES_MAX
 from federation.protocol.origins import Lane, LogId
 from federation.provenance.log_view import Advance

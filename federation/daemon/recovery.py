@@ -21,7 +21,8 @@ from federation.daemon.histories import Histories
 from federation.daemon.membership import Membership
 from federation.daemon.publisher import LanePublisher
 from federation.errors import FederationError, ProtocolError, VerificationError
-from federation.local_errors import NotFound, PeerError, SigningStopped
+from federation.local_errors.askers import NotFound, SigningStopped
+from federation.local_errors.peers import PeerError
 from federation.net.asking import PeerCalls
 from federation.protocol.headers import decode_header
 from federation.protocol.limits_messages import RANGE_STATEMENTS_MAX

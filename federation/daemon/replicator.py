@@ -24,7 +24,9 @@ from federation.errors import FederationError, ProtocolError, VerificationError
 from federation.gossip import events, joining_events
 from federation.gossip.engine import GossipEngine
 from federation.gossip.fork_events import PersistBranch
-from federation.local_errors import PeerError, PeerRefused, StoreError, TooBusy
+from federation.local_errors.askers import TooBusy
+from federation.local_errors.disk import StoreError
+from federation.local_errors.peers import PeerError, PeerRefused
 from federation.net.asking import PeerCalls
 from federation.protocol.checkpoints_signing import cosign
 from federation.protocol.merkle_growth import CompactRange

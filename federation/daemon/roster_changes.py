@@ -23,7 +23,7 @@ from federation.daemon.replicator import Replicator
 from federation.daemon.roster_watch import RosterWatch
 from federation.errors import FederationError
 from federation.gossip import events
-from federation.local_errors import RosterMissing
+from federation.local_errors.config import RosterMissing
 from federation.net.asking import PeerCalls
 from federation.protocol.bodies import ActsUnder
 from federation.protocol.origins import Lane, LogId

@@ -16,7 +16,7 @@ from typing import Final
 
 from federation.daemon.membership import Membership
 from federation.errors import FederationError
-from federation.local_errors import RosterForked
+from federation.local_errors.proofs import RosterForked
 from federation.net.asking import PeerCalls
 from federation.protocol.bodies import ActsUnder, Kind
 from federation.protocol.roster import parse_roster

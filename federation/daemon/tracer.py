@@ -11,7 +11,7 @@ from typing import Final
 
 from federation.daemon.membership import Membership
 from federation.errors import TooLarge
-from federation.local_errors import StatementNotFound
+from federation.local_errors.askers import StatementNotFound
 from federation.protocol.headers import StatementId
 from federation.protocol.origins import Cosigner
 from federation.protocol.roster import parse_roster

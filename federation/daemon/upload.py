@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from federation.local_errors import TooBusy
+from federation.local_errors.askers import TooBusy
 
 BURST_SECONDS: Final = 2.0
 """What may be sent at once, as seconds of the rate: an answer of 4 MiB passes on a slow line too,

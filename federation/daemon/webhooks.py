@@ -22,7 +22,8 @@ from typing import Final, Protocol
 from federation.daemon.feed import Feed, format_cursor
 from federation.daemon.feed_entries import HISTORY_CUT
 from federation.errors import FederationError
-from federation.local_errors import PeerError, WebhookUnknown
+from federation.local_errors.askers import WebhookUnknown
+from federation.local_errors.peers import PeerError
 from federation.net.webhook_link import Delivered
 from federation.store.feed_store import StoredEntry
 from federation.store.webhook_store import DeadLetter, WebhookStanding, WebhookStore

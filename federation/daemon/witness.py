@@ -28,16 +28,10 @@ from federation.errors import (
     ProtocolError,
     VerificationError,
 )
-from federation.local_errors import (
-    ConsistencyUnproven,
-    KeyFileInvalid,
-    LogNotFound,
-    RangeNotHeld,
-    SigningStopped,
-    StoreConflict,
-    WitnessBehind,
-    WitnessConflict,
-)
+from federation.local_errors.askers import LogNotFound, RangeNotHeld, SigningStopped
+from federation.local_errors.config import KeyFileInvalid
+from federation.local_errors.disk import StoreConflict
+from federation.local_errors.proofs import ConsistencyUnproven, WitnessBehind, WitnessConflict
 from federation.protocol.checkpoints import parse_checkpoint
 from federation.protocol.checkpoints_signing import cosign
 from federation.protocol.keys import check_ed25519

@@ -17,7 +17,7 @@ from federation.gossip.joining_events import (
 )
 from federation.gossip.peers import PeerView
 from federation.gossip.reconciliation import RETRY_SECONDS, SET_ASIDE_SECONDS, Reconciliation
-from federation.local_errors import ConsistencyUnproven, Fork, RootMismatch
+from federation.local_errors.proofs import ConsistencyUnproven, Fork, RootMismatch
 from federation.provenance.verifier import Head
 
 

@@ -20,7 +20,7 @@ from federation.gossip.fork_events import (
     PersistBranch,
 )
 from federation.gossip.parting import Parting
-from federation.local_errors import MessageMalformed
+from federation.local_errors.proofs import MessageMalformed
 from federation.protocol.limits_messages import RANGE_STATEMENTS_MAX
 from federation.provenance.log_view import LogView
 from federation.provenance.verifier import Head

@@ -32,7 +32,7 @@ from federation.gossip.fork_events import (
 )
 from federation.gossip.peers import PeerView
 from federation.gossip.reconciliation import Reconciliation
-from federation.local_errors import ConsistencyUnproven, Fork
+from federation.local_errors.proofs import ConsistencyUnproven, Fork
 from federation.protocol.evidence import encode_evidence, make_evidence
 from federation.protocol.origins import LogId
 from federation.provenance.convicting import Conviction, open_evidence

@@ -23,7 +23,7 @@ from federation.gossip.fork_events import StopSigning
 from federation.gossip.forks import Forks
 from federation.gossip.peers import PeerView
 from federation.gossip.reconciliation import Reconciliation
-from federation.local_errors import ConsistencyUnproven, Fork, RootMismatch
+from federation.local_errors.proofs import ConsistencyUnproven, Fork, RootMismatch
 from federation.protocol.messages import AnnouncedHead, HeldLog
 from federation.protocol.origins import Cosigner, LogId
 from federation.provenance.verifier import Head

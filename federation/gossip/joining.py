@@ -25,7 +25,7 @@ from federation.gossip.joining_events import (
     FetchPiece,
 )
 from federation.gossip.window import Window
-from federation.local_errors import MessageMalformed
+from federation.local_errors.proofs import MessageMalformed
 from federation.protocol.limits import TILE_WIDTH
 from federation.protocol.limits_messages import HASHES_MAX, RANGE_STATEMENTS_MAX
 from federation.protocol.messages import StatementRange

@@ -17,7 +17,7 @@ from federation.gossip.dice import Dice
 from federation.gossip.events import Command, FetchRange, Persist
 from federation.gossip.joining import JOIN_STATEMENTS_MIN, Joining
 from federation.gossip.window import Window
-from federation.local_errors import Fork, MessageMalformed
+from federation.local_errors.proofs import Fork, MessageMalformed
 from federation.protocol.limits import HEAD_VECTOR_TAG
 from federation.protocol.limits_messages import RANGE_STATEMENTS_MAX
 from federation.protocol.messages import StatementRange

@@ -26,7 +26,7 @@ from federation.gossip.events import (
     Reopen,
 )
 from federation.gossip.peers import PeerView
-from federation.local_errors import CommitmentMismatch
+from federation.local_errors.proofs import CommitmentMismatch
 from federation.protocol.headers import StatementId
 from federation.protocol.origins import LogId
 from federation.protocol.statements import Statement

@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from federation.local_errors import IndexFileInvalid
+from federation.local_errors.disk import IndexFileInvalid
 from federation.matching.row_kernels import Words
 from federation.matching.rows import unjoin_rows
 from federation.matching.sections import Sections, below, take_section, under

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self, TypeAlias
 
-from federation.local_errors import IndexFileInvalid, SignalMalformed
+from federation.local_errors.content import SignalMalformed
+from federation.local_errors.disk import IndexFileInvalid
 from federation.matching.exact_index import ExactIndex, NoTables
 from federation.matching.found import MATCHES_MAX, Matches
 from federation.matching.pdq_index import PdqIndex

@@ -25,7 +25,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from federation.local_errors import IndexFileInvalid
+from federation.local_errors.disk import IndexFileInvalid
 from federation.matching.found import MATCHES_MAX, Matches
 from federation.matching.pdq_diagonals import turn_to_diagonals
 from federation.matching.pdq_kernels import CHUNKS, TABLE_SIZE, fill_table

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from federation.errors import FederationError
-from federation.local_errors import PolicyInvalid
+from federation.local_errors.config import PolicyInvalid
 from federation.matching.decisions import RESERVED_NAMES
 from federation.matching.policy_fields import Flaw, Flaws, Table
 from federation.matching.policy_lines import lines_of

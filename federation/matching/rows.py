@@ -7,7 +7,7 @@ from itertools import islice
 
 import numpy as np
 
-from federation.local_errors import SignalMalformed
+from federation.local_errors.content import SignalMalformed
 from federation.matching.row_kernels import Words
 
 WORD_BYTES = 8

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from federation.local_errors import IndexFileInvalid
+from federation.local_errors.disk import IndexFileInvalid
 
 Sections: TypeAlias = Mapping[str, npt.NDArray[Any]]
 """Arrays by name."""

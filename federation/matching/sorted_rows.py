@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from federation.local_errors import IndexFileInvalid
+from federation.local_errors.disk import IndexFileInvalid
 from federation.matching import row_kernels
 from federation.matching.row_kernels import Offsets, Words
 from federation.matching.sections import Sections, take_section

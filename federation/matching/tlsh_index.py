@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from federation.errors import RequestMalformed
-from federation.local_errors import SignalMalformed
+from federation.local_errors.content import SignalMalformed
 from federation.matching.found import MATCHES_MAX, NO_MATCHES, Found, Matches
 from federation.matching.jit import kernel, popcount
 from federation.matching.sections import Sections, take_section

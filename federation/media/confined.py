@@ -17,7 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final, cast
 
-from federation.local_errors import ConfigInvalid, PictureTooLarge, PictureUnreadable
+from federation.local_errors.config import ConfigInvalid
+from federation.local_errors.content import PictureTooLarge, PictureUnreadable
 from federation.media.limits import (
     WORKER_PICTURES_MAX,
     WORKER_START_SECONDS_MAX,

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import IO, Final, cast
 
 from federation.errors import FederationError
-from federation.local_errors import (
-    ConfigInvalid,
+from federation.local_errors.config import ConfigInvalid
+from federation.local_errors.content import (
     DocumentTooLarge,
     DocumentUnreadable,
     VideoTooLarge,

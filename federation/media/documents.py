@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 import pypdf
 import tlsh
 
-from federation.local_errors import DocumentTooLarge, DocumentUnreadable
+from federation.local_errors.content import DocumentTooLarge, DocumentUnreadable
 from federation.media.kinds import FileKind
 from federation.media.limits import (
     DOCUMENT_BYTES_MAX,

@@ -11,7 +11,7 @@ import struct
 import sys
 from typing import BinaryIO, cast
 
-from federation.local_errors import (
+from federation.local_errors.content import (
     DocumentTooLarge,
     DocumentUnreadable,
     VideoTooLarge,

@@ -22,13 +22,13 @@ from types import TracebackType
 from typing import BinaryIO, Final, Self
 
 from federation.errors import FederationError
-from federation.local_errors import (
+from federation.local_errors.askers import TooBusy
+from federation.local_errors.content import (
     DocumentTooLarge,
     DocumentUnreadable,
     PictureTooLarge,
     PictureUnreadable,
     SignalLowQuality,
-    TooBusy,
     VideoTooLarge,
     VideoUnreadable,
 )

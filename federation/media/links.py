@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from yarl import URL
 
-from federation.local_errors import SignalMalformed
+from federation.local_errors.content import SignalMalformed
 from federation.protocol.limits_content import URL_BYTES_MAX
 from federation.protocol.signals import Signal, SignalType
 from federation.protocol.signals_urls import check_url

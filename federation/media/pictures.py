@@ -31,7 +31,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from federation.local_errors import PictureTooLarge, PictureUnreadable
+from federation.local_errors.content import PictureTooLarge, PictureUnreadable
 from federation.media.limits import PICTURE_BYTES_MAX, PICTURE_PIXELS_MAX
 
 # What browsers show and phones and screenshots make; each further decoder is attack surface.

@@ -21,7 +21,8 @@ from types import TracebackType
 from typing import Self
 
 from federation.errors import TooLarge
-from federation.local_errors import PictureTooLarge, TooBusy
+from federation.local_errors.askers import TooBusy
+from federation.local_errors.content import PictureTooLarge
 from federation.media.confined import ConfinedWorker
 from federation.media.files import digest_bytes, read_file
 from federation.media.limits import (

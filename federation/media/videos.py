@@ -20,7 +20,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from federation.local_errors import VideoTooLarge, VideoUnreadable
+from federation.local_errors.content import VideoTooLarge, VideoUnreadable
 from federation.media.limits import VIDEO_PIXELS_MAX, VIDEO_SECONDS_MAX
 from federation.protocol.limits_content import PDQ_BYTES
 from federation.protocol.signals_frames import Frame

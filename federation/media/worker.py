@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from typing import BinaryIO
 
-from federation.local_errors import PictureTooLarge, PictureUnreadable
+from federation.local_errors.content import PictureTooLarge, PictureUnreadable
 from federation.media.caps import allow_cpu_time, confine
 from federation.media.pictures import pdq_of_picture
 from federation.media.replies import LENGTH_BYTES, READY, Outcome, encode_reply

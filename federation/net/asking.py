@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from federation.errors import TooLarge
-from federation.local_errors import PeerRefused
+from federation.local_errors.peers import PeerRefused
 from federation.net.limits import (
     ANNOUNCE_ANSWER_BYTES_MAX,
     CHECKPOINT_ANSWER_BYTES_MAX,

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
-from federation.local_errors import ConfigInvalid, PortInUse
+from federation.local_errors.config import ConfigInvalid, PortInUse
 from federation.net.exchange import ListenerCounters
 from federation.net.limits import ListenerLimits
 

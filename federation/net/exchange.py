@@ -19,7 +19,8 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from federation.errors import FederationError, RequestMalformed, TooLarge
-from federation.local_errors import PeerTimeout, TooBusy
+from federation.local_errors.askers import TooBusy
+from federation.local_errors.peers import PeerTimeout
 from federation.net.limits import ANSWER_PIECE_BYTES, ListenerLimits, Share
 from federation.net.refusals import encode_refusal, status_of
 from federation.net.routes import MSGPACK, Answer

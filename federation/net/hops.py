@@ -16,7 +16,8 @@ import aiohttp
 import yarl
 from aiohttp import hdrs
 
-from federation.local_errors import NotAllowed, PeerIdentityWrong, PeerUnreachable
+from federation.local_errors.askers import NotAllowed
+from federation.local_errors.peers import PeerIdentityWrong, PeerUnreachable
 from federation.net.peering import PeerIdentities
 from federation.net.routes import MSGPACK
 from federation.net.signatures import AnswerMessage, RequestMessage, open_answer, sign_request

@@ -29,7 +29,8 @@ from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from federation.errors import KeyMalformed
-from federation.local_errors import KeyFileInvalid, PeerNotAMember
+from federation.local_errors.askers import PeerNotAMember
+from federation.local_errors.config import KeyFileInvalid
 from federation.net.limits import (
     IDENTITY_DER_BYTES_MAX,
     IDENTITY_VALID_DAYS,

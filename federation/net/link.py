@@ -22,7 +22,7 @@ import aiohttp
 from aiohttp import hdrs
 
 from federation.errors import TooLarge
-from federation.local_errors import (
+from federation.local_errors.peers import (
     PeerAnswerTooLarge,
     PeerError,
     PeerIdentityWrong,

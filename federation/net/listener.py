@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from federation.local_errors import PeerNotAMember
+from federation.local_errors.askers import PeerNotAMember
 from federation.net.door import Door, open_socket
 from federation.net.exchange import ListenerCounters
 from federation.net.limits import (

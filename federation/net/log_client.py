@@ -12,13 +12,12 @@ from typing import Final, Self
 
 import aiohttp
 
-from federation.local_errors import (
-    NotFound,
+from federation.local_errors.askers import NotFound, TooBusy
+from federation.local_errors.peers import (
     PeerAnswerTooLarge,
     PeerRefused,
     PeerTimeout,
     PeerUnreachable,
-    TooBusy,
 )
 
 FETCH_SECONDS: Final = 30.0

@@ -16,13 +16,12 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode
 
-from federation.local_errors import (
-    CallNotWaiting,
+from federation.local_errors.askers import CallNotWaiting, TooBusy
+from federation.local_errors.peers import (
     PeerAnswerTooLarge,
     PeerRefused,
     PeerTimeout,
     PeerUnreachable,
-    TooBusy,
 )
 from federation.net.asking import PeerCall, PeerCalls
 from federation.net.limits import (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from federation.local_errors import RequestReplayed, TooBusy
+from federation.local_errors.askers import RequestReplayed, TooBusy
 from federation.protocol.http_signatures import AGE_SECONDS_MAX, AHEAD_SECONDS_MAX
 
 NONCES_PER_MEMBER_MAX: Final = 16_384

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from federation.local_errors import StoreError
+from federation.local_errors.disk import StoreError
 from federation.net.identities import Leaf, PemPair, mint_leaf
 from federation.net.limits import RENEW_AT_LIFE_FRACTION
 from federation.net.signatures import SigningLeaf

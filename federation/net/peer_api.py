@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 from aiohttp import web
 
 from federation.errors import FederationError, RequestMalformed
-from federation.local_errors import PeerNotAMember, TooBusy
+from federation.local_errors.askers import PeerNotAMember, TooBusy
 from federation.net.exchange import (
     InFlight,
     ListenerCounters,

@@ -28,7 +28,9 @@ from types import MappingProxyType
 from aiohttp import web
 
 from federation.errors import FederationError, KeyMalformed, ProtocolError
-from federation.local_errors import ConfigInvalid, PeerIdentityWrong, PeerNotAMember
+from federation.local_errors.askers import PeerNotAMember
+from federation.local_errors.config import ConfigInvalid
+from federation.local_errors.peers import PeerIdentityWrong
 from federation.net.identities import (
     BoundLeaf,
     PemPair,

@@ -16,7 +16,8 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from federation.errors import FederationError, TooLarge
-from federation.local_errors import NotFound, PeerError
+from federation.local_errors.askers import NotFound
+from federation.local_errors.peers import PeerError
 from federation.net.exchange import InFlight, ListenerCounters, whole
 from federation.net.limits import (
     CALLS_CARRIED_MAX,

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from federation.errors import FederationError
-from federation.local_errors import ClockSkew, RequestUnproven
+from federation.local_errors.askers import ClockSkew, RequestUnproven
 from federation.net.nonces import NonceTable
 from federation.net.peering import PeerIdentities
 from federation.net.signatures import (

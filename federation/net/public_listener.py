@@ -26,7 +26,9 @@ from typing import Any, Final, Protocol
 from aiohttp import hdrs, web
 
 from federation.errors import FederationError, ProtocolError, TooLarge
-from federation.local_errors import ConfigInvalid, NotFound, StoreError, TooBusy
+from federation.local_errors.askers import NotFound, TooBusy
+from federation.local_errors.config import ConfigInvalid
+from federation.local_errors.disk import StoreError
 from federation.net.door import open_socket
 from federation.net.exchange import ListenerCounters, expect_later, read_body
 from federation.net.limits import (

@@ -10,25 +10,34 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from federation import errors, local_errors
+from federation import errors
+from federation.local_errors.askers import (
+    MethodNotThere,
+    NotAllowed,
+    NotFound,
+    RangeNotHeld,
+    TooBusy,
+)
+from federation.local_errors.disk import StoreError, StoreFull
+from federation.local_errors.peers import PeerTimeout
 from federation.net.limits import REFUSAL_BYTES_MAX
 from federation.protocol.encoding import decode_map
 from federation.protocol.encoding_writing import encode
 
 STATUS_OF: Final[dict[type[errors.FederationError], int]] = {
     errors.ProtocolError: 400,
-    local_errors.NotAllowed: 403,
-    local_errors.NotFound: 404,
-    local_errors.MethodNotThere: 405,
-    local_errors.PeerTimeout: 408,
+    NotAllowed: 403,
+    NotFound: 404,
+    MethodNotThere: 405,
+    PeerTimeout: 408,
     # The peer holds the log, but not (all of) that range: somebody else may.
-    local_errors.RangeNotHeld: 409,
+    RangeNotHeld: 409,
     errors.TooLarge: 413,
     errors.VerificationError: 422,
-    local_errors.TooBusy: 429,
+    TooBusy: 429,
     errors.FederationError: 500,
-    local_errors.StoreError: 503,
-    local_errors.StoreFull: 507,
+    StoreError: 503,
+    StoreFull: 507,
 }
 """The status of each branch; a leaf that is not listed has its nearest ancestor's."""
 

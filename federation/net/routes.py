@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
 from federation.errors import RequestMalformed
-from federation.local_errors import MethodNotThere, NotFound
+from federation.local_errors.askers import MethodNotThere, NotFound
 from federation.net.limits import Share
 from federation.protocol.limits import INTEGER_MAX, LOG_SIZE_MAX
 from federation.protocol.limits_messages import (

@@ -27,7 +27,7 @@ from http_message_signatures import (
 )
 from http_message_signatures.algorithms import ECDSA_P256_SHA256
 
-from federation.local_errors import RequestUnproven
+from federation.local_errors.askers import RequestUnproven
 from federation.protocol.http_signatures import (
     AGE_SECONDS_MAX,
     ANSWER_COMPONENTS,

@@ -24,7 +24,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from standardwebhooks import Webhook
 from yarl import URL
 
-from federation.local_errors import PeerTimeout, PeerUnreachable, WebhookAddressRefused
+from federation.local_errors.peers import PeerTimeout, PeerUnreachable, WebhookAddressRefused
 
 DELIVERY_SECONDS: Final = 10.0
 """For one whole delivery: Standard Webhooks asks receivers to answer within 15 to 30 seconds, and a

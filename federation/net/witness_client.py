@@ -12,7 +12,7 @@ from typing import Final, Self
 
 import aiohttp
 
-from federation.local_errors import PeerAnswerTooLarge, PeerTimeout, PeerUnreachable
+from federation.local_errors.peers import PeerAnswerTooLarge, PeerTimeout, PeerUnreachable
 from federation.protocol.limits import NOTE_BYTES_MAX
 
 WITNESS_SECONDS: Final = 1.0

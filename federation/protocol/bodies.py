@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from federation.errors import BodyMalformed, EncodingMalformed, FederationError
-from federation.local_errors import SignalMalformed
+from federation.local_errors.content import SignalMalformed
 from federation.protocol.bodies_incident import Incident, read_incident
 from federation.protocol.encoding import Decoded, decode_map
 from federation.protocol.headers import Header, StatementId

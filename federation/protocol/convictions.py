@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from federation.errors import BodyMalformed, HeaderMalformed, ProofMalformed, TooLarge
-from federation.local_errors import ConvictionMalformed
+from federation.local_errors.proofs import ConvictionMalformed
 from federation.protocol.limits import LOG_SIZE_MAX, PROOF_HASHES_MAX
 from federation.protocol.limits_messages import CONVICTION_BYTES_MAX
 from federation.protocol.merkle import check_digests

@@ -23,7 +23,7 @@ from hashlib import sha256
 from typing import Final
 
 from federation.errors import CheckpointMalformed, NoteMalformed, ProofMalformed, TooLarge
-from federation.local_errors import EvidenceMalformed
+from federation.local_errors.proofs import EvidenceMalformed
 from federation.protocol.checkpoints import Checkpoint, parse_checkpoint
 from federation.protocol.limits import PROOF_HASHES_MAX
 from federation.protocol.limits_messages import EVIDENCE_BYTES_MAX

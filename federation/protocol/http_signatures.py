@@ -14,7 +14,7 @@ import re
 from typing import Final
 
 from federation.errors import RequestMalformed
-from federation.local_errors import ClockSkew, RequestUnproven
+from federation.local_errors.askers import ClockSkew, RequestUnproven
 from federation.protocol.texts import format_base64, parse_base64
 
 SIGNED_SCHEME: Final = "https+signatures"

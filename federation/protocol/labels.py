@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import Final
 
 from federation.errors import MemberNameMalformed
-from federation.local_errors import LabelUnknown
+from federation.local_errors.content import LabelUnknown
 from federation.protocol.bodies import is_label
 from federation.protocol.limits_content import LABELS_MAX
 from federation.protocol.origins import check_member_name

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Final
 
 from federation.errors import ProofMalformed
-from federation.local_errors import ConsistencyUnproven
+from federation.local_errors.proofs import ConsistencyUnproven
 from federation.protocol.merkle import (
     DIGEST_BYTES,
     EMPTY_ROOT,

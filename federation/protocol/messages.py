@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from federation.errors import BodyMalformed, EncodingMalformed, HeaderMalformed
-from federation.local_errors import MessageMalformed
+from federation.local_errors.proofs import MessageMalformed
 from federation.protocol.encoding import Decoded, decode_map
 from federation.protocol.encoding_rows import decode_rows, encode_rows
 from federation.protocol.encoding_writing import Value, encode

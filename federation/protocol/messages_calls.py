@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from federation.errors import EncodingMalformed
-from federation.local_errors import MessageMalformed
+from federation.local_errors.proofs import MessageMalformed
 from federation.protocol.encoding import Decoded, decode_map
 from federation.protocol.encoding_writing import Value, encode
 from federation.protocol.limits import INTEGER_MAX

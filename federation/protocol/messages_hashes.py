@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from federation.errors import EncodingMalformed
-from federation.local_errors import MessageMalformed
+from federation.local_errors.proofs import MessageMalformed
 from federation.protocol.encoding import Decoded, decode_map
 from federation.protocol.encoding_writing import encode
 from federation.protocol.limits import LOG_SIZE_MAX, TILE_WIDTH

@@ -6,7 +6,7 @@ Source: docs/spec/messages.md (PROTOCOL section 9).
 from __future__ import annotations
 
 from federation.errors import EncodingMalformed, ProofMalformed
-from federation.local_errors import MessageMalformed
+from federation.local_errors.proofs import MessageMalformed
 from federation.protocol.encoding import decode_map
 from federation.protocol.encoding_writing import encode
 from federation.protocol.evidence import Prefix

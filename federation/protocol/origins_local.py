@@ -5,7 +5,7 @@ Source: docs/spec/origins.md.
 
 from __future__ import annotations
 
-from federation.local_errors import LaneUnknown
+from federation.local_errors.proofs import LaneUnknown
 from federation.protocol.origins import Lane
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from federation.errors import LogUnknown
-from federation.local_errors import RosterExpired
+from federation.local_errors.proofs import RosterExpired
 from federation.protocol.keys import KeyType, VerifierKey
 from federation.protocol.origins import Cosigner, Lane, LogId, cosigner_name
 from federation.protocol.roster import Roster

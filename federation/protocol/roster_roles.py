@@ -14,7 +14,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from federation.local_errors import RoleNotEnough
+from federation.local_errors.askers import RoleNotEnough
 from federation.protocol.roster_members import Member, MemberRole, MemberStatus
 
 

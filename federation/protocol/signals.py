@@ -14,7 +14,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 
-from federation.local_errors import SignalMalformed
+from federation.local_errors.content import SignalMalformed
 from federation.protocol.limits_content import PDQ_BYTES
 from federation.protocol.signals_frames import QUALITY_MAX, check_frames
 from federation.protocol.signals_urls import check_url

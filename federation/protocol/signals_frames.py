@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from federation.local_errors import SignalMalformed
+from federation.local_errors.content import SignalMalformed
 from federation.protocol.limits_content import PDQ_BYTES, VIDEO_FRAMES_MAX
 
 QUALITY_MAX: Final = 100

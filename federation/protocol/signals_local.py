@@ -12,7 +12,7 @@ import hashlib
 import re
 from typing import Final
 
-from federation.local_errors import SignalDegenerate, SignalLowQuality, SignalMalformed
+from federation.local_errors.content import SignalDegenerate, SignalLowQuality, SignalMalformed
 from federation.protocol.limits_content import PDQ_QUALITY_MIN
 from federation.protocol.signals import VALUE_BYTES, Signal, SignalType, check_signal
 from federation.protocol.signals_frames import decode_frames

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from federation.local_errors import SignalMalformed
+from federation.local_errors.content import SignalMalformed
 from federation.protocol.limits_content import URL_BYTES_MAX
 
 DEFAULT_PORTS: Final = {b"http": b"80", b"https": b"443"}

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from federation.errors import TooLarge
-from federation.local_errors import TileMalformed, TilePathMalformed
+from federation.local_errors.proofs import TileMalformed, TilePathMalformed
 from federation.protocol.limits import TILE_WIDTH
 from federation.protocol.merkle import DIGEST_BYTES
 from federation.protocol.merkle_growth import TILE_HEIGHT, CompactRange, NodeRun

@@ -20,7 +20,7 @@ from federation.errors import (
     WrongFederation,
     WrongMember,
 )
-from federation.local_errors import ConvictionUnproven
+from federation.local_errors.proofs import ConvictionUnproven
 from federation.protocol.attestations import Attestation, State, parse_attestation
 from federation.protocol.bodies import Erase, Withdraw, read_body
 from federation.protocol.checkpoints import Checkpoint

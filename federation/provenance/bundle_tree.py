@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from federation.local_errors import RootMismatch
+from federation.local_errors.proofs import RootMismatch
 from federation.protocol.limits import TILE_WIDTH
 from federation.protocol.merkle import leaf_hash, node_hash
 from federation.protocol.merkle_growth import TILE_HEIGHT, CompactRange

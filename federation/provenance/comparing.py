@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from federation.errors import FederationError, SignatureInvalid
-from federation.local_errors import Fork
+from federation.local_errors.proofs import Fork
 from federation.protocol.evidence import Evidence, Prefix, encode_evidence, make_evidence
 from federation.protocol.keys import VerifierKey
 from federation.protocol.merkle_proofs import consistency_proof, root_from

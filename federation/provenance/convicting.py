@@ -20,7 +20,7 @@ from federation.errors import (
     ProofMalformed,
     WrongFederation,
 )
-from federation.local_errors import ConsistencyUnproven, EvidenceUnproven
+from federation.local_errors.proofs import ConsistencyUnproven, EvidenceUnproven
 from federation.protocol.evidence import Evidence, decode_evidence, evidence_id
 from federation.protocol.keys import KeyType, SignatureCheck, VerifierKey
 from federation.protocol.merkle_growth import verify_consistency

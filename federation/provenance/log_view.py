@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from federation.local_errors import ConsistencyUnproven, Fork, RootMismatch
+from federation.local_errors.proofs import ConsistencyUnproven, Fork, RootMismatch
 from federation.protocol.merkle import leaf_hash
 from federation.protocol.merkle_growth import CompactRange, NodeRun, verify_consistency
 from federation.protocol.origins import LogId

@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Final, TypeAlias
 
 from federation.errors import FederationError, ProofMalformed, SignatureInvalid, TooLarge
-from federation.local_errors import FileNotAtHand, RootMismatch
+from federation.local_errors.proofs import FileNotAtHand, RootMismatch
 from federation.protocol.checkpoints import Checkpoint, open_mldsa_cosignature
 from federation.protocol.checkpoints_foreign import open_checkpoint
 from federation.protocol.keys import SignatureCheck, VerifierKey, check_mldsa44

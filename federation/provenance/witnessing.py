@@ -24,7 +24,7 @@ from federation.errors import (
     SignatureInvalid,
     TooLarge,
 )
-from federation.local_errors import ConsistencyUnproven, WitnessBehind
+from federation.local_errors.proofs import ConsistencyUnproven, WitnessBehind
 from federation.protocol.keys import KeyType, SignatureCheck, VerifierKey
 from federation.protocol.merkle import EMPTY_ROOT
 from federation.protocol.merkle_growth import verify_consistency

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from federation.local_errors import LogNotFound, RangeNotHeld, StoreConflict
+from federation.local_errors.askers import LogNotFound, RangeNotHeld
+from federation.local_errors.disk import StoreConflict
 from federation.protocol.limits import TILE_WIDTH
 from federation.protocol.merkle_growth import CompactRange
 from federation.protocol.origins import LogId

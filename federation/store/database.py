@@ -24,7 +24,7 @@ from typing import Any, Final, Self, TypeAlias, cast
 
 import aiosqlite
 
-from federation.local_errors import StoreConflict, StoreError, StoreUnavailable
+from federation.local_errors.disk import StoreConflict, StoreError, StoreUnavailable
 from federation.store.failures import store_errors
 from federation.store.schema import migrate
 

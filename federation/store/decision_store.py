@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from federation.local_errors import StoreCorrupt
+from federation.local_errors.disk import StoreCorrupt
 from federation.protocol.signals import SignalType
 from federation.store.database import Database, Row
 

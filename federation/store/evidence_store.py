@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from federation.errors import FederationError
-from federation.local_errors import StoreCorrupt
+from federation.local_errors.disk import StoreCorrupt
 from federation.protocol.evidence import (
     Prefix,
     encode_evidence,

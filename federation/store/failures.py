@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from federation.local_errors import StoreCorrupt, StoreError, StoreFull, StoreUnavailable
+from federation.local_errors.disk import StoreCorrupt, StoreError, StoreFull, StoreUnavailable
 
 _PRIMARY_CODE_MASK: Final = 0xFF
 

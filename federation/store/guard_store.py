@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from federation.local_errors import StoreConflict, StoreError
+from federation.local_errors.disk import StoreConflict, StoreError
 from federation.protocol.origins import LogId
 from federation.store.database import Database
 from federation.store.stems import stored_log

@@ -30,7 +30,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any, Final
 
-from federation.local_errors import IndexFileInvalid, StoreError, StoreFull, StoreUnavailable
+from federation.local_errors.disk import IndexFileInvalid, StoreError, StoreFull, StoreUnavailable
 
 MAGIC: Final = b"fed-indx"
 FORMAT: Final = 1

@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Final
 
 from federation.errors import HeaderMalformed
-from federation.local_errors import StoreCorrupt, StoreError
+from federation.local_errors.disk import StoreCorrupt, StoreError
 from federation.protocol.headers import decode_header
 from federation.protocol.signals import identity_of
 from federation.store.database import Database, Row, Rows

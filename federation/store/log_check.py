@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from federation.errors import CheckpointMalformed, HeaderMalformed, NoteMalformed, TooLarge
-from federation.local_errors import StoreCorrupt
+from federation.local_errors.disk import StoreCorrupt
 from federation.protocol.checkpoints import parse_checkpoint
 from federation.protocol.headers import decode_header
 from federation.protocol.limits import TILE_WIDTH

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from federation.errors import ProofMalformed
-from federation.local_errors import RangeNotHeld, StoreCorrupt
+from federation.local_errors.askers import RangeNotHeld
+from federation.local_errors.disk import StoreCorrupt
 from federation.protocol.headers import StatementId
 from federation.protocol.merkle import DIGEST_BYTES
 from federation.protocol.merkle_growth import CompactRange

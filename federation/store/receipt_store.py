@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from federation.errors import CheckpointMalformed, NoteMalformed, TooLarge
-from federation.local_errors import ProofNotAvailable, RangeNotHeld, StoreCorrupt
+from federation.local_errors.askers import ProofNotAvailable, RangeNotHeld
+from federation.local_errors.disk import StoreCorrupt
 from federation.protocol.checkpoints import parse_checkpoint
 from federation.protocol.notes import parse_note
 from federation.protocol.origins import Cosigner, LogId

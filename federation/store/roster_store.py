@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Final
 
-from federation.local_errors import StoreConflict
+from federation.local_errors.disk import StoreConflict
 from federation.protocol.roster import Roster
 from federation.store.database import Database
 

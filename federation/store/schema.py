@@ -13,7 +13,8 @@ from typing import Final
 
 import aiosqlite
 
-from federation.local_errors import DataDirectoryForeign, StoreNewer, StoreUnavailable
+from federation.local_errors.config import DataDirectoryForeign
+from federation.local_errors.disk import StoreNewer, StoreUnavailable
 from federation.store.readings import READER_VERSION
 
 APPLICATION_ID: Final = 0x48464E31

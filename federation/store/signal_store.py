@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Final, TypeAlias
 
 from federation.errors import HeaderMalformed
-from federation.local_errors import StoreCorrupt
+from federation.local_errors.disk import StoreCorrupt
 from federation.protocol.headers import StatementId, decode_header
 from federation.protocol.signals import VALUE_BYTES, SignalType, identity_of
 from federation.protocol.statements import Statement

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from federation.errors import OriginMalformed
-from federation.local_errors import LogNotFound, StoreCorrupt
+from federation.local_errors.askers import LogNotFound
+from federation.local_errors.disk import StoreCorrupt
 from federation.protocol.origins import LogId, parse_origin
 from federation.store.database import Database
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from federation.local_errors import StoreError
+from federation.local_errors.disk import StoreError
 from federation.protocol.origins import LogId
 from federation.store.branch_store import BranchStore
 from federation.store.change_store import ChangeStore

@@ -12,7 +12,8 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias, TypeVar
 
-from federation.local_errors import RangeNotHeld, StoreCorrupt
+from federation.local_errors.askers import RangeNotHeld
+from federation.local_errors.disk import StoreCorrupt
 from federation.protocol.limits import TILE_WIDTH
 from federation.protocol.merkle import DIGEST_BYTES, leaf_hash
 from federation.protocol.merkle_growth import TILE_HEIGHT, CompactRange

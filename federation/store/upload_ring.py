@@ -29,7 +29,7 @@ from typing import Final, Self
 from uuid import UUID
 
 from federation.errors import RequestMalformed
-from federation.local_errors import StoreFull, StoreUnavailable
+from federation.local_errors.disk import StoreFull, StoreUnavailable
 from federation.protocol.limits_content import PDQ_QUALITY_MIN
 from federation.protocol.signals import Signal, SignalType
 from federation.protocol.signals_frames import decode_frames

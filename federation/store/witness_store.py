@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from federation.local_errors import StoreConflict
+from federation.local_errors.disk import StoreConflict
 from federation.protocol.merkle import EMPTY_ROOT
 from federation.protocol.origins import LogId
 from federation.store.database import Database

@@ -18,7 +18,7 @@ from federation.config import split_listen
 from federation.daemon.keyring import read_key_file
 from federation.daemon.node import Node
 from federation.errors import FederationError, RequestMalformed
-from federation.local_errors import ConfigInvalid, KeyFileInvalid, PortInUse
+from federation.local_errors.config import ConfigInvalid, KeyFileInvalid, PortInUse
 from federation.web.feed_api import FeedApi
 from federation.web.file_api import FileApi
 from federation.web.history_api import HistoryApi

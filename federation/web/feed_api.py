@@ -18,7 +18,8 @@ from federation.daemon.feed import Feed, format_cursor
 from federation.daemon.feed_entries import SIGNAL
 from federation.daemon.node import Node
 from federation.errors import RequestMalformed
-from federation.local_errors import NodeStarting, TooBusy
+from federation.local_errors.askers import TooBusy
+from federation.local_errors.disk import NodeStarting
 from federation.store.feed_store import StoredEntry
 from federation.web import feed_schemas
 from federation.web.routes import Call

@@ -17,7 +17,8 @@ from aiohttp import web
 
 from federation.daemon.node import Node
 from federation.errors import RequestMalformed, TooLarge
-from federation.local_errors import StoreFull, StoreUnavailable, TooBusy
+from federation.local_errors.askers import TooBusy
+from federation.local_errors.disk import StoreFull, StoreUnavailable
 from federation.media.hasher import FileHasher, FileSignals
 from federation.protocol.bodies import Confirm
 from federation.protocol.labels import check_labels

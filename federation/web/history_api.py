@@ -6,7 +6,7 @@ from aiohttp import web
 
 from federation.daemon.node import Node
 from federation.errors import FederationError, RequestMalformed
-from federation.local_errors import NotFound
+from federation.local_errors.askers import NotFound
 from federation.protocol.origins import parse_origin
 from federation.provenance.convicting import open_evidence
 from federation.web.history_schemas import (

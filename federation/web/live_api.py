@@ -10,7 +10,7 @@ from aiohttp import web
 from federation.daemon.live import LiveFrame
 from federation.daemon.node import Node
 from federation.errors import RequestMalformed
-from federation.local_errors import PictureUnreadable
+from federation.local_errors.content import PictureUnreadable
 from federation.matching.live_windows import LiveStanding
 from federation.protocol.signals import SignalType
 from federation.web import live_schemas

@@ -16,7 +16,7 @@ from federation import __version__
 from federation.daemon.node import Node
 from federation.daemon.standing import catching_up, log_standings, standing_of
 from federation.errors import RequestMalformed
-from federation.local_errors import StatementNotFound
+from federation.local_errors.askers import StatementNotFound
 from federation.protocol.bodies import About, Confirm, Dispute, Endorse, Erase, Inert, Withdraw
 from federation.protocol.headers import parse_statement_id
 from federation.protocol.origins import Cosigner, Lane

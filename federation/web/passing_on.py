@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 import aiohttp
 from aiohttp import web
 
-from federation.local_errors import NodeStarting
+from federation.local_errors.disk import NodeStarting
 from federation.web.problems import problem
 
 HOP_BY_HOP: Final = frozenset(

@@ -12,7 +12,7 @@ from federation.daemon.enforcer import BUILT_IN, Enforcement
 from federation.daemon.node import Node
 from federation.daemon.policy_trial import PolicyTrial, Trial
 from federation.errors import RequestMalformed
-from federation.local_errors import StatementNotFound
+from federation.local_errors.askers import StatementNotFound
 from federation.matching.policy import CompiledPolicy
 from federation.protocol.bodies import Confirm
 from federation.protocol.headers import parse_statement_id

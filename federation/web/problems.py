@@ -11,29 +11,43 @@ from typing import Final
 
 from aiohttp import web
 
-from federation import errors, local_errors
+from federation import errors
+from federation.local_errors.askers import (
+    CursorUnknown,
+    FeedOff,
+    NotAllowed,
+    NotFound,
+    ProofNotAvailable,
+    RangeNotHeld,
+    TokenWrong,
+    TooBusy,
+)
+from federation.local_errors.config import ConfigError, PolicyInvalid
+from federation.local_errors.content import DocumentTooLarge, PictureTooLarge, VideoTooLarge
+from federation.local_errors.disk import StoreError
+from federation.local_errors.peers import PeerError
 
 PROBLEM_TYPE: Final = "application/problem+json"
 
 STATUSES: Final[dict[type[errors.FederationError], int]] = {
-    local_errors.ConfigError: 500,
-    local_errors.PolicyInvalid: 422,
+    ConfigError: 500,
+    PolicyInvalid: 422,
     errors.ProtocolError: 400,
     errors.TooLarge: 413,
-    local_errors.PictureTooLarge: 413,
-    local_errors.VideoTooLarge: 413,
-    local_errors.DocumentTooLarge: 413,
+    PictureTooLarge: 413,
+    VideoTooLarge: 413,
+    DocumentTooLarge: 413,
     errors.VerificationError: 422,
-    local_errors.PeerError: 502,
-    local_errors.StoreError: 503,
-    local_errors.NotFound: 404,
-    local_errors.ProofNotAvailable: 409,
-    local_errors.RangeNotHeld: 409,
-    local_errors.CursorUnknown: 410,
-    local_errors.FeedOff: 409,
-    local_errors.NotAllowed: 403,
-    local_errors.TokenWrong: 401,
-    local_errors.TooBusy: 429,
+    PeerError: 502,
+    StoreError: 503,
+    NotFound: 404,
+    ProofNotAvailable: 409,
+    RangeNotHeld: 409,
+    CursorUnknown: 410,
+    FeedOff: 409,
+    NotAllowed: 403,
+    TokenWrong: 401,
+    TooBusy: 429,
 }
 """The nearest class above an error decides; a leaf stands here where it differs from its branch."""
 
@@ -61,8 +75,8 @@ def problem(error: errors.FederationError) -> web.Response:
     response = web.Response(
         status=status, body=json.dumps(fields).encode("utf-8"), content_type=PROBLEM_TYPE
     )
-    if isinstance(error, local_errors.TokenWrong):
+    if isinstance(error, TokenWrong):
         response.headers["WWW-Authenticate"] = 'Bearer realm="federation"'
-    if isinstance(error, local_errors.TooBusy):
+    if isinstance(error, TooBusy):
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response

@@ -12,7 +12,7 @@ from aiohttp import web
 from federation.daemon.node import Node
 from federation.daemon.pin_choice import PinChoice, choose_pins
 from federation.errors import TooLarge
-from federation.local_errors import NotFound
+from federation.local_errors.askers import NotFound
 from federation.protocol.limits import ROSTER_BYTES_MAX
 from federation.protocol.roster import parse_roster
 from federation.web import schemas

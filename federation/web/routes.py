@@ -15,7 +15,8 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from federation.errors import FederationError, RequestMalformed, TooLarge
-from federation.local_errors import NodeStarting, TokenWrong
+from federation.local_errors.askers import TokenWrong
+from federation.local_errors.disk import NodeStarting
 from federation.web.problems import problem
 
 BODY_BYTES_MAX: Final = 8 * 1024 * 1024

@@ -7,7 +7,7 @@ from aiohttp import web
 from federation.daemon.node import Node
 from federation.daemon.retroactive import Retroactive
 from federation.errors import RequestMalformed
-from federation.local_errors import RememberingOff
+from federation.local_errors.askers import RememberingOff
 from federation.web.routes import Call
 from federation.web.uploads_schemas import ForgetAnswer, ForgetRequest, UploadsAnswer
 from federation.web.verdicts import check_reference

@@ -28,7 +28,7 @@ from aiohttp import web
 from federation.daemon.index_channel import Frame, IndexFollower, read_frame
 from federation.daemon.searching import search_index
 from federation.errors import FederationError
-from federation.local_errors import IndexFileInvalid
+from federation.local_errors.disk import IndexFileInvalid
 from federation.matching.index import SignalIndex, warm_up
 from federation.store.index_files import IndexFiles
 from federation.web import match_schemas

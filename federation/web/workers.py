@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from federation.daemon.index_channel import IndexFeeder, told_frame
 from federation.daemon.platform import Platform
-from federation.local_errors import IndexFileInvalid
+from federation.local_errors.disk import IndexFileInvalid
 from federation.web.worker import READY
 
 log_lines = logging.getLogger(__name__)

@@ -38,7 +38,7 @@ DOORS: dict[str, tuple[str, ...]] = {
 
 PURE_FLOORS = (
     "errors.py",
-    "local_errors.py",
+    "local_errors/*",
     "protocol/*",
     "provenance/*",
     "gossip/*",
@@ -62,6 +62,12 @@ AUDITOR_ROOMS = (
     "federation.errors",
     "federation.protocol*",
     "federation.provenance*",
+)
+# Beside them, for the commands that judge more than a bundle.
+AUDITOR_ERROR_ROOMS = (
+    "federation.local_errors",
+    "federation.local_errors.content",
+    "federation.local_errors.proofs",
 )
 # What a sceptic must read before he can trust a verdict, all of it: on a bundle, and of the other
 # commands, which judge more and read more of the formats.
@@ -215,7 +221,7 @@ def find_auditor_trespasses(root: Path, command: str | None = None) -> list[str]
     findings = []
     # What judges a bundle is the smallest, and does not know the errors that only nodes meet.
     judges_more = command not in {None, "bundle"}
-    rooms = (*AUDITOR_ROOMS, "federation.local_errors") if judges_more else AUDITOR_ROOMS
+    rooms = (*AUDITOR_ROOMS, *AUDITOR_ERROR_ROOMS) if judges_more else AUDITOR_ROOMS
     for module in auditor_modules(root, command):
         if not _matches(module.name, rooms):
             findings.append(f"{module.path.as_posix()}: not a room of the auditor's")

@@ -1,4 +1,4 @@
-"""docs/reference/errors.md, written from the two files that hold all errors: ``make docs``."""
+"""docs/reference/errors.md, written from the files that hold all errors: ``make docs``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from pathlib import Path
 
 from tests.architecture.sources import TREE
 
-FILES = (Path("federation/errors.py"), Path("federation/local_errors.py"))
+TRUNK = Path("federation/errors.py")
+BRANCHES = Path("federation/local_errors")
 PAGE = Path("docs/reference/errors.md")
 
 INTRODUCTION = """\
 # Errors
 
-Written by `make docs` from `federation/errors.py` and `federation/local_errors.py`; a test holds
+Written by `make docs` from `federation/errors.py` and `federation/local_errors/`; a test holds
 them together.
 
 Every error has a **code** that programs may rely on: it never changes its meaning, and it is the
@@ -50,8 +51,8 @@ def errors_of(root: Path) -> list[ErrorClass]:
             code=_own(node, "code"),
             hint=_own(node, "default_hint"),
         )
-        for file in FILES
-        for node in ast.parse((root / file).read_text(encoding="utf-8")).body
+        for file in (root / TRUNK, *sorted((root / BRANCHES).glob("*.py")))
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
         if isinstance(node, ast.ClassDef)
     ]
 

@@ -22,7 +22,7 @@ ROOMS = (
 FILES = {
     "config/__init__.py": '"""Settings."""\n',
     "errors.py": '"""Errors."""\n',
-    "local_errors.py": '"""A node\'s errors."""\n',
+    "local_errors/__init__.py": '"""A node\'s errors."""\n',
     "cli/auditor.py": '"""The judge."""\n',
 }
 

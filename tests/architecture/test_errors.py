@@ -71,6 +71,6 @@ def test_a_planted_error_appears_on_the_page_when_it_is_written_again(tmp_path: 
 
 def test_a_leaf_may_stand_in_another_file_than_its_branch(tmp_path: Path) -> None:
     more = 'class PeerTimeout(PeerError):\n    """Late."""\n\n    code = "peer-timeout"\n'
-    plant(tmp_path, {"federation/errors.py": PLANTED, "federation/local_errors.py": more})
+    plant(tmp_path, {"federation/errors.py": PLANTED, "federation/local_errors/late.py": more})
     assert [] == find_bad_codes(tmp_path)
     assert "| `peer-timeout` | Late. |  |\n" in render(tmp_path)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.local_errors import NotAllowed
+from federation.local_errors.askers import NotAllowed
 from federation.net.identities import leaf_member
 from federation.net.signatures import RequestMessage, open_request
 from federation.protocol.http_signatures import format_leaf_field, parse_leaf_field

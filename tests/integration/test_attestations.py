@@ -13,7 +13,7 @@ from federation.daemon.convictor import Convictor
 from federation.daemon.keyring import load_keyring
 from federation.daemon.node import Node
 from federation.errors import NotInForce, QuorumUnmet, RequestMalformed
-from federation.local_errors import (
+from federation.local_errors.askers import (
     AttestationNotGiven,
     NothingToConvict,
     RangeNotHeld,

@@ -19,13 +19,8 @@ import pytest
 from aiohttp import web
 
 from federation.daemon.node import Node
-from federation.local_errors import (
-    PeerError,
-    PeerIdentityWrong,
-    PeerRefused,
-    PeerUnreachable,
-    RoleNotEnough,
-)
+from federation.local_errors.askers import RoleNotEnough
+from federation.local_errors.peers import PeerError, PeerIdentityWrong, PeerRefused, PeerUnreachable
 from federation.net.link import PeerLink
 from federation.net.peering import PeerIdentities
 from federation.net.refusals import decode_refusal

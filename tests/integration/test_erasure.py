@@ -12,7 +12,7 @@ import pytest
 
 from federation.daemon.desk import Desk
 from federation.daemon.node import DATABASE_FILE, Node
-from federation.local_errors import NotYourStatement, StatementNotOpen
+from federation.local_errors.askers import NotYourStatement, StatementNotOpen
 from federation.net.mailboxes import Mailboxes
 from federation.protocol import roster_proposals
 from federation.protocol.bodies import Dispute, Endorse, Erase

@@ -9,13 +9,12 @@ import pytest
 
 from federation.daemon.node import Node
 from federation.errors import RosterUnproven
-from federation.local_errors import (
+from federation.local_errors.askers import NotYourStatement, StatementNotFound
+from federation.local_errors.config import (
     DataDirectoryBusy,
     DataDirectoryForeign,
     KeyFileInvalid,
-    NotYourStatement,
     RosterMissing,
-    StatementNotFound,
 )
 from federation.protocol.bodies import Confirm
 from federation.protocol.headers import StatementId

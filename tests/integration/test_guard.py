@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from federation.daemon.guard import CACHE_TAG_FILE, Guard
-from federation.local_errors import DataDirectoryForeign, SigningStopped, StoreConflict
+from federation.local_errors.askers import SigningStopped
+from federation.local_errors.config import DataDirectoryForeign
+from federation.local_errors.disk import StoreConflict
 from federation.store.guard_store import GuardStore, Signed, SignedAs
 from federation.store.stores import Stores, open_stores
 from tests.builders import ACME, NOVA, MadeLog, make_log, make_roster

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from federation.daemon import importing
-from federation.local_errors import StoreFull
+from federation.local_errors.disk import StoreFull
 from federation.protocol.origins import Lane
 from federation.web import import_api
 from federation.web.app import LocalServer

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from federation.daemon.node import Node
-from federation.local_errors import IncidentClosed, NotYourStatement, StatementNotFound
+from federation.local_errors.askers import IncidentClosed, NotYourStatement, StatementNotFound
 from federation.protocol.headers import StatementId
 from federation.protocol.origins import Lane
 from federation.web.local_api import LocalApi

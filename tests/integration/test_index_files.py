@@ -13,7 +13,7 @@ import pytest
 
 from federation.daemon.node import DATABASE_FILE, Node
 from federation.daemon.platform import INDEX_FOLDER
-from federation.local_errors import StoreFull, StoreUnavailable
+from federation.local_errors.disk import StoreFull, StoreUnavailable
 from federation.matching import value_set
 from federation.protocol.bodies import Erase
 from federation.protocol.origins import Lane

@@ -16,7 +16,8 @@ import pytest
 from federation.daemon.initialise import initialise
 from federation.daemon.keyring import load_identity
 from federation.daemon.node import Node
-from federation.local_errors import PeerNotAMember, PeerRefused, PeerUnreachable, RoleNotEnough
+from federation.local_errors.askers import PeerNotAMember, RoleNotEnough
+from federation.local_errors.peers import PeerRefused, PeerUnreachable
 from federation.net.identities import identity_der, make_identity, mint_leaf
 from federation.net.link import PeerLink
 from federation.net.peering import PeerIdentities

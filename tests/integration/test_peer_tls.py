@@ -26,19 +26,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from federation.errors import TooLarge
-from federation.local_errors import (
-    CallNotWaiting,
-    LogNotFound,
+from federation.local_errors.askers import CallNotWaiting, LogNotFound, PeerNotAMember, RangeNotHeld
+from federation.local_errors.config import PortInUse
+from federation.local_errors.disk import StoreFull
+from federation.local_errors.peers import (
     PeerAnswerTooLarge,
     PeerError,
     PeerIdentityWrong,
-    PeerNotAMember,
     PeerRefused,
     PeerTimeout,
     PeerUnreachable,
-    PortInUse,
-    RangeNotHeld,
-    StoreFull,
 )
 from federation.net.exchange import ListenerCounters
 from federation.net.identities import PemPair, identity_der, make_identity, mint_leaf

@@ -12,7 +12,7 @@ import pytest
 from federation.daemon.node import DATABASE_FILE, Node
 from federation.daemon.own_keys import make_next_keys, request_with_all_keys
 from federation.daemon.pin_choice import choose_pins
-from federation.local_errors import LogEnded
+from federation.local_errors.askers import LogEnded
 from federation.protocol.headers import StatementId
 from federation.protocol.keys import check_ed25519
 from federation.protocol.origins import Lane, LogId

@@ -14,7 +14,7 @@ import pytest
 
 from federation.daemon.changes import QuarantineEnded, SignalQuarantined
 from federation.daemon.node import Node
-from federation.local_errors import PolicyInvalid
+from federation.local_errors.config import PolicyInvalid
 from federation.protocol.origins import Lane
 from federation.protocol.signals import Signal
 from federation.web.app import LocalServer

@@ -21,7 +21,8 @@ from federation.config import PublishingSettings
 from federation.daemon.log_export import Exporter
 from federation.daemon.log_fetch import Fetch, Fetched
 from federation.errors import RequestMalformed, SignatureInvalid, VerificationError
-from federation.local_errors import Fork, LogNotFound, NotFound, RangeNotHeld, TooBusy
+from federation.local_errors.askers import LogNotFound, NotFound, RangeNotHeld, TooBusy
+from federation.local_errors.proofs import Fork
 from federation.net.limits import PublicLimits
 from federation.net.log_client import LogClient
 from federation.net.public_listener import Allowance, PublicListener

@@ -12,7 +12,7 @@ import pytest
 
 from federation.cli.operator import main
 from federation.daemon.node import Node
-from federation.local_errors import PortInUse
+from federation.local_errors.config import PortInUse
 from federation.protocol.checkpoints_foreign import open_checkpoint
 from federation.protocol.keys import check_ed25519
 from federation.protocol.notes import parse_note

@@ -10,7 +10,8 @@ import pytest
 from federation.daemon import roster_watch
 from federation.daemon.node import Node
 from federation.errors import RosterMalformed, RosterUnproven, TooLarge
-from federation.local_errors import NotFound, RosterExpired, RosterForked
+from federation.local_errors.askers import NotFound
+from federation.local_errors.proofs import RosterExpired, RosterForked
 from federation.protocol.bodies import ActsUnder
 from federation.protocol.keys_signing import SigningKey
 from federation.protocol.limits import ROSTER_BYTES_MAX

@@ -16,7 +16,7 @@ import pytest
 
 from federation.daemon.initialise import CONFIG_FILE, initialise
 from federation.daemon.node import Node
-from federation.local_errors import LogEnded
+from federation.local_errors.askers import LogEnded
 from federation.protocol.join_requests import parse_join_request
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.roster_chain import RosterChain

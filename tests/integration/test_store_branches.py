@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.local_errors import RangeNotHeld, StoreConflict
+from federation.local_errors.askers import RangeNotHeld
+from federation.local_errors.disk import StoreConflict
 from federation.protocol.merkle_growth import CompactRange
 from federation.protocol.statements import Statement
 from federation.provenance.log_view import LogView

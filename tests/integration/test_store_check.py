@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.local_errors import StoreCorrupt
+from federation.local_errors.disk import StoreCorrupt
 from federation.store.stores import open_stores
 from tests.builders import (
     NOVA,

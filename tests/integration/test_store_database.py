@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.local_errors import (
-    DataDirectoryForeign,
+from federation.local_errors.config import DataDirectoryForeign
+from federation.local_errors.disk import (
     StoreConflict,
     StoreCorrupt,
     StoreError,

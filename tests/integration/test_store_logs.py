@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.errors import ProofMalformed
-from federation.local_errors import LogNotFound, RangeNotHeld, StoreConflict, StoreUnavailable
+from federation.local_errors.askers import LogNotFound, RangeNotHeld
+from federation.local_errors.disk import StoreConflict, StoreUnavailable
 from federation.protocol.limits import TILE_WIDTH
 from federation.protocol.merkle import verify_inclusion
 from federation.protocol.merkle_growth import CompactRange

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.local_errors import LogNotFound, ProofNotAvailable
+from federation.local_errors.askers import LogNotFound, ProofNotAvailable
 from federation.protocol.notes import parse_signature_line
 from federation.protocol.origins import Cosigner
 from federation.store import receipt_store

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.local_errors import StoreConflict
+from federation.local_errors.disk import StoreConflict
 from federation.protocol.checkpoints import Checkpoint
 from federation.protocol.checkpoints_signing import sign_checkpoint
 from federation.protocol.evidence import encode_evidence, make_evidence

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.local_errors import StoreCorrupt
+from federation.local_errors.disk import StoreCorrupt
 from federation.protocol.bodies import Inert
 from federation.protocol.encoding_writing import Value, encode
 from federation.protocol.signals import Signal, SignalType

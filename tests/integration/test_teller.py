@@ -14,7 +14,7 @@ from federation.daemon.changes import (
     VerdictChanged,
 )
 from federation.daemon.node import Node
-from federation.local_errors import StoreUnavailable
+from federation.local_errors.disk import StoreUnavailable
 from federation.protocol.bodies import Dispute, Erase
 from federation.protocol.origins import Lane
 from federation.protocol.signals import Signal

@@ -15,7 +15,7 @@ from federation.cli.tracing import parse_time, trace
 from federation.daemon.node import Node
 from federation.daemon.tracer import Tracer
 from federation.errors import RequestMalformed
-from federation.local_errors import StatementNotFound
+from federation.local_errors.askers import StatementNotFound
 from federation.protocol.bodies import Dispute, Endorse, Erase
 from federation.protocol.headers import StatementId
 from federation.protocol.origins import Lane

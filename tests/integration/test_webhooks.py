@@ -11,7 +11,8 @@ from aiohttp import web
 from federation.daemon import outlets
 from federation.daemon.node import Node
 from federation.daemon.webhooks import Persistence
-from federation.local_errors import KeyFileInvalid, WebhookUnknown
+from federation.local_errors.askers import WebhookUnknown
+from federation.local_errors.config import KeyFileInvalid
 from federation.protocol.bodies import Erase
 from federation.protocol.origins import Lane
 from tests.builders import make_confirm

@@ -10,7 +10,7 @@ import pytest
 
 from federation.daemon.witness import WitnessAnswer
 from federation.gossip.fork_events import EvidenceFound
-from federation.local_errors import LogNotFound
+from federation.local_errors.askers import LogNotFound
 from federation.protocol.checkpoints import Checkpoint, open_cosignature
 from federation.protocol.checkpoints_foreign import open_checkpoint
 from federation.protocol.checkpoints_signing import sign_checkpoint

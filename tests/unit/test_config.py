@@ -13,7 +13,7 @@ from federation.config import (
     load_config,
     render_config,
 )
-from federation.local_errors import ConfigInvalid
+from federation.local_errors.config import ConfigInvalid
 from federation.protocol.keys import KeyType, VerifierKey
 from tests.architecture.sources import TREE
 from tests.builders import make_key

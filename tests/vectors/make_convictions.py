@@ -20,7 +20,7 @@ from federation.errors import (
     WrongFederation,
     WrongMember,
 )
-from federation.local_errors import ConvictionMalformed, ConvictionUnproven
+from federation.local_errors.proofs import ConvictionMalformed, ConvictionUnproven
 from federation.protocol.attestations import State
 from federation.protocol.bodies import Dispute
 from federation.protocol.convictions import Conviction, encode_conviction

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from federation.errors import FederationError, LogUnknown, RosterUnproven, TooLarge, WrongFederation
-from federation.local_errors import EvidenceMalformed, EvidenceUnproven
+from federation.local_errors.proofs import EvidenceMalformed, EvidenceUnproven
 from federation.protocol.checkpoints import Checkpoint
 from federation.protocol.checkpoints_signing import sign_checkpoint
 from federation.protocol.evidence import Prefix, encode_evidence, evidence_id, make_evidence

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from federation.errors import FederationError
-from federation.local_errors import ClockSkew, PeerNotAMember, RequestUnproven
+from federation.local_errors.askers import ClockSkew, PeerNotAMember, RequestUnproven
 from tests.vectors.cases import Case, Json, accepted, refused
 
 MADE: dict[str, Any] = json.loads((Path(__file__).parent / "http_messages.json").read_text("ascii"))

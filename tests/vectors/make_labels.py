@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from federation.local_errors import LabelUnknown
+from federation.local_errors.content import LabelUnknown
 from tests.vectors.cases import Case, Json, accepted, refused
 
 VOCABULARY = [

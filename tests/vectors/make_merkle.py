@@ -7,7 +7,7 @@ from hashlib import sha256
 from itertools import pairwise
 
 from federation.errors import InclusionUnproven, ProofMalformed
-from federation.local_errors import ConsistencyUnproven
+from federation.local_errors.proofs import ConsistencyUnproven
 from federation.protocol.merkle import EMPTY_ROOT, leaf_hash
 from federation.protocol.merkle_growth import CompactRange
 from federation.protocol.merkle_proofs import consistency_proof, inclusion_proof, root_from

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 from federation.errors import FederationError
-from federation.local_errors import MessageMalformed
+from federation.local_errors.proofs import MessageMalformed
 from tests.vectors.by_hand import TRUE, array, binary, fields, integer, mapping, text
 from tests.vectors.cases import Case, Json, accepted, refused
 from tests.vectors.make_bodies import CONFIRM, WITHDRAW, confirm

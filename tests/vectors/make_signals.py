@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from federation.local_errors import SignalDegenerate, SignalLowQuality, SignalMalformed
+from federation.local_errors.content import SignalDegenerate, SignalLowQuality, SignalMalformed
 from tests.vectors.cases import Case, Json, accepted, refused
 
 PDQ = "f8f8f0cee0f4a84f06370a22038f63f0b36e2ed596621e1d33e6b39c4e9c9b22"

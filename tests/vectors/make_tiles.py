@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from federation.local_errors import TileMalformed, TilePathMalformed
+from federation.local_errors.proofs import TileMalformed, TilePathMalformed
 from federation.protocol.tiles import TilePath, encode_entries, tile_levels
 from tests.vectors.cases import Case, Json, accepted, refused
 

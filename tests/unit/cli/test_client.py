@@ -10,12 +10,18 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from federation import errors, local_errors
+from federation import errors
 from federation.cli import client
 from federation.cli.client import NodeClient
 from federation.cli.exit_codes import exit_code_of
 from federation.cli.exits import ExitCode
 from federation.config import ApiSettings, NodeConfig
+from federation.local_errors.askers import StatementNotFound, TokenWrong
+from federation.local_errors.config import KeyFileInvalid
+from federation.local_errors.content import SignalMalformed
+from federation.local_errors.disk import StoreFull
+from federation.local_errors.peers import NodeUnreachable, PeerAnswerTooLarge, PeerRefused
+from federation.local_errors.proofs import Fork
 from federation.web.problems import problem
 from federation.web.schemas import RosterAnswer
 
@@ -65,12 +71,12 @@ async def test_the_token_and_the_body_arrive_and_the_answer_is_validated(tmp_pat
 @pytest.mark.parametrize(
     "raised",
     [
-        local_errors.SignalMalformed("wrong", hint="do better"),
-        local_errors.TokenWrong("wrong token"),
-        local_errors.StatementNotFound("no such statement"),
-        local_errors.StoreFull("disk full"),
-        local_errors.PeerRefused("it said no", status=503),
-        local_errors.Fork("two histories", first=b"1", second=b"2"),
+        SignalMalformed("wrong", hint="do better"),
+        TokenWrong("wrong token"),
+        StatementNotFound("no such statement"),
+        StoreFull("disk full"),
+        PeerRefused("it said no", status=503),
+        Fork("two histories", first=b"1", second=b"2"),
     ],
     ids=lambda error: error.code,
 )
@@ -115,7 +121,7 @@ async def test_something_else_that_answers_there_is_no_node(
         return web.Response(body=body, status=status)
 
     async with served(tmp_path, answer) as node:
-        with pytest.raises(local_errors.NodeUnreachable):
+        with pytest.raises(NodeUnreachable):
             await node.get("/v1/status", RosterAnswer)
 
 
@@ -131,7 +137,7 @@ async def test_an_endless_answer_is_cut_off(
             await response.write(b"x" * 10_000)
 
     async with served(tmp_path, answer) as node:
-        with pytest.raises(local_errors.PeerAnswerTooLarge):
+        with pytest.raises(PeerAnswerTooLarge):
             await node.fetch("/v1/anything")
 
 
@@ -143,7 +149,7 @@ async def test_the_token_follows_no_redirect(tmp_path: Path) -> None:
         return web.Response(status=307, headers={"Location": "/elsewhere"})
 
     async with served(tmp_path, answer) as node:
-        with pytest.raises(local_errors.NodeUnreachable):
+        with pytest.raises(NodeUnreachable):
             await node.fetch("/v1/anything")
     assert ["/v1/anything"] == paths
 
@@ -155,7 +161,7 @@ async def test_a_connection_that_breaks_leaves_open_what_was_done(tmp_path: Path
         return web.Response()
 
     async with served(tmp_path, answer) as node:
-        with pytest.raises(local_errors.NodeUnreachable, match="may have been done"):
+        with pytest.raises(NodeUnreachable, match="may have been done"):
             await node.post("/v1/roster", b"a root", RosterAnswer)
 
 
@@ -163,7 +169,7 @@ async def test_no_listener_is_an_unreachable_node(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, never listening
         async with NodeClient(make_config(tmp_path, taken.getsockname()[1])) as node:
-            with pytest.raises(local_errors.NodeUnreachable) as told:
+            with pytest.raises(NodeUnreachable) as told:
                 await node.fetch("/v1/anything")
     assert told.value.hint is not None
     assert "federation serve" in told.value.hint
@@ -183,10 +189,10 @@ async def test_a_node_that_is_starting_is_not_ready(tmp_path: Path) -> None:
 def test_a_token_that_others_may_read_is_refused(tmp_path: Path) -> None:
     config = make_config(tmp_path, 1)
     (tmp_path / "api.token").chmod(0o644)
-    with pytest.raises(local_errors.KeyFileInvalid):
+    with pytest.raises(KeyFileInvalid):
         NodeClient(config)
 
 
 def test_a_token_file_of_something_else_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(local_errors.KeyFileInvalid):
+    with pytest.raises(KeyFileInvalid):
         NodeClient(make_config(tmp_path, 1, "é" * 40))

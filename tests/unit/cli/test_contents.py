@@ -17,7 +17,7 @@ from federation.cli.contents import (
     read_files,
 )
 from federation.errors import FederationError, RequestMalformed
-from federation.local_errors import (
+from federation.local_errors.content import (
     PictureUnreadable,
     SignalDegenerate,
     SignalLowQuality,

@@ -6,9 +6,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from federation import errors, local_errors
+from federation import errors
 from federation.cli.exit_codes import exit_code_of
 from federation.cli.exits import ExitCode
+from federation.local_errors.askers import (
+    NotYourStatement,
+    ProofNotAvailable,
+    StatementNotFound,
+    TokenWrong,
+    TooBusy,
+)
+from federation.local_errors.config import ConfigMissing, PortInUse
+from federation.local_errors.content import PictureUnreadable, SignalMalformed
+from federation.local_errors.disk import StoreFull
+from federation.local_errors.peers import NodeUnreachable
 
 
 def leaves(branch: type[errors.FederationError]) -> Iterator[type[errors.FederationError]]:
@@ -20,18 +31,18 @@ def leaves(branch: type[errors.FederationError]) -> Iterator[type[errors.Federat
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        (local_errors.ConfigMissing, ExitCode.MISUSE),
-        (local_errors.PortInUse, ExitCode.MISUSE),
-        (local_errors.SignalMalformed, ExitCode.MISUSE),
-        (local_errors.PictureUnreadable, ExitCode.MISUSE),
-        (local_errors.TokenWrong, ExitCode.MISUSE),
+        (ConfigMissing, ExitCode.MISUSE),
+        (PortInUse, ExitCode.MISUSE),
+        (SignalMalformed, ExitCode.MISUSE),
+        (PictureUnreadable, ExitCode.MISUSE),
+        (TokenWrong, ExitCode.MISUSE),
         (errors.RosterUnproven, ExitCode.NO),
-        (local_errors.StatementNotFound, ExitCode.NO),
-        (local_errors.NotYourStatement, ExitCode.NO),
-        (local_errors.ProofNotAvailable, ExitCode.UNKNOWN),
-        (local_errors.NodeUnreachable, ExitCode.UNKNOWN),
-        (local_errors.StoreFull, ExitCode.UNKNOWN),
-        (local_errors.TooBusy, ExitCode.UNKNOWN),
+        (StatementNotFound, ExitCode.NO),
+        (NotYourStatement, ExitCode.NO),
+        (ProofNotAvailable, ExitCode.UNKNOWN),
+        (NodeUnreachable, ExitCode.UNKNOWN),
+        (StoreFull, ExitCode.UNKNOWN),
+        (TooBusy, ExitCode.UNKNOWN),
     ],
 )
 def test_an_error_ends_in_the_code_of_whose_fault_it_is(

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from federation.cli.publishing import Particulars, bundle, parse_expiry, publish
 from federation.cli.saying import Saying, say_about
 from federation.errors import RequestMalformed
-from federation.local_errors import ConfigMissing, LabelUnknown, LaneUnknown, SignalMalformed
+from federation.local_errors.config import ConfigMissing
+from federation.local_errors.content import LabelUnknown, SignalMalformed
+from federation.local_errors.proofs import LaneUnknown
 from tests.builders import NEW_YEAR_2026_MS
 
 NOW = datetime.fromtimestamp(NEW_YEAR_2026_MS / 1_000, UTC)

@@ -15,7 +15,7 @@ from federation.daemon import index_channel
 from federation.daemon.index_channel import Frame, IndexFeeder, IndexFollower, told_frame
 from federation.daemon.index_keeper import IndexKeeper
 from federation.daemon.live_index import LiveIndex
-from federation.local_errors import IndexFileInvalid
+from federation.local_errors.disk import IndexFileInvalid
 from federation.matching.index import SignalIndex
 from federation.matching.sections import describe_sections
 from federation.protocol.signals import SignalType

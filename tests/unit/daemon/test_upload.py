@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from federation.daemon.upload import BURST_SECONDS, UploadAllowance
-from federation.local_errors import TooBusy
+from federation.local_errors.askers import TooBusy
 
 
 class Clock:

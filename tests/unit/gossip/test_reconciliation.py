@@ -17,7 +17,7 @@ from federation.gossip.reconciliation import (
     Reconciliation,
     head_vector,
 )
-from federation.local_errors import Fork, MessageMalformed, RootMismatch
+from federation.local_errors.proofs import Fork, MessageMalformed, RootMismatch
 from federation.protocol.limits_messages import RANGE_STATEMENTS_MAX
 from federation.protocol.merkle_proofs import consistency_proof
 from federation.protocol.messages import StatementRange

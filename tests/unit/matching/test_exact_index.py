@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from federation.local_errors import SignalMalformed
+from federation.local_errors.content import SignalMalformed
 from federation.matching.exact_index import ExactIndex
 from federation.matching.found import NO_MATCHES, Found, Matches
 

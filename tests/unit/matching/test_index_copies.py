@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from federation.local_errors import IndexFileInvalid
+from federation.local_errors.disk import IndexFileInvalid
 from federation.matching.index import SignalIndex
 from federation.matching.pdq_index import PdqIndex
 from federation.matching.sections import describe_sections, read_sections

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks.pdq_sets import SHAPES, BruteForce, make_flips, make_uniform, plant, to_values
 from federation.errors import RequestMalformed
-from federation.local_errors import SignalMalformed
+from federation.local_errors.content import SignalMalformed
 from federation.matching.found import MATCHES_MAX, NO_MATCHES, Found, Matches
 from federation.matching.pdq_diagonals import turn_to_diagonals, turn_to_rows
 from federation.matching.pdq_index import PdqIndex

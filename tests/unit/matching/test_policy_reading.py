@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.local_errors import PolicyInvalid
+from federation.local_errors.config import PolicyInvalid
 from federation.matching.policy_default import DEFAULT_POLICY
 from federation.matching.policy_lines import line_of, lines_of
 from federation.matching.policy_reading import parse_policy

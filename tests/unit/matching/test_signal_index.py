@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from federation.local_errors import SignalMalformed
+from federation.local_errors.content import SignalMalformed
 from federation.matching.found import NO_MATCHES, Found, Matches
 from federation.matching.index import SignalIndex
 from federation.matching.value_set import DELTA_MIN

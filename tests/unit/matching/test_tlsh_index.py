@@ -9,7 +9,7 @@ import pytest
 import tlsh
 
 from federation.errors import RequestMalformed
-from federation.local_errors import SignalMalformed
+from federation.local_errors.content import SignalMalformed
 from federation.matching.tlsh_index import TlshIndex, _row, measure_rows
 from federation.protocol.limits_content import TLSH_DISTANCE_MAX
 

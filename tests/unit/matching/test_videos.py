@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.errors import RequestMalformed
-from federation.local_errors import SignalMalformed
+from federation.local_errors.content import SignalMalformed
 from federation.matching import frame_postings
 from federation.matching.frame_postings import FramePostings
 from federation.matching.rows import unjoin_rows

@@ -8,7 +8,7 @@ import zlib
 import pytest
 import tlsh
 
-from federation.local_errors import DocumentTooLarge, DocumentUnreadable
+from federation.local_errors.content import DocumentTooLarge, DocumentUnreadable
 from federation.media.documents import normalise_text, tlsh_of_document, tlsh_of_text
 from federation.media.kinds import FileKind
 

@@ -18,13 +18,13 @@ from pathlib import Path
 import pytest
 
 from federation.errors import FederationError, RequestMalformed, TooLarge
-from federation.local_errors import (
-    ConfigInvalid,
+from federation.local_errors.askers import TooBusy
+from federation.local_errors.config import ConfigInvalid
+from federation.local_errors.content import (
     DocumentTooLarge,
     DocumentUnreadable,
     PictureUnreadable,
     SignalLowQuality,
-    TooBusy,
     VideoTooLarge,
     VideoUnreadable,
 )

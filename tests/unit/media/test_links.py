@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from federation.local_errors import SignalMalformed
+from federation.local_errors.content import SignalMalformed
 from federation.media.links import normalise_url
 from federation.protocol.signals_urls import check_url
 

@@ -12,7 +12,7 @@ import pdqhash
 import pytest
 from PIL import Image
 
-from federation.local_errors import PictureTooLarge, PictureUnreadable
+from federation.local_errors.content import PictureTooLarge, PictureUnreadable
 from federation.media.drawing import draw_pixels
 from federation.media.pictures import PICTURE_FORMATS, PicturePdq, pdq_of_picture
 

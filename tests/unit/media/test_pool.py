@@ -21,7 +21,9 @@ import pytest
 from PIL import Image
 
 from federation.errors import FederationError, RequestMalformed
-from federation.local_errors import ConfigInvalid, PictureTooLarge, PictureUnreadable, TooBusy
+from federation.local_errors.askers import TooBusy
+from federation.local_errors.config import ConfigInvalid
+from federation.local_errors.content import PictureTooLarge, PictureUnreadable
 from federation.media.confined import ConfinedWorker
 from federation.media.drawing import draw_picture
 from federation.media.limits import PICTURES_WAITING_MAX, PictureLimits

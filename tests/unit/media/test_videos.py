@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from federation.local_errors import VideoTooLarge, VideoUnreadable
+from federation.local_errors.content import VideoTooLarge, VideoUnreadable
 from federation.media.filming import Pixels, encode_film, film
 from federation.media.videos import frames_of_video
 

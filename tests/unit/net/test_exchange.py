@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from federation.local_errors import TooBusy
+from federation.local_errors.askers import TooBusy
 from federation.net.exchange import InFlight
 from federation.net.limits import LinkLimits, ListenerLimits, Share
 from federation.net.link import _retry_after

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.errors import KeyMalformed, MemberNameMalformed, ProtocolError
-from federation.local_errors import KeyFileInvalid, PeerNotAMember
+from federation.local_errors.askers import PeerNotAMember
+from federation.local_errors.config import KeyFileInvalid
 from federation.net.identities import (
     PemPair,
     bind_leaf,

@@ -6,14 +6,8 @@ import asyncio
 
 import pytest
 
-from federation.local_errors import (
-    CallNotWaiting,
-    PeerAnswerTooLarge,
-    PeerRefused,
-    PeerUnreachable,
-    RangeNotHeld,
-    TooBusy,
-)
+from federation.local_errors.askers import CallNotWaiting, RangeNotHeld, TooBusy
+from federation.local_errors.peers import PeerAnswerTooLarge, PeerRefused, PeerUnreachable
 from federation.net import mailboxes as room
 from federation.net.asking import PeerCall
 from federation.net.mailboxes import Mailboxes, MailboxLink

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.local_errors import ClockSkew, RequestReplayed, TooBusy
+from federation.local_errors.askers import ClockSkew, RequestReplayed, TooBusy
 from federation.net import nonces as room
 from federation.net.nonces import REMEMBERED_SECONDS, NonceTable
 from federation.protocol.http_signatures import AGE_SECONDS_MAX, AHEAD_SECONDS_MAX, check_age

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from federation.errors import KeyMalformed
-from federation.local_errors import KeyFileInvalid, PeerIdentityWrong, PeerNotAMember, StoreError
+from federation.local_errors.askers import PeerNotAMember
+from federation.local_errors.config import KeyFileInvalid
+from federation.local_errors.disk import StoreError
+from federation.local_errors.peers import PeerIdentityWrong
 from federation.net import peering
 from federation.net.identities import PemPair, identity_der, make_identity, mint_leaf
 from federation.net.own_leaf import LEAF_FILE

@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation import errors, local_errors
+from federation import errors
+from federation.local_errors.askers import LogNotFound, PeerNotAMember, RangeNotHeld, TooBusy
+from federation.local_errors.config import ConfigInvalid
+from federation.local_errors.disk import StoreCorrupt, StoreFull
+from federation.local_errors.peers import PeerTimeout
+from federation.local_errors.proofs import MessageMalformed, RootMismatch
 from federation.net.refusals import decode_refusal, encode_refusal, status_of
 from federation.protocol.encoding import decode_map
 from federation.protocol.encoding_writing import encode
@@ -39,17 +44,17 @@ def test_every_error_has_a_status_and_a_code_that_arrives(
 @pytest.mark.parametrize(
     ("leaf", "status"),
     [
-        (local_errors.MessageMalformed, 400),
-        (local_errors.PeerNotAMember, 403),
-        (local_errors.LogNotFound, 404),
-        (local_errors.PeerTimeout, 408),
-        (local_errors.RangeNotHeld, 409),
+        (MessageMalformed, 400),
+        (PeerNotAMember, 403),
+        (LogNotFound, 404),
+        (PeerTimeout, 408),
+        (RangeNotHeld, 409),
         (errors.TooLarge, 413),
-        (local_errors.RootMismatch, 422),
-        (local_errors.TooBusy, 429),
-        (local_errors.ConfigInvalid, 500),
-        (local_errors.StoreCorrupt, 503),
-        (local_errors.StoreFull, 507),
+        (RootMismatch, 422),
+        (TooBusy, 429),
+        (ConfigInvalid, 500),
+        (StoreCorrupt, 503),
+        (StoreFull, 507),
     ],
 )
 def test_a_leaf_has_its_nearest_branchs_status(
@@ -59,9 +64,9 @@ def test_a_leaf_has_its_nearest_branchs_status(
 
 
 def test_our_own_troubles_are_not_described_to_peers() -> None:
-    told = decode_map(encode_refusal(local_errors.StoreFull("/srv/acme is full")), bytes_max=4096)
+    told = decode_map(encode_refusal(StoreFull("/srv/acme is full")), bytes_max=4096)
     assert told == {"code": "store-full", "message": "this node cannot answer at the moment"}
-    told = decode_map(encode_refusal(local_errors.RangeNotHeld("have 0 to 7")), bytes_max=4096)
+    told = decode_map(encode_refusal(RangeNotHeld("have 0 to 7")), bytes_max=4096)
     assert told == {"code": "range-not-held", "message": "have 0 to 7"}
 
 

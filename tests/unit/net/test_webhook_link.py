@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from federation.local_errors import WebhookAddressRefused
+from federation.local_errors.peers import WebhookAddressRefused
 from federation.net.webhook_link import WebhookLink, is_public
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

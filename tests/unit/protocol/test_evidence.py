@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from federation.errors import FederationError, NoteMalformed
-from federation.local_errors import EvidenceMalformed
+from federation.local_errors.proofs import EvidenceMalformed
 from federation.protocol.evidence import (
     Prefix,
     decode_evidence,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.local_errors import LabelUnknown
+from federation.local_errors.content import LabelUnknown
 from federation.protocol.bodies import is_label
 from federation.protocol.labels import VOCABULARY, check_labels
 from federation.protocol.limits_content import LABELS_MAX

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.errors import InclusionUnproven, ProofMalformed
-from federation.local_errors import ConsistencyUnproven
+from federation.local_errors.proofs import ConsistencyUnproven
 from federation.protocol.merkle import EMPTY_ROOT, leaf_hash, node_hash, verify_inclusion
 from federation.protocol.merkle_growth import CompactRange, verify_consistency
 from federation.protocol.merkle_proofs import (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from federation.errors import TooLarge
-from federation.local_errors import MessageMalformed
+from federation.local_errors.proofs import MessageMalformed
 from federation.protocol.encoding_writing import Value, encode
 from federation.protocol.limits import (
     BODY_BYTES_MAX,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from federation.errors import MemberNameMalformed, OriginMalformed
-from federation.local_errors import LaneUnknown
+from federation.local_errors.proofs import LaneUnknown
 from federation.protocol.limits import EPOCH_MAX
 from federation.protocol.origins import (
     Cosigner,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from federation.errors import LogUnknown, MemberUnknown, RosterMalformed, TooLarge
-from federation.local_errors import RosterExpired
+from federation.local_errors.proofs import RosterExpired
 from federation.protocol.headers import StatementId
 from federation.protocol.keys import KeyType, VerifierKey
 from federation.protocol.limits import (

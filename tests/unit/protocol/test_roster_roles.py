@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from federation.local_errors import RoleNotEnough
+from federation.local_errors.askers import RoleNotEnough
 from federation.protocol.roster_members import EMPTY_PIN, Member, MemberRole, MemberStatus
 from federation.protocol.roster_roles import CALLS_OF, Call, check_may, may, reads_bodies
 from tests.builders import ACME, make_roster

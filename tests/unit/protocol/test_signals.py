@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from federation.errors import ProtocolError
-from federation.local_errors import SignalDegenerate, SignalLowQuality, SignalMalformed
+from federation.local_errors.content import SignalDegenerate, SignalLowQuality, SignalMalformed
 from federation.protocol.limits_content import PDQ_QUALITY_MIN
 from federation.protocol.signals import VALUE_BYTES, Signal, SignalType, check_signal
 from federation.protocol.signals_local import (

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.errors import ProtocolError
-from federation.local_errors import SignalMalformed
+from federation.local_errors.content import SignalMalformed
 from federation.protocol.limits import BODY_BYTES_MAX
 from federation.protocol.limits_content import SIGNAL_BYTES_MAX, VIDEO_FRAMES_MAX
 from federation.protocol.signals import Signal, SignalType, identity_of

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.errors import TooLarge
-from federation.local_errors import TileMalformed, TilePathMalformed
+from federation.local_errors.proofs import TileMalformed, TilePathMalformed
 from federation.protocol.merkle import leaf_hash, verify_inclusion
 from federation.protocol.merkle_growth import CompactRange, NodeRun, verify_consistency
 from federation.protocol.merkle_proofs import consistency_proof, inclusion_proof, root_from

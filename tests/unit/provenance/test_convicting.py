@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from federation.local_errors import EvidenceUnproven
+from federation.local_errors.proofs import EvidenceUnproven
 from federation.protocol.evidence import decode_evidence
 from federation.protocol.keys import check_ed25519
 from federation.protocol.merkle_growth import verify_consistency

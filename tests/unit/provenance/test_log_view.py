@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.errors import FederationError, ProofMalformed, WrongMember
-from federation.local_errors import ConsistencyUnproven, Fork, RootMismatch
+from federation.local_errors.proofs import ConsistencyUnproven, Fork, RootMismatch
 from federation.protocol.merkle_proofs import consistency_proof
 from federation.protocol.statements import Statement
 from federation.provenance.log_view import LogView

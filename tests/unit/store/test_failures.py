@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from federation.local_errors import StoreCorrupt, StoreError, StoreFull, StoreUnavailable
+from federation.local_errors.disk import StoreCorrupt, StoreError, StoreFull, StoreUnavailable
 from federation.store.failures import store_errors, translate
 
 

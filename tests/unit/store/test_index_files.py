@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from federation.local_errors import IndexFileInvalid
+from federation.local_errors.disk import IndexFileInvalid
 from federation.store.index_files import PAGE, IndexFiles
 
 PARTS = [b"first", b"", bytes(range(256)) * 40]
