@@ -90,22 +90,26 @@ class Circle:
 
     # --- a crisis -------------------------------------------------------------------------------
 
-    def tell_crisis(self, log: LogId, now: float, rng: Dice) -> None:
-        """Beyond the neighbours, some others are told at once."""
+    def tell_crisis(self, log: LogId, now: float, rng: Dice) -> list[str]:
+        """Beyond the audience, some others are told at once; returns whom of both that reaches."""
+        told = [peer.member for peer in self.audience() if peer.is_open(now)]
         if not self.tells_everybody:
             names = self.peers.reachable
-            self._tell_now(log, rng.sample(names, min(WAVE_PEERS, len(names))), now)
+            others = rng.sample(names, min(WAVE_PEERS, len(names)))
+            self._tell_now(log, others, now)
+            told += others
+        return told
 
     def send_wave(self, log: LogId, wave: Wave, now: float, rng: Dice) -> None:
         """Too few gave a receipt: as many others are told as well."""
-        lacking = [
-            name
-            for name in self.peers.reachable
-            if name not in wave.told and self._holds(name, log) < wave.size
-        ]
-        if len(lacking) < WAVE_PEERS:
-            wave.told.clear()  # everybody had a turn: begin again with those who lack it still
-        chosen = lacking if len(lacking) <= WAVE_PEERS else rng.sample(lacking, WAVE_PEERS)
+        lacking = [name for name in self.peers.reachable if self._holds(name, log) < wave.size]
+        chosen = [name for name in lacking if name not in wave.told]
+        if len(chosen) > WAVE_PEERS:
+            chosen = rng.sample(chosen, WAVE_PEERS)
+        else:  # everybody had a turn, with these: begin again with those who lack it still
+            again = [name for name in lacking if name in wave.told]
+            chosen += rng.sample(again, min(WAVE_PEERS - len(chosen), len(again)))
+            wave.told.clear()
         self._tell_now(log, chosen, now)
         wave.told.update(chosen)
 
@@ -143,7 +147,6 @@ class Circle:
             for each in self.peers.values():
                 if each.failures:
                     each.note_probed(now)
-                    self.peers.touched[each.member] = None
 
     def note_came(self, name: str, now: float) -> None:
         """A peer that cannot be connected to asks what there is for it."""

@@ -249,8 +249,8 @@ class GossipEngine:
         self._dissemination.remember(log, _newest(event.step))
         self._dissemination.spread_own(log, self._circle.audience(), now)
         if log.lane is Lane.CRISIS:
-            self._circle.tell_crisis(log, now, rng)
-            self._waves.begin(log, view.size, now)
+            told = self._circle.tell_crisis(log, now, rng)
+            self._waves.begin(log, view.size, told, now)
         return []
 
     def _persisted(self, event: events.Persisted, now: float, rng: Dice) -> list[Command]:

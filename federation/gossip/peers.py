@@ -133,6 +133,7 @@ class PeerView:
     def note_probed(self, now: float) -> None:
         """It is its turn, however long it has been silent."""
         self.retry_at = min(self.retry_at, now)
+        self.touched[self.member] = None  # what was due waited for the end of the wait
 
     def note_answered(self, now: float) -> bool:
         """It answered us; returns whether it had been failing before."""

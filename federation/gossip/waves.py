@@ -8,6 +8,7 @@ the rest.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,7 +22,8 @@ WAVE_PEERS: Final = 32
 waves once in a thousand (docs/internals/gossip.md)."""
 
 WAVES_MAX: Final = 10
-"""Then whatever is wrong lasts longer than waves are good for."""
+"""After the newest head; then whatever is wrong lasts longer than waves are good for. While heads
+follow each other it is still one wave a second: what is said in a busy crisis is no less urgent."""
 
 RECEIPTS_ENOUGH: Final = 3
 """Members who durably hold it: each of them floods it by himself."""
@@ -34,9 +36,9 @@ class Wave:
     Attributes:
         size: of the head.
         at: when the next wave goes out.
-        count: waves sent.
+        count: waves sent since that head is the newest.
         receipts: who has shown a receipt on this head or a later one.
-        told: who was in a wave.
+        told: whose turn is over, until everybody had one.
     """
 
     size: int
@@ -52,15 +54,25 @@ class Waves:
     def __init__(self) -> None:
         self._waves: dict[LogId, Wave] = {}
 
-    def begin(self, log: LogId, size: int, now: float) -> None:
-        """A new head is durable and was told once."""
-        self._waves[log] = Wave(size, now + WAVE_SECONDS)
+    def begin(self, log: LogId, size: int, told: Iterable[str], now: float) -> None:
+        """A new head is durable and was told once.
 
-    def told(self, log: LogId, peers: list[str]) -> None:
-        """These peers were told just now."""
+        Args:
+            log: of this node's own.
+            size: of the head.
+            told: whom it was told to.
+            now: the engine's clock.
+        """
         wave = self._waves.get(log)
-        if wave is not None:
-            wave.told.update(peers)
+        if wave is None:
+            wave = self._waves[log] = Wave(size, now + WAVE_SECONDS)
+        else:
+            # The wave that is due comes when it is due and in its turn, or statements that follow
+            # each other faster than waves would put it off for ever. What was shown on a smaller
+            # head says nothing of this one.
+            wave.size, wave.count = size, 0
+            wave.receipts.clear()
+        wave.told.update(told)
 
     def note_receipt(self, log: LogId, member: str, size: int) -> None:
         """A member holds everything up to that size."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from random import Random
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from federation.gossip.answers import ANSWER_SECONDS_MAX
 from federation.gossip.dissemination import RELAY_WAIT_SECONDS
 from federation.gossip.engine import WAKE_SECONDS_MIN, GossipEngine, GossipSettings
 from federation.gossip.reconciliation import head_vector
+from federation.gossip.waves import WAVE_SECONDS
 from federation.protocol.messages import (
     AnnouncedHead,
     Announcement,
@@ -432,6 +434,20 @@ def test_no_sequence_of_events_upsets_it_or_makes_it_say_what_is_not_durable(
 def test_an_engine_with_nothing_to_do_sleeps_until_the_next_round(lane: Lane) -> None:
     bench = Bench(make_log(3, founded=FOUNDED, lane=lane))
     assert only(events.WakeAt, bench.feed(events.Woke())).at > 1e8
+
+
+def test_busy_crisis_reaches_a_peer_that_came_back_whatever_its_breaker_says() -> None:
+    made = make_log(founded=FOUNDED, lane=Lane.CRISIS)
+    bench, tried = Bench(member=ACME), list[float]()
+    for number in range(40):  # a statement each 0.9 s, and nobody answers
+        made.say_numbers([number])
+        commands = bench.feed(events.Published(made.advance()), 0.4)
+        commands += bench.feed(events.Woke(), 0.5)
+        for announce in of(events.Announce, commands):
+            bench.feed(events.AnnouncementFailed(announce.peer, announce.lane, "no answer"))
+            if announce.peer == NOVA:
+                tried.append(bench.now)
+    assert max(after - before for before, after in pairwise(tried)) <= 2 * WAVE_SECONDS
 
 
 # --- what is bounded and counted ----------------------------------------------------------------

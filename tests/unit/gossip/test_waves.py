@@ -11,7 +11,7 @@ LOG = LogId(ACME, FEDERATION_ID, Lane.CRISIS)
 
 def begun(size: int = 3) -> Waves:
     waves = Waves()
-    waves.begin(LOG, size, 0.0)
+    waves.begin(LOG, size, (), 0.0)
     return waves
 
 
@@ -35,10 +35,36 @@ def test_receipts_of_three_different_members_end_them() -> None:
     assert waves.next_wake() is None
 
 
-def test_a_newer_head_takes_the_older_ones_place() -> None:
+def test_receipts_on_an_older_head_do_not_count_for_a_newer_one() -> None:
     waves = begun(size=3)
     for name in ("a", "b"):
         waves.note_receipt(LOG, name, 3)
-    waves.begin(LOG, 4, 0.5)
-    waves.note_receipt(LOG, "c", 4)
-    assert 0.5 + WAVE_SECONDS == waves.next_wake()
+    waves.begin(LOG, 4, (), 0.5)
+    for name in ("b", "c"):
+        waves.note_receipt(LOG, name, 4)
+    assert waves.next_wake() is not None
+    waves.note_receipt(LOG, "a", 4)
+    assert waves.next_wake() is None
+
+
+def test_statements_that_follow_each_other_faster_than_waves_do_not_put_them_off() -> None:
+    waves, sent = Waves(), list[tuple[float, int]]()
+    for tenth in range(600):  # a statement each 0.9 s for a minute, and nobody gives a receipt
+        now = tenth / 10
+        if tenth % 9 == 0:
+            waves.begin(LOG, tenth // 9 + 1, (), now)
+        sent += [(now, wave.size) for _, wave in waves.take(now)]
+    assert [float(second) for second in range(1, 60)] == [at for at, _ in sent]
+    assert [int(at * 10) // 9 + 1 for at, _ in sent] == [size for _, size in sent]
+
+
+def test_a_newer_head_goes_on_with_those_whose_turn_it_is_and_for_its_own_ten_waves() -> None:
+    waves = Waves()
+    waves.begin(LOG, 1, ["a"], 0.0)
+    ((_, wave),) = waves.take(WAVE_SECONDS)
+    waves.begin(LOG, 2, ["b"], WAVE_SECONDS)
+    assert {"a", "b"} == wave.told
+    sent = 0
+    while (at := waves.next_wake()) is not None:
+        sent += len(waves.take(at))
+    assert WAVES_MAX == sent
