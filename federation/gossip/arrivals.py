@@ -90,7 +90,7 @@ class Arrivals:
             return []  # of an earlier head, perhaps
         head = joining.head_of(event.log)
         try:
-            joining.hashes(event.peer, event.log, event.message)
+            joining.hashes(event.peer, event.log, event.message, now)
         except (RootMismatch, ConsistencyUnproven) as error:
             joining.note_hashes_failed(event.peer, event.log)
             self._doubt(event, head, error, now)
@@ -113,7 +113,7 @@ class Arrivals:
         self._note_served(event.peer, now)
         head = joining.head_of(event.log)
         try:
-            joining.piece(event.peer, event.log, event.start, event.message)
+            joining.piece(event.peer, event.log, event.start, event.message, now)
         except (RootMismatch, ConsistencyUnproven) as error:
             self._doubt(event, head, error, now)
         except (ProtocolError, VerificationError) as error:

@@ -14,8 +14,7 @@ Source: PROTOCOL section 8; docs/internals/gossip.md, "Joining late".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from federation.errors import FederationError
 from federation.gossip.dice import Dice
@@ -24,6 +23,7 @@ from federation.gossip.joining_events import (
     FetchHashes,
     FetchPiece,
 )
+from federation.gossip.joins import Join, Piece, Syncing, piece_end, sources_of
 from federation.gossip.window import Window
 from federation.local_errors.proofs import MessageMalformed
 from federation.protocol.limits import TILE_WIDTH
@@ -45,7 +45,8 @@ JOINS_MAX: Final = 16
 
 PIECES_MAX: Final = 24
 """Pieces asked for or waiting for their turn, of all logs together, at 4 MiB each at the very most
-and at 200 kB as they mostly are."""
+and at 200 kB as they mostly are. A log that has none may always have one, whatever others hold, or
+one that nobody goes on serving would stop them all."""
 
 PIECES_PER_PEER_MAX: Final = 2
 """As many as there are connections for statements to one peer."""
@@ -53,44 +54,12 @@ PIECES_PER_PEER_MAX: Final = 2
 STALL_SECONDS: Final = 3.0
 """After that the piece that everything behind it waits for is asked of a second peer (EBT)."""
 
+IDLE_SECONDS_MAX: Final = 90.0
+"""Nothing of a log came for so long, and its place is free for another: longer than a link lets one
+answer take, so that a piece on a thin line still comes in time."""
+
 SHORT_ANSWERS_MAX: Final = 3
 """Pieces cut short: bodies are so long that a piece exceeds an answer. Range by range, then."""
-
-
-class Syncing(Protocol):
-    """What is known of a log; see ``reconciliation.LogSync``."""
-
-    view: LogView
-    offers: dict[str, Head]
-    writing: bool
-    set_aside: dict[str, float]
-    paused_until: float
-
-    def may_follow(self, head: Head) -> bool:
-        """Whether a step may be proven to that head."""
-
-
-@dataclass(slots=True)
-class _Piece:
-    """Neighbouring statements that are asked for, or judged and waiting for their turn."""
-
-    end: int
-    asked: dict[str, float] = field(default_factory=dict)
-    statements: tuple[Statement, ...] | None = None
-
-
-@dataclass(slots=True)
-class _Join:
-    """One log on the way; ``taken`` is up to where it was handed to the disk."""
-
-    head: Head
-    bundles: list[bytes] = field(default_factory=list)
-    source: str | None = None
-    is_asked: bool = False
-    tree: BundleTree | None = None
-    pieces: dict[int, _Piece] = field(default_factory=dict)
-    taken: int = 0
-    short_answers: int = 0
 
 
 class Joining:
@@ -106,7 +75,7 @@ class Joining:
     ) -> None:
         self._statements_min = statements_min
         self._window = Window() if window is None else window
-        self._joins: dict[LogId, _Join] = {}
+        self._joins: dict[LogId, Join] = {}
         self._given_up: set[LogId] = set()
         self._in_flight: dict[str, int] = {}
 
@@ -120,13 +89,14 @@ class Joining:
         join = self._joins.get(log)
         if join is not None:
             is_over = sync.view.size >= join.head.size or not sync.may_follow(join.head)
-            if is_over or self._is_stuck(join, sync, now, ask_at):
+            is_idle = not sync.writing and now - join.moved_at >= IDLE_SECONDS_MAX
+            if is_over or is_idle or self._is_stuck(join, sync, now, ask_at):
                 self.forget(log)
                 return False
             return True
         if log in self._given_up or len(self._joins) >= JOINS_MAX:
             return False
-        sources = _sources(sync, 0, now, ask_at)
+        sources = sources_of(sync, 0, now, ask_at)
         head = max(
             (sync.offers[peer] for peer in sources), key=lambda each: each.size, default=None
         )
@@ -134,21 +104,21 @@ class Joining:
             return False
         if head.size // TILE_WIDTH > BUNDLES_MAX:
             return False
-        self._joins[log] = _Join(head)
+        self._joins[log] = Join(head, now)
         return True
 
     @staticmethod
-    def _is_stuck(join: _Join, sync: Syncing, now: float, ask_at: Callable[[str], float]) -> bool:
+    def _is_stuck(join: Join, sync: Syncing, now: float, ask_at: Callable[[str], float]) -> bool:
         """Whether nobody serves what is next of this head, and others offer less meanwhile."""
         is_moving = sync.writing or join.is_asked
-        if is_moving or any(each.asked or each.statements for each in join.pieces.values()):
+        if is_moving or join.under_way:
             return False
-        start = _first_start(sync.view.size, join.pieces)
+        start = join.first_start(sync.view.size)
         needed = join.head.size
         if join.tree is not None:
-            needed = join.pieces[start].end if start in join.pieces else _piece_end(start)
-        able = _sources(sync, min(needed, join.head.size), now, ask_at)
-        return not able and bool(_sources(sync, 0, now, ask_at))
+            needed = join.pieces[start].end if start in join.pieces else piece_end(start)
+        able = sources_of(sync, min(needed, join.head.size), now, ask_at)
+        return not able and bool(sources_of(sync, 0, now, ask_at))
 
     def note_held(self, view: LogView) -> None:
         """So much of a log is durable now; all that was wanted, perhaps."""
@@ -166,15 +136,15 @@ class Joining:
         self._joins.pop(log, None)
 
     def next_wake(self, sync: Syncing, now: float) -> float | None:
-        """When the piece that everything waits for has been awaited too long."""
+        """When the piece that everything waits for, or the log, has been awaited too long."""
         join = self._joins.get(sync.view.log)
         if join is None:
             return None
-        piece = join.pieces.get(_first_start(_held_to(join, sync), join.pieces))
-        if piece is None or piece.statements is not None or not piece.asked:
-            return None
-        at = max(piece.asked.values()) + STALL_SECONDS
-        return at if at > now else None
+        times = [join.moved_at + IDLE_SECONDS_MAX]
+        piece = join.pieces.get(join.first_start(join.held_to(sync)))
+        if piece is not None and piece.statements is None and piece.asked:
+            times.append(max(piece.asked.values()) + STALL_SECONDS)
+        return min((at for at in times if at > now), default=None)
 
     # --- orders ---------------------------------------------------------------------------------
 
@@ -218,11 +188,11 @@ class Joining:
         return commands
 
     def _ask_hashes(
-        self, join: _Join, sync: Syncing, now: float, rng: Dice, ask_at: Callable[[str], float]
+        self, join: Join, sync: Syncing, now: float, rng: Dice, ask_at: Callable[[str], float]
     ) -> list[Command]:
         if join.is_asked:
             return []
-        sources = _sources(sync, join.head.size, now, ask_at)
+        sources = sources_of(sync, join.head.size, now, ask_at)
         if join.source not in sources:
             if not sources:
                 return []
@@ -232,13 +202,13 @@ class Joining:
         end = min(whole, start + HASHES_MAX)
         return [FetchHashes(join.source, sync.view.log, start, end, join.head.size)]
 
-    def _persist(self, join: _Join, sync: Syncing, verifier: Verifier) -> list[Command]:
+    def _persist(self, join: Join, sync: Syncing, verifier: Verifier) -> list[Command]:
         """The next step, of what has arrived without a gap."""
         if sync.writing or join.tree is None:
             return []
         size, most = sync.view.size, self._window.step_statements
         statements: list[Statement] = []
-        at = _first_start(size, join.pieces)
+        at = join.first_start(size)
         while (piece := join.pieces.get(at)) is not None and piece.statements is not None:
             if statements and len(statements) + len(piece.statements) > most:
                 break
@@ -259,24 +229,24 @@ class Joining:
         return [Persist(step)]
 
     def _ask_piece(
-        self, join: _Join, sync: Syncing, now: float, rng: Dice, ask_at: Callable[[str], float]
+        self, join: Join, sync: Syncing, now: float, rng: Dice, ask_at: Callable[[str], float]
     ) -> Command | None:
         sources = [
             peer
-            for peer in _sources(sync, 0, now, ask_at)
+            for peer in sources_of(sync, 0, now, ask_at)
             if self._in_flight.get(peer, 0) < PIECES_PER_PEER_MAX
         ]
-        held_to = _held_to(join, sync)
+        held_to = join.held_to(sync)
         if not sources or held_to >= join.head.size:
             return None
         start, piece = self._next_piece(join, held_to, now)
+        if (piece is None or not piece.is_under_way) and not self._has_room(join):
+            return None
         if piece is None:
-            if sum(len(each.pieces) for each in self._joins.values()) >= self._pieces_max():
-                return None
-            end = min(_piece_end(start), join.head.size)
+            end = min(piece_end(start), join.head.size)
             if start >= end:
                 return None
-            piece = _Piece(end)
+            piece = Piece(end)
         able = [
             peer
             for peer in sources
@@ -291,13 +261,18 @@ class Joining:
         self._in_flight[peer] = self._in_flight.get(peer, 0) + 1
         return FetchPiece(peer, sync.view.log, start, piece.end)
 
+    def _has_room(self, join: Join) -> bool:
+        """Whether one more piece of that log may be under way."""
+        taken = sum(each.under_way for each in self._joins.values())
+        return taken < self._pieces_max() or not join.under_way
+
     def _pieces_max(self) -> int:
         """As many pieces as the window holds; two at least, or the line would idle between them."""
         return min(PIECES_MAX, max(2, self._window.statements_max // RANGE_STATEMENTS_MAX))
 
-    def _next_piece(self, join: _Join, size: int, now: float) -> tuple[int, _Piece | None]:
+    def _next_piece(self, join: Join, size: int, now: float) -> tuple[int, Piece | None]:
         """A piece that nobody serves, the first one if it stalled, or where the next one begins."""
-        at = first = _first_start(size, join.pieces)
+        at = first = join.first_start(size)
         while (piece := join.pieces.get(at)) is not None:
             if piece.statements is None:
                 has_stalled = at == first and all(
@@ -320,7 +295,7 @@ class Joining:
             == (join.source, len(join.bundles), join.head.size)
         )
 
-    def hashes(self, peer: str, log: LogId, message: BundleHashes) -> None:
+    def hashes(self, peer: str, log: LogId, message: BundleHashes, now: float) -> None:
         """Hashes arrived; with the last of them the tree is judged.
 
         Raises:
@@ -339,8 +314,9 @@ class Joining:
         if len(join.bundles) == whole:
             join.tree = BundleTree(join.head, join.bundles, message.leaves)
             join.bundles = []
+        join.moved_at = now
 
-    def piece(self, peer: str, log: LogId, start: int, message: StatementRange) -> None:
+    def piece(self, peer: str, log: LogId, start: int, message: StatementRange, now: float) -> None:
         """A piece arrived: judge it, and keep it until its turn comes.
 
         Raises:
@@ -361,6 +337,7 @@ class Joining:
             return
         join.tree.check(start, message.statements)
         piece.statements = message.statements
+        join.moved_at = now
 
     def note_hashes_failed(self, peer: str, log: LogId) -> None:
         """A peer did not serve hashes, or served what is not proven: another one is asked."""
@@ -372,7 +349,7 @@ class Joining:
         """A peer did not serve a piece."""
         self._take(peer, log, start)
 
-    def _take(self, peer: str, log: LogId, start: int) -> _Piece | None:
+    def _take(self, peer: str, log: LogId, start: int) -> Piece | None:
         """The piece that a peer was asked for and is asked for no more."""
         left = self._in_flight.get(peer, 0) - 1
         if left > 0:
@@ -388,33 +365,3 @@ class Joining:
     def _give_up(self, log: LogId) -> None:
         self.forget(log)
         self._given_up.add(log)
-
-
-def _sources(sync: Syncing, size: int, now: float, ask_at: Callable[[str], float]) -> list[str]:
-    """The peers that may be asked now and hold at least so much."""
-    return sorted(
-        peer
-        for peer, head in sync.offers.items()
-        if head.size >= size
-        and sync.set_aside.get(peer, now) <= now
-        and sync.may_follow(head)
-        and ask_at(peer) <= now
-    )
-
-
-def _held_to(join: _Join, sync: Syncing) -> int:
-    """Up to where the log is held, or is being written."""
-    return max(sync.view.size, join.taken) if sync.writing else sync.view.size
-
-
-def _first_start(size: int, pieces: Mapping[int, _Piece]) -> int:
-    """Where the piece begins that goes on from what is held: with a bundle, held in part or not."""
-    for start, piece in pieces.items():
-        if start <= size < piece.end:
-            return start
-    return size - size % TILE_WIDTH
-
-
-def _piece_end(start: int) -> int:
-    """The end of the piece from there: everybody has the same boundaries, so answers repeat."""
-    return start - start % RANGE_STATEMENTS_MAX + RANGE_STATEMENTS_MAX

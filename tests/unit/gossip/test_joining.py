@@ -11,6 +11,7 @@ from federation.gossip.arrivals import Arrivals
 from federation.gossip.events import Command, FetchRange, Persist
 from federation.gossip.forks import Forks
 from federation.gossip.joining import (
+    IDLE_SECONDS_MAX,
     PIECES_MAX,
     PIECES_PER_PEER_MAX,
     SHORT_ANSWERS_MAX,
@@ -29,6 +30,7 @@ from federation.protocol.limits import TILE_WIDTH
 from federation.protocol.merkle_growth import CompactRange
 from federation.protocol.messages import StatementRange
 from federation.protocol.messages_hashes import BundleHashes
+from federation.protocol.origins import Lane
 from federation.protocol.statements import Statement
 from tests.builders import NOVA, UMBRA, MadeLog, make_log, make_roster, make_statement
 
@@ -250,3 +252,97 @@ def test_log_that_lacks_little_is_fetched_as_ever() -> None:
     short.say_numbers(range(50))
     joiner = Joiner(short)
     assert [FetchRange] == [type(command) for command in joiner.pump()]
+
+
+# --- beside a log that nobody goes on serving ---------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def honest() -> MadeLog:
+    log = make_log(founded=FOUNDED, lane=Lane.BULK)
+    log.say_numbers(range(COUNT))
+    return log
+
+
+class Beside(Joiner):
+    """A node that joins a log whose tree is proven and whose pieces are refused, and others."""
+
+    def __init__(self, refused: MadeLog, served: MadeLog, *, refuses_from: int = 0) -> None:
+        super().__init__(refused, (UMBRA,))
+        self.served, self.refuses_from = served, refuses_from
+        self.peers[NOVA] = PeerView(NOVA)
+        self.under_way: list[FetchPiece] = []
+
+    def step(self, now: float) -> None:
+        """Serve what is asked of the served log, and of the other one its tree at most."""
+        for command in self.pump(now):
+            if isinstance(command, FetchHashes):
+                log = self.served if command.log == self.served.log else self.made
+                received = HashesReceived(command.peer, command.log, hashes_of(log, command))
+                self.arrivals.hashes(received, now, DICE)
+            elif isinstance(command, FetchPiece):
+                if command.log == self.served.log:
+                    self.answer(command, self.served.said[command.start : command.end])
+                elif command.start >= self.refuses_from:
+                    failed = PieceFailed(command.peer, command.log, command.start, "refused")
+                    self.arrivals.piece_failed(failed, now, DICE)
+                else:
+                    self.under_way.append(command)  # for ever
+            elif isinstance(command, Persist):
+                self.write(command)
+
+    def join_the_served(self, begins: float) -> float | None:
+        """Offer the other log at last; returns when it was whole here, if it was."""
+        self.reconciliation.hear(NOVA, self.served.head(), ())
+        for step in range(100):
+            now = begins + step / 10
+            self.step(now)
+            if self.reconciliation.sync_of(self.served.log).view.size == COUNT:
+                return now
+        return None
+
+
+@pytest.mark.parametrize("is_slow_disk", [False, True])
+@pytest.mark.parametrize("refuses_from", [0, 1])
+def test_log_whose_pieces_are_refused_does_not_starve_another(
+    made: MadeLog, honest: MadeLog, refuses_from: int, *, is_slow_disk: bool
+) -> None:
+    joiner = Beside(made, honest, refuses_from=refuses_from)
+    if is_slow_disk:
+        joiner.reconciliation.window.bytes_max = 0
+    for step in range(50):
+        joiner.step(step / 10)
+    assert joiner.join_the_served(5.0) is not None
+
+
+def test_pieces_that_wait_for_one_that_is_refused_leave_room_for_another_log(
+    made: MadeLog, honest: MadeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("federation.gossip.joining.PIECES_MAX", 3)
+    joiner = Beside(made, honest)
+    joiner.step(0.0)
+    for second in range(30):
+        for command in pieces(joiner.pump(float(second))):
+            if command.start:
+                joiner.answer(command)
+            else:
+                failed = PieceFailed(command.peer, command.log, 0, "refused")
+                joiner.arrivals.piece_failed(failed, float(second), DICE)
+    assert joiner.join_the_served(30.0) is not None
+
+
+def test_place_of_a_log_of_which_nothing_comes_is_free_for_another(
+    made: MadeLog, honest: MadeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("federation.gossip.joining.JOINS_MAX", 1)
+    joiner = Beside(made, honest)
+    joiner.step(0.0)
+    joining = joiner.reconciliation.joining
+    joiner.reconciliation.hear(NOVA, honest.head(), ())
+    joiner.pump(1.0)  # pieces are asked for, and none will come
+    assert (True, False) == (joining.is_joining(made.log), joining.is_joining(honest.log))
+    sync = joiner.reconciliation.sync_of(made.log)
+    assert IDLE_SECONDS_MAX == joining.next_wake(sync, 1.0 + STALL_SECONDS)
+    joiner.reconciliation.note_failed(NOVA, honest.log, 0.0)  # range by range meanwhile
+    joiner.step(IDLE_SECONDS_MAX)
+    assert (False, True) == (joining.is_joining(made.log), joining.is_joining(honest.log))
