@@ -189,6 +189,8 @@ def _peer_parts(peer: PeerAnswer) -> Iterator[RenderableType]:
         )
     if peer.unserved:
         yield Text(f"  did not serve {peer.unserved} ranges that it offered", style="yellow")
+    if peer.waits:
+        yield Text(f"  asked us to wait {peer.waits:,} times", style="dim")
     if peer.repeats >= REPEATS_SHOWN_MIN:
         yield Text(f"  told {peer.repeats:,} times what was known already", style="yellow")
     for quota, count in sorted(peer.quotas.marked.items()) if peer.quotas else ():

@@ -69,6 +69,7 @@ class PeerStanding:
         failures: requests in a row that came to nothing.
         faults: malformed or unproven things it sent.
         unserved: statements it offered and did not serve, requests.
+        waits: how often it asked to be asked for statements later.
         repeats: announcements that told nothing new.
         last_error: in words; None after a success.
         logs: every log either side holds something of.
@@ -81,6 +82,7 @@ class PeerStanding:
     failures: int
     faults: int
     unserved: int
+    waits: int
     repeats: int
     last_error: str | None
     logs: tuple[PeerLogStanding, ...]
@@ -145,6 +147,7 @@ def peer_standings(
                 failures=peer.failures,
                 faults=peer.faults,
                 unserved=peer.unserved,
+                waits=peer.waits,
                 repeats=peer.repeats,
                 last_error=peer.last_error,
                 logs=_peer_logs(name, peer, logs, held, receipts),

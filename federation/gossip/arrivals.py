@@ -50,7 +50,7 @@ class Arrivals:
 
     def range(self, event: RangeReceived, now: float, _rng: Dice) -> list[Command]:
         """Statements that follow what is held."""
-        self._note_served(event.peer, now)
+        self._note_served(event, now)
         sync = self._reconciliation.sync_of(event.log)
         if event.asked not in {None, sync.asked}:
             return []  # it was given up, and something else was asked of the same peer since
@@ -79,13 +79,13 @@ class Arrivals:
             self._reconciliation.note_failed(event.peer, event.log, now + RETRY_SECONDS)
         peer = self._peers.get(event.peer)
         if peer is not None:
-            peer.note_not_served(now, rng, event.reason, event.retry_after_seconds)
+            peer.note_not_served(event.log.lane, now, rng, event.reason, event.retry_after_seconds)
         return []
 
     def hashes(self, event: HashesReceived, now: float, _rng: Dice) -> list[Command]:
         """Hashes of a tree."""
         joining = self._reconciliation.joining
-        self._note_served(event.peer, now)
+        self._note_served(event, now)
         if event.asked is not None and not joining.awaits(event.asked):
             return []  # of an earlier head, perhaps
         head = joining.head_of(event.log)
@@ -110,7 +110,7 @@ class Arrivals:
     def piece(self, event: PieceReceived, now: float, _rng: Dice) -> list[Command]:
         """A piece of a log."""
         joining = self._reconciliation.joining
-        self._note_served(event.peer, now)
+        self._note_served(event, now)
         head = joining.head_of(event.log)
         try:
             joining.piece(event.peer, event.log, event.start, event.message, now)
@@ -126,17 +126,19 @@ class Arrivals:
         self._note_failed(event, now, rng)
         return []
 
-    def _note_served(self, name: str, now: float) -> None:
-        peer = self._peers.get(name)
+    def _note_served(
+        self, event: RangeReceived | HashesReceived | PieceReceived, now: float
+    ) -> None:
+        peer = self._peers.get(event.peer)
         if peer is not None:
-            peer.note_served(now)
+            peer.note_served(event.log.lane, now)
 
     def _note_failed(self, event: HashesFailed | PieceFailed, now: float, rng: Dice) -> None:
         sync = self._reconciliation.sync_of(event.log)
         sync.set_aside[event.peer] = now + RETRY_SECONDS
         peer = self._peers.get(event.peer)
         if peer is not None:
-            peer.note_not_served(now, rng, event.reason, event.retry_after_seconds)
+            peer.note_not_served(event.log.lane, now, rng, event.reason, event.retry_after_seconds)
 
     def _doubt(
         self,

@@ -15,7 +15,7 @@ from federation.gossip.neighbours import neighbours_of
 from federation.gossip.peers import BACKOFF_SECONDS_MAX, ISOLATED_WAIT_SECONDS_MAX, Peers, PeerView
 from federation.gossip.reach import callers_of, reachable_from, readers_of
 from federation.gossip.waves import WAVE_PEERS, Wave
-from federation.protocol.origins import LogId
+from federation.protocol.origins import Lane, LogId
 from federation.protocol.roster import Roster
 
 WARM_SECONDS: Final = 40.0
@@ -83,10 +83,10 @@ class Circle:
             if now - (peer.last_answered_at or 0.0) >= WARM_SECONDS and peer.is_open(now):
                 peer.compare_soon(now)
 
-    def ask_at(self, name: str) -> float:
-        """When a peer may be asked for statements; never, one that is no peer."""
+    def ask_at(self, name: str, lane: Lane) -> float:
+        """When a peer may be asked for statements of a lane; never, one that is no peer."""
         peer = self.peers.get(name)
-        return float("inf") if peer is None else max(peer.retry_at, peer.range_retry_at)
+        return float("inf") if peer is None else max(peer.retry_at, peer.serves_at(lane))
 
     # --- a crisis -------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ Source: PROTOCOL section 8; docs/internals/gossip.md, "Joining late".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from federation.errors import FederationError
@@ -23,7 +23,7 @@ from federation.gossip.joining_events import (
     FetchHashes,
     FetchPiece,
 )
-from federation.gossip.joins import Join, Piece, Syncing, piece_end, sources_of
+from federation.gossip.joins import AskAt, Join, Piece, Syncing, piece_end, sources_of
 from federation.gossip.window import Window
 from federation.local_errors.proofs import MessageMalformed
 from federation.protocol.limits import TILE_WIDTH
@@ -83,7 +83,7 @@ class Joining:
         """Whether that log is caught up with here now, not range by range."""
         return log in self._joins
 
-    def takes(self, sync: Syncing, now: float, ask_at: Callable[[str], float]) -> bool:
+    def takes(self, sync: Syncing, now: float, ask_at: AskAt) -> bool:
         """Whether a log is joined, or should be from now on."""
         log = sync.view.log
         join = self._joins.get(log)
@@ -108,7 +108,7 @@ class Joining:
         return True
 
     @staticmethod
-    def _is_stuck(join: Join, sync: Syncing, now: float, ask_at: Callable[[str], float]) -> bool:
+    def _is_stuck(join: Join, sync: Syncing, now: float, ask_at: AskAt) -> bool:
         """Whether nobody serves what is next of this head, and others offer less meanwhile."""
         is_moving = sync.writing or join.is_asked
         if is_moving or join.under_way:
@@ -153,7 +153,7 @@ class Joining:
         syncs: Mapping[LogId, Syncing],
         now: float,
         rng: Dice,
-        ask_at: Callable[[str], float],
+        ask_at: AskAt,
         verifier: Verifier,
     ) -> list[Command]:
         """Write what is judged, then ask for more, one piece of each log in turn.
@@ -162,7 +162,7 @@ class Joining:
             syncs: the joined logs.
             now: the engine's clock.
             rng: chooses among sources.
-            ask_at: when a peer may be asked for statements.
+            ask_at: when a peer may be asked for statements of a lane.
             verifier: the judge.
         """
         commands: list[Command] = []
@@ -188,7 +188,7 @@ class Joining:
         return commands
 
     def _ask_hashes(
-        self, join: Join, sync: Syncing, now: float, rng: Dice, ask_at: Callable[[str], float]
+        self, join: Join, sync: Syncing, now: float, rng: Dice, ask_at: AskAt
     ) -> list[Command]:
         if join.is_asked:
             return []
@@ -229,7 +229,7 @@ class Joining:
         return [Persist(step)]
 
     def _ask_piece(
-        self, join: Join, sync: Syncing, now: float, rng: Dice, ask_at: Callable[[str], float]
+        self, join: Join, sync: Syncing, now: float, rng: Dice, ask_at: AskAt
     ) -> Command | None:
         sources = [
             peer

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from federation.protocol.limits import TILE_WIDTH
 from federation.protocol.limits_messages import RANGE_STATEMENTS_MAX
+from federation.protocol.origins import Lane
 from federation.protocol.statements import Statement
 from federation.provenance.bundle_tree import BundleTree
 from federation.provenance.log_view import LogView
 from federation.provenance.verifier import Head
+
+AskAt: TypeAlias = Callable[[str, Lane], float]
+"""When a peer may be asked for statements of a lane."""
 
 
 class Syncing(Protocol):
@@ -90,7 +94,7 @@ class Join:
         return size - size % TILE_WIDTH
 
 
-def sources_of(sync: Syncing, size: int, now: float, ask_at: Callable[[str], float]) -> list[str]:
+def sources_of(sync: Syncing, size: int, now: float, ask_at: AskAt) -> list[str]:
     """The peers that may be asked now and hold at least so much, in the order of names."""
     return sorted(
         peer
@@ -98,7 +102,7 @@ def sources_of(sync: Syncing, size: int, now: float, ask_at: Callable[[str], flo
         if head.size >= size
         and sync.set_aside.get(peer, now) <= now
         and sync.may_follow(head)
-        and ask_at(peer) <= now
+        and ask_at(peer, sync.view.log.lane) <= now
     )
 
 

@@ -7,7 +7,9 @@ can probably be spoken to, and so does its turn in the rounds of anti-entropy, b
 nobody would be first to speak. Neither forgets how often it failed: only an answer does. How long a
 peer itself asked to be left alone is honoured whatever it says meanwhile.
 
-Ranges of statements have a breaker of their own: a peer too busy to serve is still told.
+Ranges of statements have breakers of their own, one per lane: a peer too busy to serve is still
+told, and one that caps its bulk still serves a crisis. To be asked to wait is no failure: the peer
+is asked again when it said, and that is all.
 """
 
 from __future__ import annotations
@@ -45,6 +47,21 @@ FAULTS_KEPT_MAX: Final = 1_000_000_000
 
 
 @dataclass(slots=True)
+class RangeBreaker:
+    """Whether one lane's statements may be asked for of one peer.
+
+    Attributes:
+        failures: requests in a row that came to nothing.
+        retry_at: when it may be asked again.
+        left_alone_until: until when it asked to be left alone, whatever it serves meanwhile.
+    """
+
+    failures: int = 0
+    retry_at: float = 0.0
+    left_alone_until: float = 0.0
+
+
+@dataclass(slots=True)
 class PeerView:
     """One peer.
 
@@ -60,10 +77,11 @@ class PeerView:
         failures: requests in a row that came to nothing.
         retry_at: when it may be asked again.
         left_alone_until: until when it asked to be left alone.
-        range_failures, range_retry_at: the same for ranges of statements.
+        ranges: lane -> the same for its statements.
         faults: how often it sent something malformed or unproven.
         repeats: announcements that told nothing new.
         unserved: ranges that it offered and did not serve.
+        waits: how often it asked to be asked for statements later.
         last_heard_at: when it last said anything, or None.
         last_error: in words, for the operator; None after a success.
         last_answered_at: when it last answered, or None.
@@ -82,11 +100,11 @@ class PeerView:
     failures: int = 0
     retry_at: float = 0.0
     left_alone_until: float = 0.0
-    range_failures: int = 0
-    range_retry_at: float = 0.0
+    ranges: dict[Lane, RangeBreaker] = field(default_factory=dict)
     faults: int = 0
     repeats: int = 0
     unserved: int = 0
+    waits: int = 0
     last_heard_at: float | None = None
     last_error: str | None = None
     last_answered_at: float | None = None
@@ -97,9 +115,14 @@ class PeerView:
         """Whether it may be asked something now."""
         return now >= self.retry_at and now >= self.left_alone_until
 
-    def may_serve(self, now: float) -> bool:
-        """Whether it may be asked for statements now."""
-        return now >= self.range_retry_at
+    def serves_at(self, lane: Lane) -> float:
+        """When it may be asked for statements of that lane."""
+        breaker = self.ranges.get(lane)
+        return 0.0 if breaker is None else max(breaker.retry_at, breaker.left_alone_until)
+
+    def may_serve(self, lane: Lane, now: float) -> bool:
+        """Whether it may be asked for statements of that lane now."""
+        return now >= self.serves_at(lane)
 
     @property
     def is_silent(self) -> bool:
@@ -172,24 +195,34 @@ class PeerView:
             wait = min(_wait_after(self.failures), wait_seconds_max)
             self.retry_at = now + wait * rng.uniform(1 - JITTER, 1 + JITTER)
 
-    def note_served(self, now: float) -> None:
-        """It served statements that were asked for."""
-        self.range_failures = 0
-        self.range_retry_at = min(self.range_retry_at, now)
+    def note_served(self, lane: Lane, now: float) -> None:
+        """It served statements of that lane that were asked for."""
+        breaker = self.ranges.get(lane)
+        if breaker is not None:
+            breaker.failures, breaker.retry_at = 0, min(breaker.retry_at, now)
 
     def note_not_served(
-        self, now: float, rng: Dice, reason: str, retry_after_seconds: float | None = None
+        self,
+        lane: Lane,
+        now: float,
+        rng: Dice,
+        reason: str,
+        retry_after_seconds: float | None = None,
     ) -> None:
-        """It did not serve statements that were asked for; see :meth:`note_failed`."""
+        """It did not serve statements of that lane that were asked for; see :meth:`note_failed`."""
+        breaker = self.ranges.setdefault(lane, RangeBreaker())
+        if retry_after_seconds:
+            self.waits = min(self.waits + 1, FAULTS_KEPT_MAX)
+            least = max(retry_after_seconds, BACKOFF_SECONDS_FIRST)  # whatever fraction it names
+            asked = min(least, BACKOFF_SECONDS_MAX) * rng.uniform(1, 1 + JITTER)
+            breaker.left_alone_until = max(breaker.left_alone_until, now + asked)
+            return
         self.last_error = reason
         self.unserved = min(self.unserved + 1, FAULTS_KEPT_MAX)
-        if now >= self.range_retry_at:
-            self.range_failures = min(self.range_failures + 1, FAULTS_KEPT_MAX)
-            wait = _wait_after(self.range_failures) * rng.uniform(1 - JITTER, 1 + JITTER)
-            self.range_retry_at = now + wait
-        if retry_after_seconds:
-            asked = min(retry_after_seconds, BACKOFF_SECONDS_MAX) * rng.uniform(1, 1 + JITTER)
-            self.range_retry_at = max(self.range_retry_at, now + asked)
+        if now >= breaker.retry_at:
+            breaker.failures = min(breaker.failures + 1, FAULTS_KEPT_MAX)
+            wait = _wait_after(breaker.failures) * rng.uniform(1 - JITTER, 1 + JITTER)
+            breaker.retry_at = now + wait
 
     def note_repeat(self) -> None:
         """It announced what was known already; honest neighbours do, a few times a statement."""

@@ -8,7 +8,7 @@ comparison of head vectors finds: that is the correctness, pushing is only speed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Final
@@ -16,6 +16,7 @@ from typing import Final
 from federation.gossip.dice import Dice
 from federation.gossip.events import Command, FetchRange, Persist
 from federation.gossip.joining import JOIN_STATEMENTS_MIN, Joining
+from federation.gossip.joins import AskAt
 from federation.gossip.window import Window
 from federation.local_errors.proofs import Fork, MessageMalformed
 from federation.protocol.limits import HEAD_VECTOR_TAG
@@ -204,13 +205,13 @@ class Reconciliation:
         sync.writing = True
         return Persist(step)
 
-    def pump(self, now: float, rng: Dice, ask_at: Callable[[str], float]) -> list[Command]:
+    def pump(self, now: float, rng: Dice, ask_at: AskAt) -> list[Command]:
         """Fetch for every idle log that somebody offers more of, urgent lanes first.
 
         Args:
             now: the engine's clock.
             rng: chooses among sources.
-            ask_at: when a peer may be asked for statements.
+            ask_at: when a peer may be asked for statements of a lane.
         """
         commands: list[Command] = []
         if not self._wanting:
@@ -249,14 +250,14 @@ class Reconciliation:
             sync.set_aside[sync.asked.peer] = now + RETRY_SECONDS
             sync.asked = sync.asked_under = None
 
-    def _fetch(
-        self, sync: LogSync, now: float, rng: Dice, ask_at: Callable[[str], float]
-    ) -> FetchRange | None:
+    def _fetch(self, sync: LogSync, now: float, rng: Dice, ask_at: AskAt) -> FetchRange | None:
         sync.set_aside = {peer: until for peer, until in sync.set_aside.items() if until > now}
         sources = sorted(
             peer
             for peer, head in sync.offers.items()
-            if peer not in sync.set_aside and sync.may_follow(head) and ask_at(peer) <= now
+            if peer not in sync.set_aside
+            and sync.may_follow(head)
+            and ask_at(peer, sync.view.log.lane) <= now
         )
         if not sources:
             return None
@@ -353,7 +354,7 @@ class Reconciliation:
         sync.writing = False
         sync.paused_until = now + WRITE_RETRY_SECONDS
 
-    def next_wake(self, now: float, ask_at: Callable[[str], float]) -> float | None:
+    def next_wake(self, now: float, ask_at: AskAt) -> float | None:
         """When a pause, a setting-aside or a peer's breaker ends that something waits for."""
         if not self._wanting:
             return None
@@ -362,7 +363,14 @@ class Reconciliation:
             for log in self._wanting
             if (sync := self.logs[log]).is_idle or self.joining.is_joining(log)
             for peer in sync.offers
-            if (time := max(sync.paused_until, sync.set_aside.get(peer, 0.0), ask_at(peer))) > now
+            if (
+                time := max(
+                    sync.paused_until,
+                    sync.set_aside.get(peer, 0.0),
+                    ask_at(peer, log.lane),
+                )
+            )
+            > now
         ]
         times += [
             at

@@ -123,7 +123,7 @@ class Reopening:
                 name
                 for name, peer in self._peers().items()
                 if name not in gaps.tried
-                and peer.may_serve(now)
+                and peer.may_serve(log.lane, now)
                 # How far a peer holds a branch nobody keeps count of: it may refuse.
                 and (peer.holds.get(log, 0) >= end or self._is_forked(log))
             )
@@ -139,7 +139,7 @@ class Reopening:
         """Statements that were asked for have arrived: write those that are opened."""
         peer = self._peers().get(event.peer)
         if peer is not None:
-            peer.note_served(now)
+            peer.note_served(event.log.lane, now)
         gaps = self._asked(event.peer, event.log, event.branch)
         if gaps is None or gaps.asked is None:
             return []
@@ -165,7 +165,7 @@ class Reopening:
             gaps.asked = None
         peer = self._peers().get(event.peer)
         if peer is not None:
-            peer.note_not_served(now, rng, event.reason, event.retry_after_seconds)
+            peer.note_not_served(event.log.lane, now, rng, event.reason, event.retry_after_seconds)
         return []
 
     def _asked(self, peer: str, log: LogId, branch: int) -> Gaps | None:

@@ -190,6 +190,7 @@ class LocalApi:
                 "failures": peer.failures,
                 "faults": peer.faults,
                 "unserved": peer.unserved,
+                "waits": peer.waits,
                 "repeats": peer.repeats,
                 "last_error": peer.last_error,
                 "quotas": self._quotas(peer.member, marked),

@@ -270,7 +270,10 @@ class PeerAnswer(_Model):
     last_contact_seconds: float | None
     failures: int
     faults: int
-    unserved: int
+    unserved: Annotated[int, Field(description="ranges that it offered and did not serve")]
+    waits: Annotated[
+        int, Field(description="how often it asked to be asked for statements later")
+    ] = 0
     repeats: int
     last_error: str | None
     quotas: QuotaAnswer | None = None

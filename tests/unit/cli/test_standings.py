@@ -63,6 +63,7 @@ def make_peer(
     failures: int = 0,
     faults: int = 0,
     unserved: int = 0,
+    waits: int = 0,
     repeats: int = 0,
 ) -> PeerAnswer:
     return PeerAnswer(
@@ -73,6 +74,7 @@ def make_peer(
         failures=failures,
         faults=faults,
         unserved=unserved,
+        waits=waits,
         repeats=repeats,
         last_error=last_error,
         logs=[
@@ -187,6 +189,14 @@ def test_a_peer_that_promises_and_repeats_is_shown(
     text = drawn(answered_peers(monkeypatch, [make_peer(unserved=7, repeats=12_345)]), capsys)
     assert "did not serve 7 ranges that it offered" in text
     assert "told 12,345 times what was known already" in text
+
+
+def test_a_peer_that_asked_to_wait_is_not_said_to_have_broken_a_promise(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = drawn(answered_peers(monkeypatch, [make_peer(waits=1_234)]), capsys)
+    assert "asked us to wait 1,234 times" in text
+    assert "did not serve" not in text
 
 
 def test_a_long_name_is_folded_and_no_number_is_cut(

@@ -463,6 +463,18 @@ def test_the_same_message_a_thousand_times_is_counted_and_costs_nothing_more() -
     assert (1_000, 0) == (peer.repeats, peer.faults)
 
 
+@pytest.mark.parametrize("retry_after", [None, 60.0])
+def test_a_peer_that_caps_its_bulk_is_asked_for_a_crisis_at_once(
+    retry_after: float | None,
+) -> None:
+    bench = Bench()
+    bulk, crisis = (make_log(3, founded=FOUNDED, lane=lane) for lane in (Lane.BULK, Lane.CRISIS))
+    (fetch,) = of(events.FetchRange, bench.announced(announcement(bulk, inline=False)))
+    bench.feed(events.RangeFailed(fetch.peer, fetch.log, "over the upload limit", retry_after))
+    (fetch,) = of(events.FetchRange, bench.announced(announcement(crisis, inline=False)))
+    assert (ACME, crisis.log) == (fetch.peer, fetch.log)
+
+
 def test_a_peer_that_offers_what_it_never_serves_is_asked_less_and_less() -> None:
     bench, asked, end = Bench(), list[float](), 600.0
     commands = bench.announced(announcement(MADE, inline=False))

@@ -75,7 +75,7 @@ class Joiner:
         return self.reconciliation.sync_of(self.made.log).view.size
 
     def pump(self, now: float = 0.0) -> list[Command]:
-        return self.reconciliation.pump(now, DICE, lambda _peer: 0.0)
+        return self.reconciliation.pump(now, DICE, lambda _peer, _lane: 0.0)
 
     def answer_hashes(self, now: float = 0.0, *, message: BundleHashes | None = None) -> str:
         """Serve the tree; returns who was asked for it."""
@@ -226,7 +226,7 @@ def test_peer_that_fails_is_left_alone_for_a_moment_and_then_asked_again(made: M
         failed = PieceFailed(NOVA, made.log, fetch.start, "refused")
         joiner.arrivals.piece_failed(failed, 0.0, DICE)
     assert [] == joiner.pump()
-    assert RETRY_SECONDS == joiner.reconciliation.next_wake(0.0, lambda _peer: 0.0)
+    assert RETRY_SECONDS == joiner.reconciliation.next_wake(0.0, lambda _peer, _lane: 0.0)
     joiner.run(RETRY_SECONDS)
     assert COUNT == joiner.size
 

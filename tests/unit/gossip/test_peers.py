@@ -63,11 +63,39 @@ def test_a_peer_is_left_alone_as_long_as_it_asked_but_not_for_ever(asked: float)
 
 def test_a_peer_that_cannot_serve_is_still_told() -> None:
     peer = PeerView(NOVA)
-    peer.note_not_served(0.0, Random(1), "busy", 30.0)
-    assert peer.is_open(0.0)
-    assert (False, True) == (peer.may_serve(30.0), peer.may_serve(30.0 * (1 + JITTER)))
-    peer.note_served(1.0)
-    assert (True, 1) == (peer.may_serve(1.0), peer.unserved)
+    peer.note_not_served(Lane.BULK, 0.0, Random(1), "no answer")
+    assert (True, False) == (peer.is_open(0.0), peer.may_serve(Lane.BULK, 0.0))
+    assert (1, "no answer") == (peer.unserved, peer.last_error)
+    peer.note_served(Lane.BULK, 0.1)
+    assert peer.may_serve(Lane.BULK, 0.1)
+
+
+@pytest.mark.parametrize("asked", [None, 30.0])
+def test_a_peer_that_does_not_serve_bulk_is_asked_for_what_is_urgent(asked: float | None) -> None:
+    peer = PeerView(NOVA)
+    peer.note_not_served(Lane.BULK, 0.0, Random(1), "busy", asked)
+    assert [True, True, False] == [peer.may_serve(lane, 0.1) for lane in Lane]
+    peer.note_not_served(Lane.LIVE, 0.0, Random(1), "no answer")
+    assert [True, False, False] == [peer.may_serve(lane, 0.1) for lane in Lane]
+
+
+@pytest.mark.parametrize("times", [1, 12])
+def test_who_asks_to_wait_is_asked_again_when_it_said_and_blamed_for_nothing(times: int) -> None:
+    peer, now = PeerView(NOVA), 0.0
+    for _ in range(times):
+        peer.note_not_served(Lane.BULK, now, Random(1), "over the upload limit", 1.0)
+        assert not peer.may_serve(Lane.BULK, now + 0.9)
+        peer.note_served(Lane.BULK, now)  # what was under way beside it
+        assert not peer.may_serve(Lane.BULK, now + 0.9)
+        now += 1.0 + JITTER
+        assert peer.may_serve(Lane.BULK, now)
+    assert (times, 0, 0, None) == (peer.waits, peer.unserved, peer.faults, peer.last_error)
+
+
+def test_who_asks_for_no_time_worth_the_name_is_not_asked_without_a_pause() -> None:
+    peer = PeerView(NOVA)
+    peer.note_not_served(Lane.BULK, 0.0, Random(1), "busy", 1e-9)
+    assert not peer.may_serve(Lane.BULK, BACKOFF_SECONDS_FIRST * 0.9)
 
 
 @pytest.mark.parametrize(

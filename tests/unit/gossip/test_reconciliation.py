@@ -50,7 +50,7 @@ def follower(*logs: MadeLog, peers: Sequence[str] = (NOVA,)) -> Reconciliation:
 
 
 def fetches(reconciliation: Reconciliation, now: float = 0.0) -> list[FetchRange]:
-    commands = reconciliation.pump(now, Random(1), lambda _peer: 0.0)
+    commands = reconciliation.pump(now, Random(1), lambda _peer, _lane: 0.0)
     return [command for command in commands if isinstance(command, FetchRange)]
 
 
@@ -120,7 +120,7 @@ def test_whoever_offers_most_is_asked() -> None:
 
 def test_a_peer_that_may_not_be_asked_is_not() -> None:
     reconciliation = follower(made_log(3), peers=(NOVA, UMBRA))
-    (fetch,) = reconciliation.pump(0.0, Random(1), lambda peer: 0.0 if peer == UMBRA else 1.0)
+    (fetch,) = reconciliation.pump(0.0, Random(1), lambda peer, _: 0.0 if peer == UMBRA else 1.0)
     assert isinstance(fetch, FetchRange)
     assert UMBRA == fetch.peer
 
@@ -208,7 +208,7 @@ def test_a_failed_write_is_tried_again_after_a_pause() -> None:
     reconciliation.receive(NOVA, made.log, served(made, fetch))
     reconciliation.note_not_persisted(made.log, 10.0)
     assert [] == fetches(reconciliation, now=10.0)
-    assert 10.0 + WRITE_RETRY_SECONDS == reconciliation.next_wake(10.0, lambda _peer: 0.0)
+    assert 10.0 + WRITE_RETRY_SECONDS == reconciliation.next_wake(10.0, lambda _peer, _lane: 0.0)
     assert 1 == len(fetches(reconciliation, now=10.0 + WRITE_RETRY_SECONDS))
 
 
@@ -325,7 +325,7 @@ def test_a_peer_that_lets_one_wait_is_given_up_where_another_could_be_asked() ->
     reconciliation.hear(UMBRA, made.head(), ())
     stalls_at = STALL_SECONDS[Lane.LIVE]
     assert [] == fetches(reconciliation, now=stalls_at - 0.01)
-    assert stalls_at == reconciliation.next_wake(0.0, lambda _peer: 0.0)
+    assert stalls_at == reconciliation.next_wake(0.0, lambda _peer, _lane: 0.0)
     assert [UMBRA] == [again.peer for again in fetches(reconciliation, now=stalls_at)]
     # What the slow one sends after all was asked of another by now.
     assert reconciliation.receive(NOVA, made.log, served(made, fetch)) is None

@@ -119,7 +119,7 @@ def test_a_failed_request_is_no_answer_and_the_peer_is_left_alone_for_a_while() 
     fetch = bench.next_asked()
     event = OpeningsFailed(fetch.peer, LOG, "no answer in time")
     assert [] == bench.reopening.failed(event, 0.0, Random(1))
-    assert not bench.peers[NOVA].may_serve(0.0)
+    assert not bench.peers[NOVA].may_serve(LOG.lane, 0.0)
     assert bench.asked() is None
 
 
