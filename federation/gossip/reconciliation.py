@@ -17,6 +17,7 @@ from federation.gossip.dice import Dice
 from federation.gossip.events import Command, FetchRange, Persist
 from federation.gossip.joining import JOIN_STATEMENTS_MIN, Joining
 from federation.gossip.joins import AskAt
+from federation.gossip.slots import STALL_SECONDS, Slots
 from federation.gossip.window import Window
 from federation.local_errors.proofs import Fork, MessageMalformed
 from federation.protocol.limits import HEAD_VECTOR_TAG
@@ -27,19 +28,11 @@ from federation.protocol.statements import Statement
 from federation.provenance.log_view import LogView
 from federation.provenance.verifier import Head, Verifier
 
-FETCHES_MAX: Final = {Lane.CRISIS: 16, Lane.LIVE: 8, Lane.BULK: 2}
-"""Ranges under way per lane: an urgent lane never waits for a slot that a slower one holds, and
-bulk holds at most two answers of 4 MiB in memory."""
-
 SET_ASIDE_SECONDS: Final = 30.0
 """How long a peer that served something unproven of a log is not asked for it again."""
 
 RETRY_SECONDS: Final = 1.0
 """The same for one that served nothing: others first, but a broken connection is no offence."""
-
-STALL_SECONDS: Final = {Lane.CRISIS: 1.0, Lane.LIVE: 3.0, Lane.BULK: 15.0}
-"""So long one peer is waited for where others could be asked: bulk takes its time on a thin line,
-and what is urgent does not wait for a peer that sends a byte a second."""
 
 WRITE_RETRY_SECONDS: Final = 5.0
 """After a failed write (a full disk): until the range is fetched again."""
@@ -106,12 +99,14 @@ class LogSync:
                 )
 
     def stalls_at(self) -> float | None:
-        """When the peer asked is given up for others; None where nobody is asked, or none else."""
-        if self.asked is None:
-            return None
-        peer, end = self.asked.peer, self.asked.end
-        others = any(head.size >= end for name, head in self.offers.items() if name != peer)
-        return self.asked_at + STALL_SECONDS[self.view.log.lane] if others else None
+        """When the peer asked is waited for no longer by others; None where nobody is asked."""
+        return None if self.asked is None else self.asked_at + STALL_SECONDS[self.view.log.lane]
+
+    def has_others(self, asked: FetchRange) -> bool:
+        """Whether somebody else offers what was asked for."""
+        return any(
+            head.size >= asked.end for name, head in self.offers.items() if name != asked.peer
+        )
 
     def take_asked(self, peer: str) -> tuple[FetchRange, Head] | None:
         """What was asked of that peer and is under way no more; None when it was another."""
@@ -220,9 +215,11 @@ class Reconciliation:
             del self._wanting[log]
         for log in self._wanting:
             self._give_up_stalled(self.logs[log], now)
-        under_way = dict.fromkeys(Lane, 0)
+        slots = Slots()
         for log in self._wanting:
-            under_way[log.lane] += self.logs[log].asked is not None
+            sync = self.logs[log]
+            if sync.asked is not None:
+                slots.take(log.lane, sync.asked.peer, now - sync.asked_at)
         joined: dict[LogId, LogSync] = {}
         for log in sorted(self._wanting, key=lambda log: _URGENCY[log.lane]):
             sync, lane = self.logs[log], log.lane
@@ -231,11 +228,11 @@ class Reconciliation:
                 continue
             if not sync.offers or not sync.is_idle or now < sync.paused_until:
                 continue
-            if under_way[lane] >= FETCHES_MAX[lane]:
+            if slots.is_full(lane):
                 continue
-            fetch = self._fetch(sync, now, rng, ask_at)
+            fetch = self._fetch(sync, now, rng, ask_at, slots)
             if fetch is not None:
-                under_way[lane] += 1
+                slots.take(lane, fetch.peer)
                 commands.append(fetch)
                 # To the end of the row: a million statements of one log are fetched by turns with
                 # all the others.
@@ -246,11 +243,15 @@ class Reconciliation:
     @staticmethod
     def _give_up_stalled(sync: LogSync, now: float) -> None:
         at = sync.stalls_at()
-        if at is not None and at <= now and sync.asked is not None:
+        if sync.asked is None or at is None or now < at:
+            return
+        if sync.has_others(sync.asked):
             sync.set_aside[sync.asked.peer] = now + RETRY_SECONDS
             sync.asked = sync.asked_under = None
 
-    def _fetch(self, sync: LogSync, now: float, rng: Dice, ask_at: AskAt) -> FetchRange | None:
+    def _fetch(
+        self, sync: LogSync, now: float, rng: Dice, ask_at: AskAt, slots: Slots
+    ) -> FetchRange | None:
         sync.set_aside = {peer: until for peer, until in sync.set_aside.items() if until > now}
         sources = sorted(
             peer
@@ -258,6 +259,7 @@ class Reconciliation:
             if peer not in sync.set_aside
             and sync.may_follow(head)
             and ask_at(peer, sync.view.log.lane) <= now
+            and slots.may_ask(sync.view.log.lane, peer)
         )
         if not sources:
             return None

@@ -10,12 +10,16 @@ import pytest
 from federation.errors import FederationError
 from federation.gossip.events import FetchRange, Persist
 from federation.gossip.reconciliation import (
-    FETCHES_MAX,
     SET_ASIDE_SECONDS,
-    STALL_SECONDS,
     WRITE_RETRY_SECONDS,
     Reconciliation,
     head_vector,
+)
+from federation.gossip.slots import (
+    FETCHES_MAX,
+    FETCHES_PER_PEER_MAX,
+    STALL_SECONDS,
+    STALLED_MAX,
 )
 from federation.local_errors.proofs import Fork, MessageMalformed, RootMismatch
 from federation.protocol.limits_messages import RANGE_STATEMENTS_MAX
@@ -130,10 +134,10 @@ def test_an_urgent_lane_never_waits_for_a_slot_of_a_slower_one() -> None:
     founded = make_roster(*members)
     reconciliation = Reconciliation(make_log(founded=founded, member=members[0]).verifier)
     for lane in (Lane.BULK, Lane.LIVE, Lane.CRISIS):
-        for member in members:
+        for number, member in enumerate(members):
             made = make_log(founded=founded, member=member, lane=lane)
             made.say_numbers([0])
-            reconciliation.hear(NOVA, made.head(), ())
+            reconciliation.hear(members[number % 8], made.head(), ())
     asked = [fetch.log.lane for fetch in fetches(reconciliation)]
     assert [lane for lane in Lane for _ in range(FETCHES_MAX[lane])] == asked
     assert [] == fetches(reconciliation)
@@ -339,7 +343,8 @@ def test_a_long_log_is_fetched_by_turns_with_the_others() -> None:
     for member in members:
         log = make_log(founded=founded, member=member, lane=Lane.BULK)
         log.say_numbers(range(2 * RANGE_STATEMENTS_MAX if member == members[0] else 1))
-        reconciliation.hear(NOVA, log.head(), ())
+        for peer in (NOVA, UMBRA):
+            reconciliation.hear(peer, log.head(), ())
         made[log.log] = log
     turns = []
     for _ in range(2):
@@ -348,6 +353,61 @@ def test_a_long_log_is_fetched_by_turns_with_the_others() -> None:
         turns += [fetch.log.member for fetch in asked]
         for fetch in asked:
             answer = served(made[fetch.log], fetch)
-            persisted(reconciliation, reconciliation.receive(NOVA, fetch.log, answer))
+            persisted(reconciliation, reconciliation.receive(fetch.peer, fetch.log, answer))
     # The third one's turn comes before the first one's second.
     assert [members[0], members[1], members[2], members[0]] == turns
+
+
+# --- peers that send a byte a second ------------------------------------------------------------
+
+
+class Dripping:
+    """A node whose peers each offer a log of their own; whoever is asked never comes to an end."""
+
+    def __init__(self, lane: Lane, count: int) -> None:
+        self.lane = lane
+        self.members = tuple(f"m{number:02}.example" for number in range(count + 1))
+        self.founded = make_roster(*self.members)
+        verifier = make_log(founded=self.founded, member=self.members[0]).verifier
+        self.reconciliation = Reconciliation(verifier)
+
+    def offer(self, member: str, peer: str) -> None:
+        made = make_log(founded=self.founded, member=member, lane=self.lane)
+        made.say_numbers([0])
+        self.reconciliation.hear(peer, made.head(), ())
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_one_peer_that_offers_many_logs_does_not_fill_a_lane(lane: Lane) -> None:
+    node = Dripping(lane, FETCHES_MAX[lane] + 1)
+    *others, honest = node.members
+    for member in others:
+        node.offer(member, UMBRA)
+    assert FETCHES_PER_PEER_MAX[lane] == len(fetches(node.reconciliation))
+    node.offer(honest, NOVA)
+    assert [(NOVA, honest)] == [
+        (fetch.peer, fetch.log.member) for fetch in fetches(node.reconciliation)
+    ]
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_peers_that_drip_hold_a_lane_up_for_no_longer_than_a_stall(lane: Lane) -> None:
+    node = Dripping(lane, FETCHES_MAX[lane] + 1)
+    *others, honest = node.members
+    for member in others[: FETCHES_MAX[lane]]:
+        node.offer(member, member)
+    assert FETCHES_MAX[lane] == len(fetches(node.reconciliation))
+    node.offer(honest, honest)
+    assert [] == fetches(node.reconciliation, now=STALL_SECONDS[lane] / 2)
+    assert STALL_SECONDS[lane] == node.reconciliation.next_wake(0.0, lambda _peer, _lane: 0.0)
+    (fetch,) = fetches(node.reconciliation, now=STALL_SECONDS[lane])
+    assert honest == fetch.peer
+
+
+def test_what_is_awaited_in_vain_is_bounded_too() -> None:
+    most = FETCHES_MAX[Lane.BULK] + STALLED_MAX
+    node = Dripping(Lane.BULK, most + 4)
+    for member in node.members:
+        node.offer(member, member)
+    asked = sum(len(fetches(node.reconciliation, 15.0 * turn)) for turn in range(20))
+    assert most == asked

@@ -1,0 +1,50 @@
+"""How many ranges are asked for at once: of a lane, and of one peer in it.
+
+A peer that sends a byte a second holds its own slot for as long as the link lets it, and for a
+moment one of the lane's; then the lane goes on without it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from federation.protocol.origins import Lane
+
+FETCHES_MAX: Final = {Lane.CRISIS: 16, Lane.LIVE: 8, Lane.BULK: 2}
+"""Ranges under way per lane: an urgent lane never waits for a slot that a slower one holds, and
+bulk holds at most two answers of 4 MiB in memory while they come as they should."""
+
+FETCHES_PER_PEER_MAX: Final = {Lane.CRISIS: 4, Lane.LIVE: 4, Lane.BULK: 1}
+"""Of these, from one peer: it cannot fill a lane alone, and has one connection here for what is
+urgent, so that more of them would only wait for each other."""
+
+STALLED_MAX: Final = 8
+"""Ranges of a lane that are awaited for longer than :data:`STALL_SECONDS`, beside others: 32 MiB
+in memory if all come in the end, and more members must drip together to hold up bulk."""
+
+STALL_SECONDS: Final = {Lane.CRISIS: 1.0, Lane.LIVE: 3.0, Lane.BULK: 15.0}
+"""So long one peer is waited for where others could be asked, or where others wait for its slot:
+bulk takes its time on a thin line, and what is urgent does not wait for a byte a second."""
+
+
+class Slots:
+    """The ranges under way at one moment."""
+
+    def __init__(self) -> None:
+        self._moving, self._stalled = Counter[Lane](), Counter[Lane]()
+        self._of_peer = Counter[tuple[Lane, str]]()
+
+    def take(self, lane: Lane, peer: str, seconds: float = 0.0) -> None:
+        """A range of that lane is asked of that peer, since so many seconds."""
+        (self._stalled if seconds >= STALL_SECONDS[lane] else self._moving)[lane] += 1
+        self._of_peer[lane, peer] += 1
+
+    def is_full(self, lane: Lane) -> bool:
+        """Whether no more of that lane may be asked for now."""
+        held_up = max(0, self._stalled[lane] - STALLED_MAX)
+        return self._moving[lane] + held_up >= FETCHES_MAX[lane]
+
+    def may_ask(self, lane: Lane, peer: str) -> bool:
+        """Whether that peer may be asked for one more of that lane."""
+        return self._of_peer[lane, peer] < FETCHES_PER_PEER_MAX[lane]
