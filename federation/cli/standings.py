@@ -189,6 +189,9 @@ def _peer_parts(peer: PeerAnswer) -> Iterator[RenderableType]:
         )
     if peer.unserved:
         yield Text(f"  did not serve {peer.unserved} ranges that it offered", style="yellow")
+    if peer.unjudged:
+        text = f"  left unread: {peer.unjudged:,} heads told beside others that were not proven"
+        yield Text(text, style="yellow")
     if peer.waits:
         yield Text(f"  asked us to wait {peer.waits:,} times", style="dim")
     if peer.repeats >= REPEATS_SHOWN_MIN:

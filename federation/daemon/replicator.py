@@ -20,7 +20,7 @@ from federation.daemon.guard import Guard
 from federation.daemon.lane_gate import LaneGate
 from federation.daemon.membership import Membership
 from federation.daemon.own_keys import KeyOf
-from federation.errors import FederationError, ProtocolError, VerificationError
+from federation.errors import FederationError, ProtocolError, RosterUnproven, VerificationError
 from federation.gossip import events, joining_events
 from federation.gossip.engine import GossipEngine
 from federation.gossip.fork_events import PersistBranch
@@ -285,25 +285,26 @@ class Replicator:
             )
             message = decode_range(raw)
         except FederationError as error:
-            self.feed(
-                joining_events.PieceFailed(command.peer, command.log, start, *_failure(error))
-            )
+            failed = joining_events.PieceFailed
+            self.feed(failed(command.peer, command.log, start, *_failure(error)))
             return
         self.feed(joining_events.PieceReceived(command.peer, command.log, start, message))
 
     async def _fetch_roster(self, command: events.FetchRoster) -> None:
+        is_refuted = False
         try:
             root = await self.link(command.peer).roster(command.version)
-            if root is not None:
+            if not (is_refuted := root is None):
                 peer = self.engine.peers.get(command.peer)
                 is_newest = peer is None or peer.roster_version <= command.version
                 now_ms = self._unix_seconds() * 1_000
                 await self._membership.adopt(root, now_ms=now_ms, is_newest=is_newest)
         except (ProtocolError, VerificationError) as error:
+            is_refuted = isinstance(error, ProtocolError | RosterUnproven)
             self._refuse_roster(command, error)
         except FederationError as error:
             log_lines.warning("roster version %d from %s: %s", command.version, command.peer, error)
-        self.feed(events.RosterFetchEnded(command.peer))
+        self.feed(events.RosterFetchEnded(command.peer, is_refuted))
 
     def _refuse_roster(self, command: events.FetchRoster, error: FederationError) -> None:
         """Nothing was applied; operators are told once of each peer and reason."""

@@ -70,6 +70,7 @@ class PeerStanding:
         faults: malformed or unproven things it sent.
         unserved: statements it offered and did not serve, requests.
         waits: how often it asked to be asked for statements later.
+        unjudged: heads not looked at after others of their message had failed.
         repeats: announcements that told nothing new.
         last_error: in words; None after a success.
         logs: every log either side holds something of.
@@ -83,6 +84,7 @@ class PeerStanding:
     faults: int
     unserved: int
     waits: int
+    unjudged: int
     repeats: int
     last_error: str | None
     logs: tuple[PeerLogStanding, ...]
@@ -148,6 +150,7 @@ def peer_standings(
                 faults=peer.faults,
                 unserved=peer.unserved,
                 waits=peer.waits,
+                unjudged=peer.unjudged,
                 repeats=peer.repeats,
                 last_error=peer.last_error,
                 logs=_peer_logs(name, peer, logs, held, receipts),

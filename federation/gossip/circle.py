@@ -179,9 +179,15 @@ class Circle:
                 return [FetchRoster(peer.member, version + 1)]
         return []
 
-    def note_roster_fetch_ended(self, name: str) -> None:
-        """Whatever came of it; who promised more than he gave is believed again next time."""
+    def note_roster_fetch_ended(self, name: str, *, is_refuted: bool = False) -> None:
+        """Whatever came of it; who promised more than he gave is asked again next time.
+
+        Args:
+            name: who was asked.
+            is_refuted: whether it was his doing that none was proven: it excuses him no longer.
+        """
         asked, self._roster_asked = self._roster_asked, None
         peer = self.peers.get(name)
         if peer is not None and asked is not None and self._roster().version < asked:
+            peer.roster_refuted = asked if is_refuted else peer.roster_refuted
             peer.roster_version = self._roster().version

@@ -75,7 +75,7 @@ class Comparing:
         view = self._reconciliation.view_of(head.log)
         return AnnouncedHead(head.note, (), self._receipt_line(view) if view else None)
 
-    def answered(self, event: ComparisonAnswered, now: float, _rng: Dice) -> list[Command]:
+    def answered(self, event: ComparisonAnswered, now: float, rng: Dice) -> list[Command]:
         """A peer answered: its heads are heard, and it is told what it lacks."""
         peer = self._circle.peers.get(event.peer)
         if peer is None:
@@ -91,8 +91,9 @@ class Comparing:
         for each in event.message.evidence:
             commands += self._forks.evidence(event.peer, each)
         heard: set[LogId] = set()
-        for announced in event.message.heads:
-            more, log = self._hearing.head(event.peer, announced)
+        # In any order: after too many failures the rest is heard another time.
+        heads = rng.sample(event.message.heads, len(event.message.heads))
+        for more, log in self._hearing.heads(event.peer, heads):
             commands += more
             if log is not None:
                 heard.add(log)

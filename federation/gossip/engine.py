@@ -297,8 +297,7 @@ class GossipEngine:
             commands += self.forks.evidence(event.peer, each)
         logs: list[LogId] = []
         waiting: set[LogId] = set()
-        for announced in event.message.heads:
-            heard, log = self._hearing.head(event.peer, announced)
+        for heard, log in self._hearing.heads(event.peer, event.message.heads):
             commands += heard
             if log is not None:
                 logs.append(log)
@@ -389,7 +388,7 @@ class GossipEngine:
     def _roster_fetch_ended(
         self, event: events.RosterFetchEnded, _now: float, _rng: Dice
     ) -> list[Command]:
-        self._circle.note_roster_fetch_ended(event.peer)
+        self._circle.note_roster_fetch_ended(event.peer, is_refuted=event.is_refuted)
         return []
 
     # --- shared ---------------------------------------------------------------------------------

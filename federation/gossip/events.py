@@ -229,9 +229,15 @@ class OpeningsFailed:
 
 @dataclass(frozen=True, slots=True)
 class RosterFetchEnded:
-    """A fetch of the next roster version is over, whatever came of it."""
+    """A fetch of the next roster version is over, whatever came of it.
+
+    Attributes:
+        peer: who was asked.
+        is_refuted: whether it said that it has no such version, or served what is not proven.
+    """
 
     peer: str
+    is_refuted: bool = False
 
 
 Event: TypeAlias = (

@@ -7,7 +7,7 @@ notes of one log that cannot both be true convict the key that signed them, neve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from federation.errors import (
@@ -30,6 +30,11 @@ from federation.provenance.verifier import Head
 
 BEYOND_TOLD_MAX: Final = 64
 """Alarms about heads beyond pins under one roster; a thief can sign any number of them."""
+
+FAILURES_MAX: Final = 8
+"""In one message; then the rest of it is not judged. Each costs a signature check, an announcement
+has room for hundreds, and an honest one has none: but for a few keys where rosters differ, and what
+that leaves unjudged the next comparison brings."""
 
 HEADS_OPENED_MAX: Final = 4_096
 """Proven heads remembered, at about 1 kB: the newest of 1,000 members' three lanes, and some. Each
@@ -59,6 +64,26 @@ class Hearing:
         self._opened: dict[bytes, Head] = {}
         self._alarmed: set[LogId] = set()
         self._beyond_told: set[str] = set()
+        self._failures = 0
+
+    def heads(
+        self, peer_name: str, announced: Sequence[AnnouncedHead]
+    ) -> list[tuple[list[Command], LogId | None]]:
+        """Judge the heads of one message in their order, until too many of them failed.
+
+        Returns:
+            What :meth:`head` says of each that was judged.
+        """
+        heard: list[tuple[list[Command], LogId | None]] = []
+        self._failures = 0
+        for each in announced:
+            if self._failures >= FAILURES_MAX:
+                peer = self._peers().get(peer_name)
+                if peer is not None:
+                    peer.note_unjudged(len(announced) - len(heard))
+                break
+            heard.append(self.head(peer_name, each))
+        return heard
 
     def head(self, peer_name: str, announced: AnnouncedHead) -> tuple[list[Command], LogId | None]:
         """Judge one announced head, what rides with it, and the sender's receipt on it.
@@ -73,7 +98,9 @@ class Hearing:
             return self._beyond(peer_name, error), None
         except (ProtocolError, VerificationError) as error:
             is_about_keys = isinstance(error, SignatureInvalid | LogUnknown)
-            if not (is_about_keys and self._judges_by_other_roster(peer)):
+            if is_about_keys and self._judges_by_other_roster(peer):
+                self._failures += 1
+            else:
                 self.blame(peer_name, error)
             return [], None
         if peer is not None:
@@ -95,10 +122,15 @@ class Hearing:
 
     def _judges_by_other_roster(self, peer: PeerView | None) -> bool:
         """Whether what is no proof here may be one there: by a key or up to a pin of its roster."""
-        return peer is not None and peer.roster_version not in {0, self._roster_version}
+        if peer is None or peer.roster_version in {0, self._roster_version}:
+            return False
+        # It was asked for a version that it has, by its own word, and could not show it.
+        is_refuted = self._roster_version < peer.roster_refuted <= peer.roster_version
+        return not is_refuted
 
     def _beyond(self, peer_name: str, error: BeyondPin) -> list[Command]:
         """Signed beyond a pin: evidence only, applied nowhere, and operators are told once."""
+        self._failures += 1
         is_known = error.message in self._beyond_told or len(self._beyond_told) >= BEYOND_TOLD_MAX
         if is_known or self._judges_by_other_roster(self._peers().get(peer_name)):
             return []
@@ -192,6 +224,7 @@ class Hearing:
 
     def blame(self, peer_name: str, error: FederationError) -> None:
         """Count what that peer should not have sent."""
+        self._failures += 1
         peer = self._peers().get(peer_name)
         if peer is not None:
             peer.note_fault(error.message)

@@ -79,6 +79,7 @@ class PeerView:
         left_alone_until: until when it asked to be left alone.
         ranges: lane -> the same for its statements.
         faults: how often it sent something malformed or unproven.
+        unjudged: heads that were not looked at after others of their message had failed.
         repeats: announcements that told nothing new.
         unserved: ranges that it offered and did not serve.
         waits: how often it asked to be asked for statements later.
@@ -86,6 +87,7 @@ class PeerView:
         last_error: in words, for the operator; None after a success.
         last_answered_at: when it last answered, or None.
         roster_version: the newest roster it said to have.
+        roster_refuted: the version that it was asked for last and did not have, or not proven; 0.
         touched: shared by all: who must be looked at again after this event.
     """
 
@@ -102,6 +104,7 @@ class PeerView:
     left_alone_until: float = 0.0
     ranges: dict[Lane, RangeBreaker] = field(default_factory=dict)
     faults: int = 0
+    unjudged: int = 0
     repeats: int = 0
     unserved: int = 0
     waits: int = 0
@@ -109,6 +112,7 @@ class PeerView:
     last_error: str | None = None
     last_answered_at: float | None = None
     roster_version: int = 0
+    roster_refuted: int = 0
     touched: dict[str, None] = field(default_factory=dict, repr=False)
 
     def is_open(self, now: float) -> bool:
@@ -227,6 +231,10 @@ class PeerView:
     def note_repeat(self) -> None:
         """It announced what was known already; honest neighbours do, a few times a statement."""
         self.repeats = min(self.repeats + 1, FAULTS_KEPT_MAX)
+
+    def note_unjudged(self, count: int) -> None:
+        """So many heads of its message were not looked at: too many others had failed."""
+        self.unjudged = min(self.unjudged + count, FAULTS_KEPT_MAX)
 
     def note_fault(self, reason: str) -> None:
         """It sent something malformed or unproven."""

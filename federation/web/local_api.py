@@ -191,6 +191,7 @@ class LocalApi:
                 "faults": peer.faults,
                 "unserved": peer.unserved,
                 "waits": peer.waits,
+                "unjudged": peer.unjudged,
                 "repeats": peer.repeats,
                 "last_error": peer.last_error,
                 "quotas": self._quotas(peer.member, marked),

@@ -274,6 +274,9 @@ class PeerAnswer(_Model):
     waits: Annotated[
         int, Field(description="how often it asked to be asked for statements later")
     ] = 0
+    unjudged: Annotated[
+        int, Field(description="heads not looked at after others of their message had failed")
+    ] = 0
     repeats: int
     last_error: str | None
     quotas: QuotaAnswer | None = None

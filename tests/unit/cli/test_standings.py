@@ -64,6 +64,7 @@ def make_peer(
     faults: int = 0,
     unserved: int = 0,
     waits: int = 0,
+    unjudged: int = 0,
     repeats: int = 0,
 ) -> PeerAnswer:
     return PeerAnswer(
@@ -75,6 +76,7 @@ def make_peer(
         faults=faults,
         unserved=unserved,
         waits=waits,
+        unjudged=unjudged,
         repeats=repeats,
         last_error=last_error,
         logs=[
@@ -186,7 +188,9 @@ def test_a_peer_that_sends_nonsense_is_shown_loudly(
 def test_a_peer_that_promises_and_repeats_is_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = drawn(answered_peers(monkeypatch, [make_peer(unserved=7, repeats=12_345)]), capsys)
+    peer = make_peer(unserved=7, repeats=12_345, unjudged=2_310)
+    text = drawn(answered_peers(monkeypatch, [peer]), capsys)
+    assert "left unread: 2,310 heads" in text
     assert "did not serve 7 ranges that it offered" in text
     assert "told 12,345 times what was known already" in text
 

@@ -313,6 +313,26 @@ def test_a_peer_that_promised_a_roster_it_does_not_give_is_not_asked_again_and_a
     assert 1 == len(of(events.FetchRoster, bench.announced(Announcement((), 3))))
 
 
+def test_a_roster_that_a_peer_only_claims_to_have_excuses_nothing_any_more() -> None:
+    bench = Bench()
+    note = MADE.head().note.replace(b"\n3\n", b"\n4\n")
+    junk = Announcement((AnnouncedHead(note),), 99)
+    peer = bench.engine.peers[ACME]
+    fetch = only(events.FetchRoster, bench.announced(junk))
+    assert 0 == peer.faults
+    # It may be the line: that is no word about the claim.
+    bench.feed(events.RosterFetchEnded(fetch.peer))
+    assert fetch == only(events.FetchRoster, bench.announced(junk))
+    assert 0 == peer.faults
+    bench.feed(events.RosterFetchEnded(fetch.peer, is_refuted=True))
+    bench.announced(junk)
+    assert 1 == peer.faults
+    # Under the version that it could not show, it may speak of the one after it.
+    bench.feed(events.RosterChanged(grown()))
+    bench.announced(junk)
+    assert 1 == peer.faults
+
+
 def test_a_new_member_is_met_and_a_removed_one_forgotten() -> None:
     bench = Bench()
     compared = of(events.Compare, bench.feed(events.RosterChanged(grown())))

@@ -7,7 +7,7 @@ import pytest
 from federation.gossip.events import Command, KeepReceipt, Persist, RaiseAlarm
 from federation.gossip.fork_events import FindParting, KeepEvidence, PartingFound, StopSigning
 from federation.gossip.forks import Forks
-from federation.gossip.hearing import HEADS_OPENED_MAX, Hearing
+from federation.gossip.hearing import FAILURES_MAX, HEADS_OPENED_MAX, Hearing
 from federation.gossip.parting import Parting
 from federation.gossip.peers import PeerView
 from federation.gossip.reconciliation import Reconciliation
@@ -130,6 +130,44 @@ def test_only_so_many_heads_are_remembered() -> None:
     bench.hear(head_of(MADE))
     assert HEADS_OPENED_MAX == len(bench.hearing._opened)
     assert MADE.head().note in bench.hearing._opened
+
+
+# --- a message full of junk ---------------------------------------------------------------------
+
+
+def forged(count: int) -> list[AnnouncedHead]:
+    """Notes of one log, each well-formed and not signed by its key."""
+    return [
+        AnnouncedHead(MADE.head().note.replace(b"\n3\n", b"\n%d\n" % (4 + number)))
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("claimed", [0, 1, 99])
+def test_message_full_of_unproven_heads_costs_a_few_checks(claimed: int) -> None:
+    checked: list[bytes] = []
+
+    def check(public: bytes, message: bytes, signature: bytes) -> bool:
+        checked.append(message)
+        return check_ed25519(public, message, signature)
+
+    bench = Bench(verifier=Verifier(FOUNDED.roster, check))
+    peer = bench.peers[NOVA]
+    peer.roster_version = claimed
+    heard = bench.hearing.heads(NOVA, [head_of(MADE), *forged(200), head_of(MADE)])
+    assert [MADE.log] + [None] * FAILURES_MAX == [log for _, log in heard]
+    assert 1 + FAILURES_MAX == len(checked)
+    faults = 0 if claimed == 99 else FAILURES_MAX
+    assert (faults, 201 - FAILURES_MAX) == (peer.faults, peer.unjudged)
+    # The next message is judged for itself.
+    assert 1 == len(bench.hearing.heads(NOVA, [head_of(MADE)]))
+
+
+def test_true_heads_are_all_heard_however_many_they_are() -> None:
+    bench = Bench()
+    heads = [head_of(MADE)] * 300
+    assert len(heads) == len(bench.hearing.heads(NOVA, heads))
+    assert 0 == bench.peers[NOVA].unjudged
 
 
 # --- one's own logs -----------------------------------------------------------------------------
