@@ -19,6 +19,7 @@ from federation.cli.exits import ExitCode
 from federation.errors import MemberUnknown
 from federation.web.schemas import (
     CatchingUpAnswer,
+    LogAnswer,
     PeerAnswer,
     PeerListenerAnswer,
     PeerLogAnswer,
@@ -141,18 +142,28 @@ def _status_parts(
     about.add_row("signals", f"{told.signals:,} can match")
     if told.catching_up is not None and told.catching_up.lacking:
         about.add_row("catching up", _catching_up(told.catching_up))
+    if told.catching_up is not None and told.catching_up.unserved:
+        about.add_row("not served", f"{told.catching_up.unserved:,} statements that peers offer")
     about.add_row("release", told.version)
     yield about
     if told.logs:
         logs = _table("log", "held", "known", "missing")
         for log in told.logs:
-            missing = log.known - log.held
             logs.add_row(
-                f"{log.member} {log.lane}", f"{log.held:,}", f"{log.known:,}", _lag(missing)
+                f"{log.member} {log.lane}", f"{log.held:,}", f"{log.known:,}", _missing(log)
             )
         yield logs
     else:
         yield "no statements yet"
+
+
+def _missing(log: LogAnswer) -> Text:
+    """What a log lacks here, and since when nobody serves it."""
+    lag = _lag(log.known - log.held)
+    if log.known > log.held and not log.is_served:
+        seconds = log.last_served_seconds
+        lag.append(" never served" if seconds is None else f" not served for {_age(seconds)}")
+    return lag
 
 
 def _catching_up(told: CatchingUpAnswer) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from federation.gossip.engine import GossipEngine
-from federation.gossip.pace import Pace
+from federation.gossip.pace import WINDOW_SECONDS, Pace
 from federation.gossip.peers import PeerView
 from federation.protocol.origins import LogId
 from federation.protocol.roster import Roster
@@ -23,11 +23,24 @@ class LogStanding:
         log: which.
         held: statements held durably.
         known: statements under the largest head heard of.
+        last_served_seconds: since something that peers served of it became durable; None: never
+            since the start.
     """
 
     log: LogId
     held: int
     known: int
+    last_served_seconds: float | None
+
+    @property
+    def lacking(self) -> int:
+        """How many statements are offered and not held."""
+        return self.known - self.held
+
+    @property
+    def is_served(self) -> bool:
+        """Whether peers serve it: a head alone is a promise, of any size its signer liked."""
+        return self.last_served_seconds is not None and self.last_served_seconds <= WINDOW_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +103,18 @@ class PeerStanding:
     logs: tuple[PeerLogStanding, ...]
 
 
-def log_standings(engine: GossipEngine) -> list[LogStanding]:
-    """Every log held or heard of, in the order of origins."""
+def log_standings(engine: GossipEngine, now: float) -> list[LogStanding]:
+    """Every log held or heard of, in the order of origins.
+
+    Args:
+        engine: what it knows.
+        now: the engine's clock, seconds.
+    """
     standings = []
     for log, sync in sorted(engine.logs.items(), key=lambda pair: pair[0].origin):
         known = max((head.size for head in sync.offers.values()), default=0)
-        standings.append(LogStanding(log, sync.view.size, max(known, sync.view.size)))
+        served = None if sync.served_at is None else max(0.0, now - sync.served_at)
+        standings.append(LogStanding(log, sync.view.size, max(known, sync.view.size), served))
     return standings
 
 
@@ -104,21 +123,26 @@ class CatchingUp:
     """How far behind this node is.
 
     Attributes:
-        lacking: statements that peers hold and this node does not.
+        lacking: statements to come, of logs that peers serve.
+        unserved: statements that peers offer of other logs, and of which none came of late.
         per_second: how many became durable a second, of late.
         seconds_left: at that pace; None where nobody can know, or nothing is lacking.
     """
 
     lacking: int
+    unserved: int
     per_second: float
     seconds_left: float | None
 
 
 def catching_up(engine: GossipEngine, pace: Pace, now: float) -> CatchingUp:
     """How far behind this node is, and how long that will take."""
-    lacking = sum(each.known - each.held for each in log_standings(engine))
+    standings = log_standings(engine, now)
+    lacking = sum(each.lacking for each in standings if each.is_served)
+    unserved = sum(each.lacking for each in standings if not each.is_served)
     rate = pace.per_second(now)
-    return CatchingUp(lacking, rate, pace.seconds_left(now, lacking) if lacking else None)
+    left = pace.seconds_left(now, lacking) if lacking else None
+    return CatchingUp(lacking, unserved, rate, left)
 
 
 def peer_standings(

@@ -32,10 +32,7 @@ from federation.gossip.fork_telling import ForkTelling
 from federation.gossip.forks import Forks
 from federation.gossip.hearing import Hearing
 from federation.gossip.joining import JOIN_STATEMENTS_MIN
-from federation.gossip.reconciliation import (
-    LogSync,
-    Reconciliation,
-)
+from federation.gossip.reconciliation import LogSync, Reconciliation
 from federation.gossip.reopening import Reopening
 from federation.gossip.waves import Waves
 from federation.protocol.limits_messages import INLINE_STATEMENTS_MAX
@@ -255,7 +252,9 @@ class GossipEngine:
 
     def _persisted(self, event: events.Persisted, now: float, rng: Dice) -> list[Command]:
         view = event.step.view
-        self.forks.note_step(event.step, self._reconciliation.sync_of(view.log).offers)
+        sync = self._reconciliation.sync_of(view.log)
+        sync.served_at = now
+        self.forks.note_step(event.step, sync.offers)
         self._reconciliation.note_persisted(view)
         self.forks.note_moved(view.log)
         if self._reconciliation.is_forked(view.log):

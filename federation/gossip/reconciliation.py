@@ -53,6 +53,7 @@ class LogSync:
         writing: whether a judged step is on its way to the disk.
         set_aside: peer -> until when it is not asked for this log.
         paused_until: no fetch before this time.
+        served_at: when something that peers served of it last became durable; None: never yet.
     """
 
     view: LogView
@@ -63,6 +64,7 @@ class LogSync:
     writing: bool = False
     set_aside: dict[str, float] = field(default_factory=dict)
     paused_until: float = 0.0
+    served_at: float | None = None
 
     @property
     def is_idle(self) -> bool:

@@ -265,8 +265,10 @@ class LocalApi:
                     lane=each.log.lane.value,
                     held=each.held,
                     known=each.known,
+                    last_served_seconds=each.last_served_seconds,
+                    is_served=each.is_served,
                 )
-                for each in log_standings(replicator.engine)
+                for each in log_standings(replicator.engine, time.monotonic())
             ],
             alarms=[
                 schemas.AlarmAnswer(code=code, text=text)
@@ -285,6 +287,7 @@ class LocalApi:
         state = catching_up(self._node.replicator.engine, self._node.pace, time.monotonic())
         return schemas.CatchingUpAnswer(
             lacking=state.lacking,
+            unserved=state.unserved,
             per_second=round(state.per_second, 1),
             seconds_left=state.seconds_left,
         )

@@ -197,6 +197,13 @@ class LogAnswer(_Model):
     lane: str
     held: int
     known: Annotated[int, Field(description="statements under the largest head heard of")]
+    last_served_seconds: Annotated[
+        float | None,
+        Field(description="since something of it came from peers; null: never since the start"),
+    ] = None
+    is_served: Annotated[
+        bool, Field(description="whether something of it came from peers within half a minute")
+    ] = False
 
 
 class AlarmAnswer(_Model):
@@ -209,7 +216,10 @@ class AlarmAnswer(_Model):
 class CatchingUpAnswer(_Model):
     """How far behind this node is."""
 
-    lacking: Annotated[int, Field(description="statements that peers hold and this node does not")]
+    lacking: Annotated[int, Field(description="statements to come, of logs that peers serve")]
+    unserved: Annotated[
+        int, Field(description="statements that peers offer, of logs that nobody serves")
+    ] = 0
     per_second: Annotated[float, Field(description="how many became durable, of late")]
     seconds_left: Annotated[
         float | None, Field(description="at that pace; null where nothing comes, or is lacking")

@@ -12,6 +12,7 @@ from federation.cli.exits import ExitCode
 from federation.errors import MemberUnknown
 from federation.web.schemas import (
     AlarmAnswer,
+    CatchingUpAnswer,
     LogAnswer,
     PeerAnswer,
     PeerListenerAnswer,
@@ -183,6 +184,24 @@ def test_a_peer_that_sends_nonsense_is_shown_loudly(
 ) -> None:
     text = drawn(answered_peers(monkeypatch, [make_peer(faults=2)]), capsys)
     assert "FAULTS: sent 2 malformed or unproven things" in text
+
+
+def test_what_is_offered_and_not_served_is_told_apart_from_what_comes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = make_status()
+    catching_up = CatchingUpAnswer(lacking=0, unserved=17, per_second=3.0, seconds_left=None)
+    told = told.model_copy(update={"catching_up": catching_up})
+    text = drawn(answered_status(monkeypatch, told), capsys)
+    assert "17 statements that peers offer" in text
+    assert "17 never served" in text
+    assert "to come" not in text
+    log = told.logs[0].model_copy(update={"last_served_seconds": 300.0})
+    text = drawn(answered_status(monkeypatch, told.model_copy(update={"logs": [log]})), capsys)
+    assert "17 not served for 5 min" in text
+    log = log.model_copy(update={"is_served": True})
+    text = drawn(answered_status(monkeypatch, told.model_copy(update={"logs": [log]})), capsys)
+    assert "not served for" not in text
 
 
 def test_a_peer_that_promises_and_repeats_is_shown(
