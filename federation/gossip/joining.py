@@ -89,7 +89,7 @@ class Joining:
         join = self._joins.get(log)
         if join is not None:
             is_over = sync.view.size >= join.head.size or not sync.may_follow(join.head)
-            is_idle = not sync.writing and now - join.moved_at >= IDLE_SECONDS_MAX
+            is_idle = not sync.writing and now >= join.moved_at + IDLE_SECONDS_MAX
             if is_over or is_idle or self._is_stuck(join, sync, now, ask_at):
                 self.forget(log)
                 return False
@@ -276,7 +276,7 @@ class Joining:
         while (piece := join.pieces.get(at)) is not None:
             if piece.statements is None:
                 has_stalled = at == first and all(
-                    now - asked >= STALL_SECONDS for asked in piece.asked.values()
+                    now >= asked + STALL_SECONDS for asked in piece.asked.values()
                 )
                 if not piece.asked or has_stalled:
                     return at, piece

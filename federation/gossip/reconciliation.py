@@ -104,6 +104,11 @@ class LogSync:
         """When the peer asked is waited for no longer by others; None where nobody is asked."""
         return None if self.asked is None else self.asked_at + STALL_SECONDS[self.view.log.lane]
 
+    def has_stalled(self, now: float) -> bool:
+        """Whether the range under way has been awaited for too long."""
+        at = self.stalls_at()
+        return at is not None and at <= now
+
     def has_others(self, asked: FetchRange) -> bool:
         """Whether somebody else offers what was asked for."""
         return any(
@@ -221,7 +226,7 @@ class Reconciliation:
         for log in self._wanting:
             sync = self.logs[log]
             if sync.asked is not None:
-                slots.take(log.lane, sync.asked.peer, now - sync.asked_at)
+                slots.take(log.lane, sync.asked.peer, has_stalled=sync.has_stalled(now))
         joined: dict[LogId, LogSync] = {}
         for log in sorted(self._wanting, key=lambda log: _URGENCY[log.lane]):
             sync, lane = self.logs[log], log.lane
@@ -244,10 +249,7 @@ class Reconciliation:
 
     @staticmethod
     def _give_up_stalled(sync: LogSync, now: float) -> None:
-        at = sync.stalls_at()
-        if sync.asked is None or at is None or now < at:
-            return
-        if sync.has_others(sync.asked):
+        if sync.asked is not None and sync.has_stalled(now) and sync.has_others(sync.asked):
             sync.set_aside[sync.asked.peer] = now + RETRY_SECONDS
             sync.asked = sync.asked_under = None
 

@@ -35,9 +35,9 @@ class Slots:
         self._moving, self._stalled = Counter[Lane](), Counter[Lane]()
         self._of_peer = Counter[tuple[Lane, str]]()
 
-    def take(self, lane: Lane, peer: str, seconds: float = 0.0) -> None:
-        """A range of that lane is asked of that peer, since so many seconds."""
-        (self._stalled if seconds >= STALL_SECONDS[lane] else self._moving)[lane] += 1
+    def take(self, lane: Lane, peer: str, *, has_stalled: bool = False) -> None:
+        """A range of that lane is asked of that peer, for longer than it should take or not."""
+        (self._stalled if has_stalled else self._moving)[lane] += 1
         self._of_peer[lane, peer] += 1
 
     def is_full(self, lane: Lane) -> bool:

@@ -2,8 +2,8 @@
 
 A flood over neighbours is as fast as it gets, and has one hole: where the issuer's own links are
 cut, nobody begins it. So the issuer tells others, too, a wave at a time, until receipts of three
-different members show that it is out of his hands. A bounded number of waves; anti-entropy has
-the rest.
+different members show that it is out of his hands. A bounded number after the newest one;
+anti-entropy has the rest.
 """
 
 from __future__ import annotations
