@@ -57,6 +57,13 @@ class Desk:
         self._replicator, self._stores, self._membership = replicator, stores, membership
         self._mailboxes, self._attester = mailboxes, attester
 
+    def lane(self, log_sha256: bytes) -> Lane | None:
+        """The lane of a log; None where no log has that name."""
+        try:
+            return self._log(log_sha256).lane
+        except LogNotFound:
+            return None
+
     async def announce(self, member: str, body: bytes) -> bytes:
         """Take an announcement.
 

@@ -71,13 +71,6 @@ class InFlight:
 
     def __init__(self, limits: ListenerLimits) -> None:
         self._limits = limits
-        self._places = {
-            Share.CONTROL: limits.control_in_flight_max,
-            # A listener does not see how urgent a range is; who asks keeps them apart.
-            Share.URGENT: limits.bulk_in_flight_max,
-            Share.BULK: limits.bulk_in_flight_max,
-            Share.POLL: limits.poll_in_flight_max,
-        }
         self._taken: dict[Share, Counter[str]] = {share: Counter() for share in Share}
 
     @contextmanager
@@ -87,11 +80,12 @@ class InFlight:
         Raises:
             TooBusy: all its places are taken, or all members' together.
         """
-        taken, places = self._taken[share], self._places[share]
+        taken = self._taken[share]
+        places, places_total = self._limits.in_flight(share)
         if taken[member] >= places:
             raise TooBusy(f"{member} has {places} requests of this kind under way already")
-        if share is Share.BULK and taken.total() >= self._limits.bulk_in_flight_total_max:
-            raise TooBusy("this node serves as many ranges of statements as it can")
+        if places_total is not None and taken.total() >= places_total:
+            raise TooBusy(f"this node serves as many {share} ranges of statements as it can")
         taken[member] += 1
         try:
             yield

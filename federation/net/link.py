@@ -141,11 +141,17 @@ class PeerLink(PeerCalls):
         if len(body) > CALL_ANSWER_BYTES_MAX:
             raise TooLarge(f"an answer of {len(body)} bytes is over any call's limit")
         # Receipts must not queue behind ranges of statements.
-        share = Share.BULK if len(body) > READ_BUFFER_BYTES else Share.CONTROL
-        path = f"/v1/heads/{number}"
-        params = {"status": str(status)}
+        is_long = len(body) > READ_BUFFER_BYTES
         await self.ask(
-            PeerCall("POST", path, REFUSAL_BYTES_MAX, body=body, params=params, share=share)
+            PeerCall(
+                "POST",
+                f"/v1/heads/{number}",
+                REFUSAL_BYTES_MAX,
+                body=body,
+                params={"status": str(status)},
+                share=Share.BULK if is_long else Share.CONTROL,
+                is_long=is_long,
+            )
         )
 
     async def close(self) -> None:
@@ -182,8 +188,8 @@ class PeerLink(PeerCalls):
         while True:
             attempts_left -= 1
             try:
-                async with self._place(call.share):
-                    return await self._exchange(url, call)
+                async with self._place(call) as share:
+                    return await self._exchange(url, call, share)
             except _AnswerNeverBegan as ended:
                 if ended.is_reused and attempts_left:
                     continue
@@ -192,27 +198,31 @@ class PeerLink(PeerCalls):
                 raise _peer_error(url, self.member, error) from None
 
     @asynccontextmanager
-    async def _place(self, share: Share) -> AsyncIterator[None]:
+    async def _place(self, call: PeerCall) -> AsyncIterator[Share]:
         """Wait for one of our own connections to be free: that wait is not held against the peer.
 
         Raises:
             PeerTimeout: none became free for as long as a whole request may take.
         """
+        share = call.share
+        is_news = share is Share.CRISIS and not call.is_long
+        if is_news and not self._places[Share.CONTROL].locked():
+            share = Share.CONTROL  # most likely open already: no handshake before the news
         places = self._places[share]
         try:
-            async with asyncio.timeout(self._limits.seconds(share)):
+            async with asyncio.timeout(self._limits.seconds(is_long=call.is_long)):
                 await places.acquire()
         except TimeoutError:
             raise PeerTimeout(f"all connections to {self.member} have been busy too long") from None
         try:
-            yield
+            yield share
         finally:
             places.release()
 
-    async def _exchange(self, url: str, call: PeerCall) -> bytes:
+    async def _exchange(self, url: str, call: PeerCall, share: Share) -> bytes:
         connection = SimpleNamespace(is_reused=False)
         hop = self._hop(url, call)
-        request = self._session(call.share).request(
+        request = self._session(share).request(
             call.method,
             hop.url,
             data=call.body,
@@ -272,7 +282,7 @@ class PeerLink(PeerCalls):
         # Each of them: connect alone, or total alone, leaves a stage that waits for ever.
         limits = self._limits
         return aiohttp.ClientTimeout(
-            total=limits.seconds(call.share) + call.seconds,
+            total=limits.seconds(is_long=call.is_long) + call.seconds,
             connect=limits.connect_seconds,
             sock_connect=limits.connect_seconds,
             sock_read=limits.read_seconds + call.seconds,

@@ -29,7 +29,6 @@ from federation.net.limits import (
     CALL_WAIT_SECONDS_BULK,
     POLL_GAP_SECONDS,
     REFUSAL_BYTES_MAX,
-    Share,
 )
 from federation.net.refusals import decode_refusal
 from federation.protocol.limits_messages import CALL_ANSWER_BYTES_MAX, CALLS_BYTES_MAX, CALLS_MAX
@@ -48,9 +47,6 @@ class _Open:
     call: WaitingCall
     answer_bytes_max: int
     answer: asyncio.Future[tuple[int, bytes]] = field(repr=False)
-
-
-_RANGES: Final = frozenset({Share.BULK, Share.URGENT})
 
 
 class _Mailbox:
@@ -187,7 +183,7 @@ class Mailboxes:
         )
         box.open[waiting.call.number] = waiting
         box.stir()
-        seconds = CALL_WAIT_SECONDS_BULK if call.share in _RANGES else CALL_WAIT_SECONDS
+        seconds = CALL_WAIT_SECONDS_BULK if call.is_long else CALL_WAIT_SECONDS
         try:
             async with asyncio.timeout(seconds):
                 return await waiting.answer

@@ -99,9 +99,9 @@ class PeerApi:
         member = request[_MEMBER] = asker.member
         route, parts = find_route(request.method, asker.path)
         self._permit(member, route.call)
-        with self._in_flight.place(member, route.share):
-            query = {name: request.query.getall(name) for name in request.query}
-            asked = Request(member, parts, query)
+        query = {name: request.query.getall(name) for name in request.query}
+        asked = Request(member, parts, query)
+        with self._in_flight.place(member, route.share_of(self._desk, asked)):
             bytes_max = route.body_bytes_max
             if callable(bytes_max):
                 bytes_max = bytes_max(self._desk, asked)

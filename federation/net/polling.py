@@ -90,7 +90,7 @@ class CallDesk:
             bytes_max = bytes_max(self._desk, request)
         if bytes_max is not None and len(request.body) > bytes_max:
             raise TooLarge(f"a body of more than {bytes_max} bytes is not read")
-        with self._in_flight.place(peer, route.share):
+        with self._in_flight.place(peer, route.share_of(self._desk, request)):
             return await whole(await route.answer(self._desk, request))
 
 

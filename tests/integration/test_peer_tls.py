@@ -53,6 +53,7 @@ from federation.net.proving import TlsProving
 from federation.net.routes import Answer
 from federation.protocol.encoding import decode_map
 from federation.protocol.limits_messages import ANNOUNCE_BYTES_MAX, RANGE_STATEMENTS_MAX
+from federation.protocol.origins import Lane
 from federation.protocol.roster_roles import Call
 
 LOG = bytes(range(32))
@@ -67,12 +68,17 @@ class Desk:
     heard: list[tuple[str, str]] = field(default_factory=list)
     answers: dict[str, Callable[[], Answer]] = field(default_factory=dict)
     gate: asyncio.Event | None = None
+    open_calls: frozenset[str] = frozenset()  # answered whether the gate is open or not
+    lanes: dict[bytes, Lane] = field(default_factory=dict)
 
     async def _answer(self, member: str, call: str, echo: bytes) -> Answer:
         self.heard.append((member, call))
-        if self.gate is not None:
+        if self.gate is not None and call not in self.open_calls:
             await self.gate.wait()
         return self.answers[call]() if call in self.answers else echo
+
+    def lane(self, log_sha256: bytes) -> Lane | None:
+        return self.lanes.get(log_sha256)
 
     async def announce(self, member: str, body: bytes) -> Answer:
         return await self._answer(member, "announce", body)
@@ -84,7 +90,8 @@ class Desk:
         self, member: str, log_sha256: bytes, start: int, end: int, at: int, root: bytes | None
     ) -> Answer:
         echo = log_sha256 + f" {start} {end} {at}".encode() + (root or b"")
-        return await self._answer(member, "statements", echo)
+        lane = self.lanes.get(log_sha256)
+        return await self._answer(member, f"{lane} statements" if lane else "statements", echo)
 
     async def prefix(
         self, member: str, log_sha256: bytes, size: int, at: int, root: bytes
@@ -937,7 +944,7 @@ async def test_a_member_over_its_requests_under_way_is_asked_to_wait(
 ) -> None:
     admit(alice, bob, carol)
     desk = Desk(gate=asyncio.Event())
-    limits = ListenerLimits(control_in_flight_max=1, bulk_in_flight_max=1, retry_after_seconds=7)
+    limits = ListenerLimits(control_in_flight_max=1, range_in_flight_max=1, retry_after_seconds=7)
     async with (
         listening(bob, desk, limits) as listener,
         linked(alice, "bob.example", listener.port) as link,
@@ -980,6 +987,76 @@ async def test_all_members_together_have_a_limit_on_bulk(
         desk.gate.set()
         await under_way
         assert await other.announce(b"control goes on") == b"control goes on"
+
+
+async def test_a_crisis_range_is_served_when_all_places_for_bulk_are_taken(
+    alice: Company, bob: Company, carol: Company
+) -> None:
+    admit(alice, bob, carol)
+    crisis, live = b"c" * 32, b"l" * 32
+    desk = Desk(
+        gate=asyncio.Event(),
+        open_calls=frozenset({"crisis statements"}),
+        lanes={crisis: Lane.CRISIS, live: Lane.LIVE},
+    )
+    limits = ListenerLimits(bulk_in_flight_total_max=1, urgent_in_flight_total_max=1)
+    async with (
+        listening(bob, desk, limits) as listener,
+        linked(alice, "bob.example", listener.port) as link,
+        linked(carol, "bob.example", listener.port) as other,
+    ):
+        under_way = [
+            asyncio.create_task(link.statements(LOG, 0, 1, 1)),
+            asyncio.create_task(link.statements(live, 0, 1, 1, lane=Lane.LIVE)),
+        ]
+        await until(lambda: len(desk.heard) == 2)
+        for log, lane in ((LOG, Lane.BULK), (live, Lane.LIVE)):
+            with pytest.raises(PeerRefused) as refused:
+                await other.statements(log, 0, 1, 1, lane=lane)
+            assert refused.value.status == 429
+        # Neither the others' slow readers nor its own slow range of a live log holds it up.
+        for each in (other, link):
+            answer = await each.statements(crisis, 0, 1, 1, lane=Lane.CRISIS)
+            assert answer == crisis + b" 0 1 1"
+        assert desk.gate is not None
+        desk.gate.set()
+        await asyncio.gather(*under_way)
+
+
+async def test_a_crisis_announcement_goes_out_while_all_control_connections_wait(
+    alice: Company, bob: Company
+) -> None:
+    admit(alice, bob)
+    gate = asyncio.Event()
+    desk = Desk(gate=gate)
+    limits = LinkLimits()
+    async with (
+        listening(bob, desk) as listener,
+        linked(alice, "bob.example", listener.port, limits=limits) as link,
+    ):
+        busy = [
+            asyncio.create_task(link.digest(b"%d" % number))
+            for number in range(limits.control_connections + 1)
+        ]
+        await until(lambda: len(desk.heard) == limits.control_connections)
+        desk.open_calls = frozenset({"announce"})
+        assert await link.announce(b"news", Lane.CRISIS) == b"news"
+        assert listener.connections() == {"alice.example": limits.control_connections + 1}
+        gate.set()
+        await asyncio.gather(*busy)
+
+
+async def test_a_crisis_announcement_takes_a_connection_that_is_open_already(
+    alice: Company, bob: Company
+) -> None:
+    admit(alice, bob)
+    async with (
+        listening(bob) as listener,
+        linked(alice, "bob.example", listener.port) as link,
+    ):
+        await link.digest(b"")
+        await link.announce(b"news", Lane.CRISIS)
+        assert listener.counters.connections_accepted == 1
 
 
 async def test_a_member_cannot_hold_more_connections_than_its_share(
