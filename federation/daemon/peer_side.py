@@ -96,7 +96,9 @@ class PeerSide:
         desk = Desk(replicator, stores, self._membership, self._mailboxes, attester, rate)
         front = self._front() if self._config.peers.is_behind_balancer else None
         self.listener = PeerListener(desk, self._identities, self._permit, front=front)
-        self._call_desk = CallDesk(desk, self._permit, self.listener.counters, ListenerLimits())
+        self._call_desk = CallDesk(
+            desk, self._permit, self.listener.counters, ListenerLimits(), self.listener.rates
+        )
 
     def _front(self) -> Front:
         peers = self._config.peers

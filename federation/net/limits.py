@@ -137,6 +137,15 @@ class ListenerLimits:
             and 32 members must read slowly to fill them.
         urgent_in_flight_total_max: the same of live logs.
         bulk_in_flight_total_max: the same of bulk logs; 64 answers of 4 MiB are 256 MiB.
+        work_per_second: of one member, in the long run, in units of ``rates.py``. One announcement
+            of a lane waits for the answer to the one before, so at 5 milliseconds away an honest
+            peer makes 200 requests a second at most.
+        work_burst: how much may come at once before that rate counts: ten seconds of it, as after
+            a partition, when every head is told and compared.
+        crisis_work_per_second: the same for announcements and ranges of crisis logs alone, twice as
+            much, because statements ride along. In a crisis heads come from its issuer and from
+            every neighbour, but each of these has its own.
+        crisis_work_burst: see there.
         retry_after_seconds: what a member over its limit is told to wait.
         shutdown_seconds: for requests under way when the node stops.
     """
@@ -157,6 +166,10 @@ class ListenerLimits:
     crisis_in_flight_total_max: int = 128
     urgent_in_flight_total_max: int = 64
     bulk_in_flight_total_max: int = 64
+    work_per_second: float = 300.0
+    work_burst: float = 3_000.0
+    crisis_work_per_second: float = 600.0
+    crisis_work_burst: float = 6_000.0
     retry_after_seconds: int = 1
     shutdown_seconds: float = 5.0
 

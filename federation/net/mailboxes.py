@@ -30,7 +30,7 @@ from federation.net.limits import (
     POLL_GAP_SECONDS,
     REFUSAL_BYTES_MAX,
 )
-from federation.net.refusals import decode_refusal
+from federation.net.refusals import decode_refusal, decode_retry_after
 from federation.protocol.limits_messages import CALL_ANSWER_BYTES_MAX, CALLS_BYTES_MAX, CALLS_MAX
 from federation.protocol.messages_calls import WaitingCall
 
@@ -232,7 +232,9 @@ class MailboxLink(PeerCalls):
         if status != _OK:
             code = decode_refusal(body)
             raise PeerRefused(
-                f"{self.member} refused with status {status} ({code or 'no code'})", status=status
+                f"{self.member} refused with status {status} ({code or 'no code'})",
+                status=status,
+                retry_after_seconds=decode_retry_after(body),
             )
         if len(body) > call.answer_bytes_max:
             raise PeerAnswerTooLarge(

@@ -28,7 +28,8 @@ from federation.net.limits import (
 )
 from federation.net.link import PeerLink
 from federation.net.peer_api import Permit
-from federation.net.refusals import encode_refusal, status_of
+from federation.net.rates import MemberRates
+from federation.net.refusals import encode_refusal, status_of, wait_seconds
 from federation.net.routes import PeerDesk, Request, find_route
 from federation.protocol.messages_calls import WaitingCall, decode_calls
 from federation.protocol.roster_roles import Call
@@ -47,12 +48,19 @@ class CallDesk:
         permit: says whether the peer may ask for that.
         counters: counted into.
         limits: how many at once.
+        rates: how much one after the other, over HTTP or by polls.
     """
 
     def __init__(
-        self, desk: PeerDesk, permit: Permit, counters: ListenerCounters, limits: ListenerLimits
+        self,
+        desk: PeerDesk,
+        permit: Permit,
+        counters: ListenerCounters,
+        limits: ListenerLimits,
+        rates: MemberRates,
     ) -> None:
         self._desk, self._permit, self._counters = desk, permit, counters
+        self._limits, self._rates = limits, rates
         self._in_flight = InFlight(limits)
 
     async def carry_out(self, peer: str, call: WaitingCall) -> tuple[int, bytes]:
@@ -67,7 +75,8 @@ class CallDesk:
         except FederationError as error:
             self._counters.requests_refused[error.code] += 1
             self._counters.note_refused(peer, error.code)
-            return status_of(error), encode_refusal(error)
+            wait = wait_seconds(error, self._limits.retry_after_seconds)
+            return status_of(error), encode_refusal(error, wait)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not end the polling
             self._counters.faults += 1
             # What kind, not what: an unforeseen error's text may hold a signal value.
@@ -90,6 +99,7 @@ class CallDesk:
             bytes_max = bytes_max(self._desk, request)
         if bytes_max is not None and len(request.body) > bytes_max:
             raise TooLarge(f"a body of more than {bytes_max} bytes is not read")
+        self._rates.take(self._desk, route, request)
         with self._in_flight.place(peer, route.share_of(self._desk, request)):
             return await whole(await route.answer(self._desk, request))
 

@@ -61,6 +61,13 @@ class PeerDesk(Protocol):
     def lane(self, log_sha256: bytes) -> Lane | None:
         """The lane of a log; None where no log has that name."""
 
+    def is_crisis(self, body: bytes) -> bool:
+        """Whether an announcement speaks of a crisis log, or of a forked one; nothing is judged.
+
+        Raises:
+            ProtocolError: it is no announcement.
+        """
+
     async def announce(self, member: str, body: bytes) -> Answer:
         """Take a member's announcement; the answer says what this node has."""
 

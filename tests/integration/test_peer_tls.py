@@ -10,6 +10,7 @@ import asyncio
 import logging
 import socket
 import ssl
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -26,7 +27,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from federation.errors import TooLarge
-from federation.local_errors.askers import CallNotWaiting, LogNotFound, PeerNotAMember, RangeNotHeld
+from federation.local_errors.askers import (
+    AskedTooMuch,
+    CallNotWaiting,
+    LogNotFound,
+    PeerNotAMember,
+    RangeNotHeld,
+)
 from federation.local_errors.config import PortInUse
 from federation.local_errors.disk import StoreFull
 from federation.local_errors.peers import (
@@ -50,6 +57,7 @@ from federation.net.listener import PeerListener
 from federation.net.peer_api import PeerApi, Permit
 from federation.net.peering import PeerIdentities
 from federation.net.proving import TlsProving
+from federation.net.rates import BODY_BYTES_PER_UNIT, MemberRates
 from federation.net.routes import Answer
 from federation.protocol.encoding import decode_map
 from federation.protocol.limits_messages import ANNOUNCE_BYTES_MAX, RANGE_STATEMENTS_MAX
@@ -79,6 +87,9 @@ class Desk:
 
     def lane(self, log_sha256: bytes) -> Lane | None:
         return self.lanes.get(log_sha256)
+
+    def is_crisis(self, body: bytes) -> bool:
+        return body.startswith(b"crisis")
 
     async def announce(self, member: str, body: bytes) -> Answer:
         return await self._answer(member, "announce", body)
@@ -600,7 +611,12 @@ async def test_a_kept_alive_connection_is_refused_at_its_next_request(
     admit(alice, bob)
     desk = Desk()
     application = PeerApi(
-        desk, TlsProving(bob.identities), everything, ListenerCounters(), ListenerLimits()
+        desk,
+        TlsProving(bob.identities),
+        everything,
+        ListenerCounters(),
+        ListenerLimits(),
+        MemberRates(ListenerLimits(), time.monotonic),
     ).application()
     roster = {} if change == "removed" else {"alice.example": (company("alice.example").der,)}
     async with (
@@ -1059,6 +1075,38 @@ async def test_a_crisis_announcement_takes_a_connection_that_is_open_already(
         assert listener.counters.connections_accepted == 1
 
 
+async def test_a_members_flood_is_refused_and_holds_up_nobody_else(
+    alice: Company, bob: Company, carol: Company
+) -> None:
+    admit(alice, bob, carol)
+    desk = Desk()
+    # Buckets that never fill again: what follows hangs on no clock.
+    limits = ListenerLimits(
+        work_per_second=1e-6, work_burst=10, crisis_work_per_second=1e-6, crisis_work_burst=5
+    )
+    async with (
+        listening(bob, desk, limits) as listener,
+        linked(alice, "bob.example", listener.port) as flooding,
+        linked(carol, "bob.example", listener.port) as honest,
+    ):
+        for _ in range(10):
+            await flooding.checkpoint(LOG)
+        for refused_call in (flooding.checkpoint(LOG), flooding.announce(b"bulk")):
+            with pytest.raises(PeerRefused, match=AskedTooMuch.code) as refused:
+                await refused_call
+            assert refused.value.status == 429
+            assert refused.value.retry_after_seconds is not None
+        # Its own crisis is heard all the same, as much as there is a budget for.
+        crisis = b"crisis".ljust(2 * BODY_BYTES_PER_UNIT)
+        for _ in range(2):
+            assert await flooding.announce(crisis, Lane.CRISIS) == crisis
+        with pytest.raises(PeerRefused, match=AskedTooMuch.code):
+            await flooding.announce(crisis, Lane.CRISIS)
+        assert await honest.announce(b"bulk") == b"bulk"
+        assert await honest.announce(b"crisis", Lane.CRISIS) == b"crisis"
+        assert listener.counters.refused_of == {"alice.example": Counter({AskedTooMuch.code: 3})}
+
+
 async def test_a_member_cannot_hold_more_connections_than_its_share(
     alice: Company, bob: Company, carol: Company, tmp_path: Path
 ) -> None:
@@ -1121,6 +1169,7 @@ async def test_a_peer_that_does_not_take_its_answer_is_cut_off(
         writer.write(request_head("/v1/digest", "POST", "Content-Length: 0"))
         silence(writer)
         await until(lambda: listener.counters.answers_abandoned == 1)
+        assert listener.counters.abandoned_of == {"alice.example": 1}
         await until(lambda: listener.connections() == {})
         writer.transport.abort()
         del reader
