@@ -42,6 +42,7 @@ from federation.net.limits import (
     LinkLimits,
     Share,
 )
+from federation.net.names import PeerNames
 from federation.net.peering import PeerIdentities
 from federation.net.refusals import decode_refusal
 from federation.protocol.http_signatures import SIGNED_SCHEME
@@ -49,9 +50,6 @@ from federation.protocol.limits_messages import CALL_ANSWER_BYTES_MAX, CALLS_BYT
 
 _SCHEMES: Final = ("https://", f"{SIGNED_SCHEME}://")
 _OK: Final = 200
-
-_DNS_SECONDS: Final = 60
-"""How long a resolved address is used before asking again: what a failover of a peer may cost."""
 
 _CLOSED_IN_HANDSHAKE: Final = (
     "the peer closed the connection during the TLS handshake; "
@@ -83,6 +81,7 @@ class PeerLink(PeerCalls):
         urls: Sequence[str],
         identities: PeerIdentities,
         limits: LinkLimits | None = None,
+        names: PeerNames | None = None,
     ) -> None:
         """Nothing is connected before the first call.
 
@@ -92,12 +91,14 @@ class PeerLink(PeerCalls):
                 others than these two are passed over.
             identities: gives the TLS context of the moment, for every request anew.
             limits: waits and pool sizes.
+            names: where the URLs' names lead, for all links of a node; None to ask for itself.
         """
         super().__init__(member, urls)
         self._urls = tuple(url.rstrip("/") for url in urls if url.startswith(_SCHEMES))
         self._preferred = 0
         self._identities = identities
         self._limits = limits or LinkLimits()
+        self._names = names
         self._sessions: dict[Share, aiohttp.ClientSession] = {}
         self._places = {
             share: asyncio.Semaphore(self._limits.connections(share)) for share in Share
@@ -305,7 +306,8 @@ class PeerLink(PeerCalls):
             connector=aiohttp.TCPConnector(
                 limit=limits.connections(share),
                 keepalive_timeout=limits.keepalive_seconds,
-                ttl_dns_cache=_DNS_SECONDS,
+                resolver=self._names,
+                use_dns_cache=self._names is None,  # those remember by themselves
             ),
             headers={hdrs.ACCEPT_ENCODING: "identity", hdrs.USER_AGENT: "federation"},
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -44,6 +44,7 @@ from federation.local_errors.peers import (
     PeerTimeout,
     PeerUnreachable,
 )
+from federation.net import names
 from federation.net.exchange import ListenerCounters
 from federation.net.identities import PemPair, identity_der, make_identity, mint_leaf
 from federation.net.limits import (
@@ -1310,6 +1311,34 @@ async def test_the_next_url_is_tried_and_then_kept(
             assert await link.announce(b"2") == b"2"
             assert wrong.counters.connections_accepted == refused == 1
             assert wrong_desk.heard == []
+
+
+async def test_a_known_peer_is_reached_while_its_name_server_is_down(
+    alice: Company, bob: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_down = False
+
+    def look_up(_host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        if is_down:
+            raise socket.gaierror(socket.EAI_AGAIN, "try again")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    admit(alice, bob)
+    monkeypatch.setattr(names, "FRESH_SECONDS", 0.0)
+    known = names.PeerNames(look_up)
+    async with listening(bob) as listener:
+        urls = [f"https://node.bob.example:{listener.port}"]
+        link = PeerLink("bob.example", urls, alice.identities, names=known)
+        assert await link.announce(b"1") == b"1"
+        is_down = True
+        assert await link.statements(LOG, 0, 1, 1) == LOG + b" 0 1 1"
+        assert listener.connections() == {"alice.example": 2}
+        elsewhere = PeerLink("bob.example", ["https://x.example"], alice.identities, names=known)
+        with pytest.raises(PeerUnreachable, match="does not resolve"):
+            await elsewhere.announce(b"2")
+        for each in (link, elsewhere):
+            await each.close()
+    await known.close()
 
 
 async def test_a_redirect_is_not_followed_and_a_hostile_refusal_is_not_repeated(
