@@ -15,7 +15,7 @@ from federation.net.link import PeerLink
 from federation.net.mailboxes import Mailboxes, MailboxLink
 from federation.net.names import PeerNames
 from federation.net.peering import PeerIdentities
-from federation.net.polling import Poller
+from federation.net.polling import Carried, Poller
 from federation.protocol.messages_calls import WaitingCall
 from federation.protocol.roster import Roster
 
@@ -37,7 +37,7 @@ class Links:
         roster: Callable[[], Roster],
         identities: PeerIdentities,
         mailboxes: Mailboxes,
-        carry_out: Callable[[str, WaitingCall], Awaitable[tuple[int, bytes]]],
+        carry_out: Callable[[str, WaitingCall], Awaitable[Carried]],
     ) -> None:
         self._member, self._roster = member, roster
         self._identities, self._mailboxes = identities, mailboxes

@@ -27,7 +27,7 @@ from federation.net.limits import ListenerLimits
 from federation.net.listener import Front, PeerListener
 from federation.net.mailboxes import Mailboxes
 from federation.net.peering import PeerIdentities
-from federation.net.polling import CallDesk
+from federation.net.polling import CallDesk, Carried
 from federation.net.proving import SignatureProving
 from federation.net.public_listener import tls_context
 from federation.protocol.http_signatures import SIGNED_SCHEME
@@ -179,5 +179,5 @@ class PeerSide:
         """Asked for each request of a peer: the roster of this moment decides."""
         check_may(self._membership.roster.member(member), call)
 
-    async def _carry_out(self, peer: str, call: WaitingCall) -> tuple[int, bytes]:
+    async def _carry_out(self, peer: str, call: WaitingCall) -> Carried:
         return await self._call_desk.carry_out(peer, call)

@@ -127,13 +127,16 @@ class PeerLink(PeerCalls):
             )
         )
 
-    async def bring(self, number: int, status: int, body: bytes) -> None:
+    async def bring(
+        self, number: int, status: int, body: bytes, share: Share = Share.CONTROL
+    ) -> None:
         """Bring the answer to a call that came with :meth:`heads`.
 
         Args:
             number: the call's.
             status: as it would have been over HTTP.
             body: the answer, or the refusal.
+            share: the kind of place that the call took here.
 
         Raises:
             TooLarge: it is over ``CALL_ANSWER_BYTES_MAX``; nothing was sent.
@@ -141,8 +144,12 @@ class PeerLink(PeerCalls):
         """
         if len(body) > CALL_ANSWER_BYTES_MAX:
             raise TooLarge(f"an answer of {len(body)} bytes is over any call's limit")
-        # Receipts must not queue behind ranges of statements.
+        # Receipts must not queue behind ranges of statements, nor a crisis behind other lanes.
         is_long = len(body) > READ_BUFFER_BYTES
+        if is_long and share is Share.CONTROL:
+            share = Share.BULK
+        elif not is_long and share is not Share.CRISIS:
+            share = Share.CONTROL
         await self.ask(
             PeerCall(
                 "POST",
@@ -150,7 +157,7 @@ class PeerLink(PeerCalls):
                 REFUSAL_BYTES_MAX,
                 body=body,
                 params={"status": str(status)},
-                share=Share.BULK if is_long else Share.CONTROL,
+                share=share,
                 is_long=is_long,
             )
         )

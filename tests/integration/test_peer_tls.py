@@ -52,6 +52,7 @@ from federation.net.limits import (
     RETRY_AFTER_SECONDS_MAX,
     LinkLimits,
     ListenerLimits,
+    Share,
 )
 from federation.net.link import PeerLink
 from federation.net.listener import PeerListener
@@ -1059,6 +1060,38 @@ async def test_a_crisis_announcement_goes_out_while_all_control_connections_wait
         desk.open_calls = frozenset({"announce"})
         assert await link.announce(b"news", Lane.CRISIS) == b"news"
         assert listener.connections() == {"alice.example": limits.control_connections + 1}
+        gate.set()
+        await asyncio.gather(*busy)
+
+
+async def test_a_crisis_range_is_brought_while_other_ranges_are_being_brought(
+    alice: Company, bob: Company
+) -> None:
+    admit(alice, bob)
+    gate = asyncio.Event()
+    held: list[int] = []
+
+    async def take(request: web.Request) -> web.Response:
+        held.append(len(await request.read()))
+        if request.path.endswith("/1"):
+            await gate.wait()
+        return web.Response()
+
+    application = web.Application(client_max_size=0)
+    application.router.add_post("/v1/heads/{number}", take)
+    long = bytes(100_000)
+    async with (
+        serving(application, bob.identities.server_context) as port,
+        linked(alice, "bob.example", port) as link,
+    ):
+        busy = [
+            asyncio.create_task(link.bring(1, 200, body, share))
+            for body, share in [(long, Share.BULK)] * 3 + [(b"receipt", Share.CONTROL)] * 3
+        ]
+        await until(lambda: len(held) == 4)  # as many as there are connections of those kinds
+        for body in (long, b"short"):
+            await link.bring(2, 200, body, Share.CRISIS)
+        assert not any(each.done() for each in busy)
         gate.set()
         await asyncio.gather(*busy)
 
