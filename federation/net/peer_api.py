@@ -105,7 +105,7 @@ class PeerApi:
         self._permit(member, route.call)
         query = {name: request.query.getall(name) for name in request.query}
         asked = Request(member, parts, query)
-        self._rates.check(self._desk, route, asked)
+        self._rates.begin(self._desk, route, asked)
         with self._in_flight.place(member, route.share_of(self._desk, asked)):
             bytes_max = route.body_bytes_max
             if callable(bytes_max):

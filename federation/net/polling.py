@@ -111,6 +111,7 @@ class CallDesk:
         self._permit(peer, route.call)
         query = parse_qs(target.query, keep_blank_values=True)
         request = Request(peer, parts, query, call.body or b"")
+        self._rates.begin(self._desk, route, request)
         bytes_max = route.body_bytes_max
         if callable(bytes_max):
             bytes_max = bytes_max(self._desk, request)

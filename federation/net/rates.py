@@ -41,47 +41,49 @@ class MemberRates:
         self._limits, self._monotonic = limits, monotonic
         self._buckets: dict[tuple[str, bool], _Bucket] = {}
 
-    def check(self, desk: PeerDesk, route: Route, request: Request) -> None:
-        """Before the body is read: whether the member has anything left for such a request.
+    def begin(self, desk: PeerDesk, route: Route, request: Request) -> None:
+        """Before the body is read: count the request, whatever becomes of it.
 
-        An announcement passes: only its body tells whether it speaks of a crisis.
+        Not an announcement: only its body tells whether it speaks of a crisis.
 
         Raises:
             AskedTooMuch: less than a unit is left; it says how long until one is.
         """
         if route.call is not Call.ANNOUNCE:
-            self._check(request.member, is_crisis=_is_crisis_range(desk, route, request))
+            self._take(request.member, 1.0, is_crisis=_is_crisis_range(desk, route, request))
 
     def take(self, desk: PeerDesk, route: Route, request: Request) -> None:
-        """Once the body is known: count the work that the request makes.
+        """Once the body is known: count what it says.
 
         The last one may be larger than what was left, and is paid back by those behind it.
 
         Raises:
-            AskedTooMuch: less than a unit is left; it says how long until one is.
-            ProtocolError: an announcement, too much of it, that is none.
+            AskedTooMuch: less than a unit is left for an announcement.
+            ProtocolError: an announcement, one too many, that is none.
         """
-        member, work = request.member, 1.0
-        if not callable(route.body_bytes_max):  # else it is the answer to a call of ours
-            work += len(request.body) / BODY_BYTES_PER_UNIT
-        is_crisis = _is_crisis_range(desk, route, request)
-        try:
-            self._check(member, is_crisis=is_crisis)
-        except AskedTooMuch:
-            # Judged only now: nearly all announcements pass without being decoded twice.
-            if route.call is not Call.ANNOUNCE or not desk.is_crisis(request.body):
-                raise
-            is_crisis = True
-            self._check(member, is_crisis=True)
-        self._bucket(member, is_crisis=is_crisis).left -= work
+        member, work = request.member, len(request.body) / BODY_BYTES_PER_UNIT
+        if callable(route.body_bytes_max):  # the answer to a call of ours: asked for, so not work
+            self._bucket(member, is_crisis=False).left += 1
+        elif route.call is not Call.ANNOUNCE:
+            self._bucket(member, is_crisis=_is_crisis_range(desk, route, request)).left -= work
+        else:
+            try:
+                self._take(member, 1 + work, is_crisis=False)
+            except AskedTooMuch:
+                # Judged only now: nearly all announcements pass without being decoded twice.
+                if not desk.is_crisis(request.body):
+                    raise
+                self._take(member, 1 + work, is_crisis=True)
 
-    def _check(self, member: str, *, is_crisis: bool) -> None:
-        left = self._bucket(member, is_crisis=is_crisis).left
-        if left < 1:
+    def _take(self, member: str, work: float, *, is_crisis: bool) -> None:
+        bucket = self._bucket(member, is_crisis=is_crisis)
+        if bucket.left < 1:
+            rate, _ = self._rate_and_burst(is_crisis=is_crisis)
             raise AskedTooMuch(
                 f"{member} asks for more than this node does for one member",
-                retry_after_seconds=(1 - left) / self._rate_and_burst(is_crisis=is_crisis)[0],
+                retry_after_seconds=(1 - bucket.left) / rate,
             )
+        bucket.left -= work
 
     def _bucket(self, member: str, *, is_crisis: bool) -> _Bucket:
         rate, burst = self._rate_and_burst(is_crisis=is_crisis)
