@@ -207,6 +207,13 @@ def _peer_parts(peer: PeerAnswer) -> Iterator[RenderableType]:
         yield Text(f"  asked us to wait {peer.waits:,} times", style="dim")
     if peer.repeats >= REPEATS_SHOWN_MIN:
         yield Text(f"  told {peer.repeats:,} times what was known already", style="yellow")
+    for log in peer.logs:
+        if log.unsigned:
+            yield Text(
+                f"  says it holds {log.there:,} of {log.member} {log.lane}, "
+                f"receipt up to {log.receipt_size:,}",
+                style="yellow",
+            )
     for quota, count in sorted(peer.quotas.marked.items()) if peer.quotas else ():
         yield Text(
             f"  over the quota of {plain(quota).replace('-', ' ')}: {count:,} statements, all kept",
@@ -233,8 +240,10 @@ def _listener_parts(listener: PeerListenerAnswer) -> Iterator[RenderableType]:
     if listener.members:
         refused = _table("turned away here", "standing", "why")
         for each in listener.members:
-            why = ", ".join(f"{plain(code)} x{count:,}" for code, count in each.refused.items())
-            refused.add_row(each.member, plain(each.standing), why)
+            why = [f"{plain(code)} x{count:,}" for code, count in each.refused.items()]
+            if each.abandoned:
+                why.append(f"did not take {each.abandoned:,} answers")
+            refused.add_row(each.member, plain(each.standing), ", ".join(why))
         yield refused
     seen = {
         "refused in the handshake": listener.handshakes_refused,

@@ -7,6 +7,9 @@ comes verbatim from the store. The asker's name is proven by its TLS identity; n
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final
 
 from federation.daemon.attester import Attester
 from federation.daemon.membership import Membership
@@ -16,7 +19,13 @@ from federation.errors import LogUnknown, RequestMalformed
 from federation.local_errors.askers import LogNotFound, RangeNotHeld
 from federation.net.mailboxes import Mailboxes
 from federation.protocol.evidence import Prefix
-from federation.protocol.limits_messages import RANGE_BYTES_MAX, RANGE_STATEMENTS_MAX
+from federation.protocol.limits import BODY_BYTES_MAX, HEADER_BYTES_MAX
+from federation.protocol.limits_messages import (
+    HASHES_ANSWER_BYTES_MAX,
+    RANGE_ANSWER_BYTES_MAX,
+    RANGE_BYTES_MAX,
+    RANGE_STATEMENTS_MAX,
+)
 from federation.protocol.messages import (
     decode_announcement,
     decode_comparison,
@@ -27,9 +36,12 @@ from federation.protocol.messages import (
 from federation.protocol.messages_calls import encode_calls
 from federation.protocol.messages_hashes import BundleHashes, encode_hashes
 from federation.protocol.messages_prefix import encode_prefix
-from federation.protocol.origins import Lane, LogId
+from federation.protocol.origins import Lane, LogId, parse_origin
 from federation.protocol.roster_directory import log_by_sha256
 from federation.store.stores import Stores
+
+_STATEMENT_BYTES_MAX: Final = HEADER_BYTES_MAX + BODY_BYTES_MAX + 16 * 1024
+"""One statement in an answer, with the proof and the framing."""
 
 
 class Desk:
@@ -56,6 +68,29 @@ class Desk:
         self._upload = UploadAllowance(bulk_upload_bytes_per_second, time.monotonic)
         self._replicator, self._stores, self._membership = replicator, stores, membership
         self._mailboxes, self._attester = mailboxes, attester
+
+    def lane(self, log_sha256: bytes) -> Lane | None:
+        """The lane of a log; None where no log has that name."""
+        try:
+            return self._log(log_sha256).lane
+        except LogNotFound:
+            return None
+
+    @staticmethod
+    def is_crisis(body: bytes) -> bool:
+        """Whether an announcement speaks of a crisis log, or of a forked one; nothing is judged.
+
+        Raises:
+            TooLarge, MessageMalformed, OriginMalformed: it is no announcement.
+        """
+        message = decode_announcement(body)
+        # A checkpoint's first line is its log's name.
+        origins = (
+            head.note.partition(b"\n")[0].decode("ascii", "replace") for head in message.heads
+        )
+        return bool(message.evidence) or any(
+            parse_origin(origin).lane is Lane.CRISIS for origin in origins
+        )
 
     async def announce(self, member: str, body: bytes) -> bytes:
         """Take an announcement.
@@ -102,10 +137,15 @@ class Desk:
             TooBusy: as much of bulk was sent as the upload limit allows.
         """
         log = self._log(log_sha256)
-        if log.lane is Lane.BULK:
-            self._upload.check()
         if not 0 <= start < end <= at:
             raise RequestMalformed("a range needs 0 <= from < to <= at")
+        most = min(end - start, RANGE_STATEMENTS_MAX) * _STATEMENT_BYTES_MAX
+        with self._line(log, min(most, RANGE_ANSWER_BYTES_MAX)) as sent:
+            answer = await self._range(log, start, end, at, root)
+            sent(len(answer))
+        return answer
+
+    async def _range(self, log: LogId, start: int, end: int, at: int, root: bytes | None) -> bytes:
         held = self._replicator.held_size(log)
         branch = 0
         if root is not None:
@@ -119,10 +159,13 @@ class Desk:
         to = start + len(parts)
         trees = self._stores.trees
         proof = () if to == at else await trees.consistency_proof(log, to, at, branch=branch)
-        answer = encode_range_parts(start, parts, proof)
+        return encode_range_parts(start, parts, proof)
+
+    def _line(self, log: LogId, bytes_max: int) -> AbstractContextManager[Callable[[int], None]]:
+        """Room on this node's line for an answer about that log; only bulk has to ask for it."""
         if log.lane is Lane.BULK:
-            self._upload.take(len(answer))
-        return answer
+            return self._upload.reserved(bytes_max)
+        return nullcontext(lambda _bytes: None)
 
     async def hashes(self, _member: str, log_sha256: bytes, start: int, end: int, at: int) -> bytes:
         """Serve the roots of bundles ``[start, end)`` of the tree of ``at``, and the leaves behind.
@@ -130,13 +173,17 @@ class Desk:
         Raises:
             LogNotFound: no log of that name.
             RangeNotHeld: this node does not hold it up to there; another may.
+            TooBusy: as much of bulk was sent as the upload limit allows.
         """
         log = self._log(log_sha256)
         held = self._replicator.held_size(log)
         if at > held:
             raise RangeNotHeld(f"this node holds {held} statements of {log}")
-        bundles, leaves = await self._stores.trees.bundle_hashes(log, start, end, at)
-        return encode_hashes(BundleHashes(start, tuple(bundles), tuple(leaves)))
+        with self._line(log, HASHES_ANSWER_BYTES_MAX) as sent:
+            bundles, leaves = await self._stores.trees.bundle_hashes(log, start, end, at)
+            answer = encode_hashes(BundleHashes(start, tuple(bundles), tuple(leaves)))
+            sent(len(answer))
+        return answer
 
     async def prefix(
         self, _member: str, log_sha256: bytes, size: int, at: int, root: bytes

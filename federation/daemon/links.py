@@ -13,8 +13,9 @@ from federation.gossip.reach import reachable_from, takes_calls
 from federation.net.asking import PeerCalls
 from federation.net.link import PeerLink
 from federation.net.mailboxes import Mailboxes, MailboxLink
+from federation.net.names import PeerNames
 from federation.net.peering import PeerIdentities
-from federation.net.polling import Poller
+from federation.net.polling import Carried, Poller
 from federation.protocol.messages_calls import WaitingCall
 from federation.protocol.roster import Roster
 
@@ -36,11 +37,12 @@ class Links:
         roster: Callable[[], Roster],
         identities: PeerIdentities,
         mailboxes: Mailboxes,
-        carry_out: Callable[[str, WaitingCall], Awaitable[tuple[int, bytes]]],
+        carry_out: Callable[[str, WaitingCall], Awaitable[Carried]],
     ) -> None:
         self._member, self._roster = member, roster
         self._identities, self._mailboxes = identities, mailboxes
         self._carry_out = carry_out
+        self._names = PeerNames()
         self._links: dict[str, PeerLink] = {}
         self._polls: dict[str, asyncio.Task[None]] = {}
 
@@ -57,7 +59,7 @@ class Links:
     def _connected(self, name: str) -> PeerLink:
         if name not in self._links:
             urls = self._roster().member(name).urls
-            self._links[name] = PeerLink(name, urls, self._identities)
+            self._links[name] = PeerLink(name, urls, self._identities, names=self._names)
         return self._links[name]
 
     async def follow_roster(self) -> None:
@@ -101,3 +103,4 @@ class Links:
         self._mailboxes.close()
         for link in self._links.values():
             await link.close()
+        await self._names.close()

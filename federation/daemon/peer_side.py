@@ -27,7 +27,7 @@ from federation.net.limits import ListenerLimits
 from federation.net.listener import Front, PeerListener
 from federation.net.mailboxes import Mailboxes
 from federation.net.peering import PeerIdentities
-from federation.net.polling import CallDesk
+from federation.net.polling import CallDesk, Carried
 from federation.net.proving import SignatureProving
 from federation.net.public_listener import tls_context
 from federation.protocol.http_signatures import SIGNED_SCHEME
@@ -96,7 +96,9 @@ class PeerSide:
         desk = Desk(replicator, stores, self._membership, self._mailboxes, attester, rate)
         front = self._front() if self._config.peers.is_behind_balancer else None
         self.listener = PeerListener(desk, self._identities, self._permit, front=front)
-        self._call_desk = CallDesk(desk, self._permit, self.listener.counters, ListenerLimits())
+        self._call_desk = CallDesk(
+            desk, self._permit, self.listener.counters, ListenerLimits(), self.listener.rates
+        )
 
     def _front(self) -> Front:
         peers = self._config.peers
@@ -177,5 +179,5 @@ class PeerSide:
         """Asked for each request of a peer: the roster of this moment decides."""
         check_may(self._membership.roster.member(member), call)
 
-    async def _carry_out(self, peer: str, call: WaitingCall) -> tuple[int, bytes]:
+    async def _carry_out(self, peer: str, call: WaitingCall) -> Carried:
         return await self._call_desk.carry_out(peer, call)

@@ -43,7 +43,7 @@ from federation.protocol.messages import (
 )
 from federation.protocol.messages_hashes import decode_hashes
 from federation.protocol.notes import format_signature_line
-from federation.protocol.origins import Cosigner, Lane, LogId
+from federation.protocol.origins import Cosigner, LogId
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.verifier import Head, Receipt
 from federation.store.stores import Stores
@@ -233,7 +233,8 @@ class Replicator:
 
     async def _announce(self, command: events.Announce) -> None:
         try:
-            raw = await self.link(command.peer).announce(encode_announcement(command.message))
+            body = encode_announcement(command.message)
+            raw = await self.link(command.peer).announce(body, command.lane)
             answer = decode_announcement_answer(raw)
         except FederationError as error:
             reason, wait = _failure(error)
@@ -257,7 +258,7 @@ class Replicator:
                 command.start,
                 command.end,
                 command.head_size,
-                is_urgent=command.log.lane is not Lane.BULK,
+                lane=command.log.lane,
             )
             message = decode_range(raw)
         except FederationError as error:

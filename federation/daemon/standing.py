@@ -5,7 +5,7 @@ Numbers and words only, taken from what the engine and the store know; no signal
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from federation.gossip.engine import GossipEngine
@@ -52,12 +52,20 @@ class PeerLogStanding:
         here: statements held here.
         there: statements the peer last said to hold.
         receipt_size: the largest head of it for which this node keeps the peer's receipt; 0: none.
+        is_owed: whether the peer owes this node a receipt for what it holds: of this node's own
+            logs, whoever signs receipts at all.
     """
 
     log: LogId
     here: int
     there: int
     receipt_size: int
+    is_owed: bool = False
+
+    @property
+    def unsigned(self) -> int:
+        """How many statements of this node's own the peer says to hold and gave no receipt for."""
+        return max(0, min(self.here, self.there) - self.receipt_size) if self.is_owed else 0
 
     @property
     def behind_here(self) -> int:
@@ -162,12 +170,12 @@ def peer_standings(
     held = {log: sync.view.size for log, sync in engine.logs.items()}
     standings = []
     for name in engine.peers.reachable:
-        peer = engine.peers[name]
+        peer, told = engine.peers[name], roster.member(name)
         logs = sorted({*held, *peer.holds}, key=lambda log: log.origin)
         standings.append(
             PeerStanding(
                 member=name,
-                urls=roster.member(name).urls,
+                urls=told.urls,
                 link=_link(peer, now),
                 last_contact_seconds=_age(peer, now),
                 failures=peer.failures,
@@ -177,7 +185,17 @@ def peer_standings(
                 unjudged=peer.unjudged,
                 repeats=peer.repeats,
                 last_error=peer.last_error,
-                logs=_peer_logs(name, peer, logs, held, receipts),
+                logs=tuple(
+                    PeerLogStanding(
+                        log,
+                        held.get(log, 0),
+                        peer.holds.get(log, 0),
+                        receipts.get((name, log), 0),
+                        is_owed=log.member == engine.member and bool(told.mirror_keys),
+                    )
+                    for log in logs
+                    if held.get(log) or peer.holds.get(log)
+                ),
             )
         )
     return standings
@@ -189,20 +207,6 @@ def standing_of(roster: Roster, member: str) -> str:
     if found is None:
         return "not in the roster"
     return " and ".join(sorted(found.roles)) if found.is_active else found.status.value
-
-
-def _peer_logs(
-    name: str,
-    peer: PeerView,
-    logs: Sequence[LogId],
-    held: Mapping[LogId, int],
-    receipts: Mapping[tuple[str, LogId], int],
-) -> tuple[PeerLogStanding, ...]:
-    standings = [
-        PeerLogStanding(log, held.get(log, 0), peer.holds.get(log, 0), receipts.get((name, log), 0))
-        for log in logs
-    ]
-    return tuple(each for each in standings if each.here or each.there)
 
 
 def _link(peer: PeerView, now: float) -> str:

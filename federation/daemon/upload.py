@@ -1,12 +1,14 @@
 """What bulk may take of this node's line: so many bytes a second, and some at once.
 
-Only ranges of bulk logs count: control, crisis and live statements are small beside them, and must
-not wait for them. Who asks when nothing is left is told how long to wait.
+Only ranges and hashes of bulk logs count: control, crisis and live statements are small beside
+them, and must not wait for them. Room is kept for an answer before it is read, so that many at once
+are no way past the limit. Who asks when nothing is left is told how long to wait.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from federation.local_errors.askers import TooBusy
@@ -27,26 +29,43 @@ class UploadAllowance:
     def __init__(self, bytes_per_second: int, monotonic: Callable[[], float]) -> None:
         self._rate, self._monotonic = bytes_per_second, monotonic
         self._left = bytes_per_second * BURST_SECONDS
+        self._reserved = 0
         self._at = monotonic()
 
-    def check(self) -> None:
-        """Whether an answer may be sent now.
+    @contextmanager
+    def reserved(self, bytes_max: int) -> Iterator[Callable[[int], None]]:
+        """Keep room for one answer while it is read; what it does not take is free again after.
+
+        Args:
+            bytes_max: as long as the answer may become.
+
+        Yields:
+            To be told how long it became; an answer that came to nothing takes nothing.
 
         Raises:
             TooBusy: not before earlier ones are paid for; it says how long that takes.
         """
         if not self._rate:
+            yield lambda _bytes: None
             return
         self._refill()
-        if self._left <= 0:
+        if self._left - self._reserved <= 0:
             raise TooBusy(
                 "this node has sent as many bulk statements as its upload limit allows",
-                retry_after_seconds=-self._left / self._rate,
+                retry_after_seconds=max(0.0, -self._left / self._rate),
             )
+        answer_bytes = 0
 
-    def take(self, sent_bytes: int) -> None:
-        """So many were sent."""
-        self._left -= sent_bytes
+        def sent(became_bytes: int) -> None:
+            nonlocal answer_bytes
+            answer_bytes = became_bytes
+
+        self._reserved += bytes_max
+        try:
+            yield sent
+        finally:
+            self._reserved -= bytes_max
+            self._left -= answer_bytes
 
     def _refill(self) -> None:
         now = self._monotonic()

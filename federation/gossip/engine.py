@@ -57,8 +57,8 @@ class GossipSettings:
     Attributes:
         anti_entropy_seconds: how often head vectors are compared with one random peer.
         join_statements_min: from how many lacking statements on the tree of a log is fetched first.
-        full_view_members: up to so many members every node tells every other one. At 150 a node
-            holds 300 idle connections, at 80 kB each; beyond, its neighbours tell the rest.
+        full_view_members: up to so many members every node tells every other one. At 150 it holds
+            300 idle connections, 300 kB each (asyncio's for TLS); beyond, neighbours tell the rest.
     """
 
     anti_entropy_seconds: float = 30.0

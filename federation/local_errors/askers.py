@@ -186,3 +186,9 @@ class TooBusy(NotAllowed):
     ) -> None:
         super().__init__(message, hint=hint)
         self.retry_after_seconds = retry_after_seconds
+
+
+class AskedTooMuch(TooBusy):
+    """A member asked this node for more work than one member may; ask again after a moment."""
+
+    code = "asked-too-much"

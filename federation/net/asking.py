@@ -18,6 +18,7 @@ from federation.net.limits import (
     CHECKPOINT_ANSWER_BYTES_MAX,
     DIGEST_ANSWER_BYTES_MAX,
     ROSTER_ANSWER_BYTES_MAX,
+    SHARE_OF_LANE,
     STATEMENTS_ANSWER_BYTES_MAX,
     Share,
 )
@@ -29,6 +30,7 @@ from federation.protocol.limits_messages import (
     HASHES_ANSWER_BYTES_MAX,
     PREFIX_ANSWER_BYTES_MAX,
 )
+from federation.protocol.origins import Lane
 
 NOT_FOUND: Final = 404
 
@@ -47,6 +49,7 @@ class PeerCall:
         body: None for a GET.
         params: the query.
         share: which of our connections it may take.
+        is_long: whether what goes over the line may be as long as a range of statements.
         seconds: how long the answer may be silent beyond the usual; for long polls.
     """
 
@@ -56,6 +59,7 @@ class PeerCall:
     body: bytes | None = field(default=None, repr=False)
     params: dict[str, str] | None = None
     share: Share = Share.CONTROL
+    is_long: bool = False
     seconds: float = 0.0
 
 
@@ -83,14 +87,21 @@ class PeerCalls(ABC):
     async def close(self) -> None:
         """Let go of what is held for this peer; later calls fail."""
 
-    async def announce(self, body: bytes) -> bytes:
+    async def announce(self, body: bytes, lane: Lane = Lane.BULK) -> bytes:
         """Send an announcement; the answer says what the peer has.
+
+        Args:
+            body: the announcement.
+            lane: of the logs that it speaks of; the crisis lane waits for no other.
 
         Raises:
             TooLarge: the body is over ``ANNOUNCE_BYTES_MAX``; nothing was sent.
             PeerError: a leaf of it; see :meth:`ask`.
         """
-        return await self._post("/v1/announce", body, ANNOUNCE_BYTES_MAX, ANNOUNCE_ANSWER_BYTES_MAX)
+        share = Share.CRISIS if lane is Lane.CRISIS else Share.CONTROL
+        return await self._post(
+            "/v1/announce", body, ANNOUNCE_BYTES_MAX, ANNOUNCE_ANSWER_BYTES_MAX, share
+        )
 
     async def digest(self, body: bytes) -> bytes:
         """Compare heads.
@@ -108,7 +119,7 @@ class PeerCalls(ABC):
         end: int,
         at: int,
         *,
-        is_urgent: bool = False,
+        lane: Lane = Lane.BULK,
         root: bytes | None = None,
     ) -> bytes:
         """The statements [start, end) of a log, provable against its checkpoint of size ``at``.
@@ -118,7 +129,7 @@ class PeerCalls(ABC):
             start: index of the first.
             end: index after the last one wanted.
             at: the size of the checkpoint.
-            is_urgent: whether they must not queue behind ranges of bulk.
+            lane: of the log; its ranges do not queue behind those of a lower one.
             root: its root, 32 bytes, where the log has several branches.
 
         Raises:
@@ -132,7 +143,8 @@ class PeerCalls(ABC):
                 STATEMENTS_ANSWER_BYTES_MAX,
                 params={"from": str(start), "to": str(end), "at": str(at)}
                 | ({} if root is None else {"root": root.hex()}),
-                share=Share.URGENT if is_urgent else Share.BULK,
+                share=SHARE_OF_LANE[lane],
+                is_long=True,
             )
         )
 
@@ -159,6 +171,7 @@ class PeerCalls(ABC):
                 HASHES_ANSWER_BYTES_MAX,
                 params={"from": str(start), "to": str(end), "at": str(at)},
                 share=Share.BULK,
+                is_long=True,
             )
         )
 
@@ -204,7 +217,14 @@ class PeerCalls(ABC):
         body = about.encode()
         return await self._post("/v1/attest", body, ATTEST_BYTES_MAX, NOTE_BYTES_MAX)
 
-    async def _post(self, path: str, body: bytes, bytes_max: int, answer_bytes_max: int) -> bytes:
+    async def _post(
+        self,
+        path: str,
+        body: bytes,
+        bytes_max: int,
+        answer_bytes_max: int,
+        share: Share = Share.CONTROL,
+    ) -> bytes:
         if len(body) > bytes_max:
             raise TooLarge(f"{len(body)} bytes where a peer takes at most {bytes_max}")
-        return await self.ask(PeerCall("POST", path, answer_bytes_max, body=body))
+        return await self.ask(PeerCall("POST", path, answer_bytes_max, body=body, share=share))

@@ -23,6 +23,9 @@ from federation.net.limits import ListenerLimits
 _log = logging.getLogger("federation.net.listener")
 
 _OUT_OF_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_ACCEPTED_PER_WAKE: Final = 32
+"""Connections taken in one turn of the event loop: a crowd at the door must not stop all else."""
+
 _BREATH_SECONDS: Final = 1.0
 """Pause after the kernel had no file or memory left; asyncio's own listener waits as long."""
 
@@ -92,32 +95,44 @@ class Door:
         self._limits = limits
         self._handshakes: set[asyncio.Task[None]] = set()
         self._from_address: Counter[str] = Counter()
-        self._accepting: asyncio.Task[None] | None = None
+        self._breath: asyncio.TimerHandle | None = None
 
     def open(self) -> None:
         """Begin to accept."""
-        self._accepting = asyncio.create_task(self._accept(), name="peer-listener-accept")
+        # Not loop.sock_accept: cancelled while a connection already waits, it accepts that one all
+        # the same, loses it, and raises in the event loop. A reader that is removed never runs.
+        asyncio.get_running_loop().add_reader(self._listening, self._accept)
 
     async def close(self) -> None:
         """Accept nothing more and break off the handshakes under way."""
-        tasks = [*self._handshakes, *([self._accepting] if self._accepting else [])]
+        asyncio.get_running_loop().remove_reader(self._listening)
+        if self._breath is not None:
+            self._breath.cancel()
+        self._listening.close()
+        # A task that is cancelled before its first step would never close its connection.
+        await asyncio.sleep(0)
+        tasks = list(self._handshakes)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._listening.close()
 
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
+    def _accept(self) -> None:
+        for _ in range(_ACCEPTED_PER_WAKE):
             try:
-                connection, address = await loop.sock_accept(self._listening)
-            except OSError as error:
+                connection, address = self._listening.accept()
+            except OSError as error:  # nobody left, or gone again before it was taken
                 if error.errno in _OUT_OF_RESOURCES:
                     _log.warning("cannot accept a connection: %s", error.strerror)
-                    await asyncio.sleep(_BREATH_SECONDS)
-                continue
+                    self._take_breath()
+                return
+            connection.setblocking(False)  # noqa: FBT003 - the standard library's own signature
             self._counters.connections_accepted += 1
             self._receive(connection, str(address[0]))
+
+    def _take_breath(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._listening)
+        self._breath = loop.call_later(_BREATH_SECONDS, self.open)
 
     def _receive(self, connection: socket.socket, address: str) -> None:
         if (

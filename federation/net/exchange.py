@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import ceil
 from types import MappingProxyType
 from typing import Final
 
@@ -22,7 +21,7 @@ from federation.errors import FederationError, RequestMalformed, TooLarge
 from federation.local_errors.askers import TooBusy
 from federation.local_errors.peers import PeerTimeout
 from federation.net.limits import ANSWER_PIECE_BYTES, ListenerLimits, Share
-from federation.net.refusals import encode_refusal, status_of
+from federation.net.refusals import encode_refusal, status_of, wait_seconds
 from federation.net.routes import MSGPACK, Answer
 from federation.protocol.limits_messages import CALL_ANSWER_BYTES_MAX, DIGEST_BYTES_MAX
 
@@ -45,7 +44,8 @@ class ListenerCounters:
         refused_of: the same by the member that was refused, and then by code; members that are not
             active any more among them. Names come from the roster only.
         requests_malformed: what came over TLS and was not HTTP.
-        answers_abandoned: answers that the peer did not take in time, or that broke off.
+        answers_abandoned: answers that the asker did not take in time, or that broke off.
+        abandoned_of: the same by the member that asked.
         faults: requests that met a bug of ours.
     """
 
@@ -59,11 +59,17 @@ class ListenerCounters:
     refused_of: dict[str, Counter[str]] = field(default_factory=dict)
     requests_malformed: int = 0
     answers_abandoned: int = 0
+    abandoned_of: Counter[str] = field(default_factory=Counter)
     faults: int = 0
 
     def note_refused(self, member: str, code: str) -> None:
         """A member of the roster, active or not, was refused."""
         self.refused_of.setdefault(member, Counter())[code] += 1
+
+    def note_abandoned(self, member: str) -> None:
+        """A member did not take the answer that it had asked for, or not in time."""
+        self.answers_abandoned += 1
+        self.abandoned_of[member] += 1
 
 
 class InFlight:
@@ -71,13 +77,6 @@ class InFlight:
 
     def __init__(self, limits: ListenerLimits) -> None:
         self._limits = limits
-        self._places = {
-            Share.CONTROL: limits.control_in_flight_max,
-            # A listener does not see how urgent a range is; who asks keeps them apart.
-            Share.URGENT: limits.bulk_in_flight_max,
-            Share.BULK: limits.bulk_in_flight_max,
-            Share.POLL: limits.poll_in_flight_max,
-        }
         self._taken: dict[Share, Counter[str]] = {share: Counter() for share in Share}
 
     @contextmanager
@@ -87,11 +86,12 @@ class InFlight:
         Raises:
             TooBusy: all its places are taken, or all members' together.
         """
-        taken, places = self._taken[share], self._places[share]
+        taken = self._taken[share]
+        places, places_total = self._limits.in_flight(share)
         if taken[member] >= places:
             raise TooBusy(f"{member} has {places} requests of this kind under way already")
-        if share is Share.BULK and taken.total() >= self._limits.bulk_in_flight_total_max:
-            raise TooBusy("this node serves as many ranges of statements as it can")
+        if places_total is not None and taken.total() >= places_total:
+            raise TooBusy(f"this node serves as many {share} ranges of statements as it can")
         taken[member] += 1
         try:
             yield
@@ -140,6 +140,7 @@ async def read_body(request: web.Request, *, bytes_max: int, limits: ListenerLim
 async def send_answer(
     request: web.Request,
     answer: Answer,
+    member: str,
     *,
     content_type: str = MSGPACK,
     counters: ListenerCounters,
@@ -171,7 +172,7 @@ async def send_answer(
         # The status line is out, so nothing but a broken connection can still say "not whole".
         if request.transport is not None:
             request.transport.abort()
-        counters.answers_abandoned += 1
+        counters.note_abandoned(member)
         if isinstance(error, TimeoutError | ConnectionError):
             raise ConnectionResetError("the answer was not taken") from None
         raise
@@ -214,13 +215,11 @@ def refusal(
             says so.
         status: in place of the table's, for what HTTP itself refuses (404, 405).
     """
+    wait = wait_seconds(error, retry_after_seconds)
     response = web.Response(
-        status=status or status_of(error), body=encode_refusal(error), headers=_FIELDS
+        status=status or status_of(error), body=encode_refusal(error, wait), headers=_FIELDS
     )
     response.content_type = MSGPACK
-    if isinstance(error, TooBusy):
-        asked = error.retry_after_seconds
-        response.headers[hdrs.RETRY_AFTER] = str(
-            retry_after_seconds if asked is None else max(retry_after_seconds, ceil(asked))
-        )
+    if wait is not None:
+        response.headers[hdrs.RETRY_AFTER] = str(wait)
     return response

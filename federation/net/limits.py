@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from federation.protocol.limits import NOTE_BYTES_MAX, ROSTER_BYTES_MAX
@@ -17,6 +18,7 @@ from federation.protocol.limits_messages import (
     DIGEST_BYTES_MAX,
     RANGE_ANSWER_BYTES_MAX,
 )
+from federation.protocol.origins import Lane
 
 # --- certificates ---------------------------------------------------------------------------------
 
@@ -99,9 +101,16 @@ class Share(StrEnum):
     """What kind of place a request takes while it is under way."""
 
     CONTROL = "control"
+    CRISIS = "crisis"
     URGENT = "urgent"
     BULK = "bulk"
     POLL = "poll"
+
+
+SHARE_OF_LANE: Final = MappingProxyType(
+    {Lane.CRISIS: Share.CRISIS, Lane.LIVE: Share.URGENT, Lane.BULK: Share.BULK}
+)
+"""What a range of such a log takes; no statement waits behind a lower lane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +123,7 @@ class ListenerLimits:
         handshakes_per_address_max: of these, from one address (some members share one NAT).
         handshake_seconds: 2 round trips and a signature; 5 s survives two lost packets.
         connections_max: established connections, well below the usual 1,024 open files.
-        connections_per_member_max: four pools of six connections in all, for a node, the one
+        connections_per_member_max: five pools of seven connections in all, for a node, the one
             that is taking its place, and one that was cut off and does not know it yet.
         keepalive_seconds: idle time, and time to send a request's head, before closing.
         body_seconds: for a whole request body to arrive.
@@ -122,8 +131,21 @@ class ListenerLimits:
         lingering_seconds: how long a refused body is thrown away so the answer can be read.
         control_in_flight_max: requests of one member at once, statements apart.
         poll_in_flight_max: long polls of one member; a newer one ends the one before.
-        bulk_in_flight_max: ranges of statements being served to one member.
-        bulk_in_flight_total_max: the same for all members: 64 answers of 4 MiB are 256 MiB.
+        range_in_flight_max: ranges of logs of one lane being served to one member.
+        crisis_in_flight_total_max: ranges of crisis logs being served to all members, in places
+            that nothing else takes. Twice as many as for others: seldom more than a few kB each,
+            and 32 members must read slowly to fill them.
+        urgent_in_flight_total_max: the same of live logs.
+        bulk_in_flight_total_max: the same of bulk logs; 64 answers of 4 MiB are 256 MiB.
+        work_per_second: of one member, in the long run, in units of ``rates.py``. One announcement
+            of a lane waits for the answer to the one before, so at 5 milliseconds away an honest
+            peer makes 200 requests a second at most.
+        work_burst: how much may come at once before that rate counts: ten seconds of it, as after
+            a partition, when every head is told and compared.
+        crisis_work_per_second: the same for announcements and ranges of crisis logs alone, twice as
+            much, because statements ride along. In a crisis heads come from its issuer and from
+            every neighbour, but each of these has its own.
+        crisis_work_burst: see there.
         retry_after_seconds: what a member over its limit is told to wait.
         shutdown_seconds: for requests under way when the node stops.
     """
@@ -133,17 +155,33 @@ class ListenerLimits:
     handshakes_per_address_max: int = 64
     handshake_seconds: float = 5.0
     connections_max: int = 512
-    connections_per_member_max: int = 20
+    connections_per_member_max: int = 24
     keepalive_seconds: float = 105.0
     body_seconds: float = 10.0
     answer_seconds: float = 120.0
     lingering_seconds: float = 1.0
     control_in_flight_max: int = 8
     poll_in_flight_max: int = 2
-    bulk_in_flight_max: int = 4
+    range_in_flight_max: int = 4
+    crisis_in_flight_total_max: int = 128
+    urgent_in_flight_total_max: int = 64
     bulk_in_flight_total_max: int = 64
+    work_per_second: float = 300.0
+    work_burst: float = 3_000.0
+    crisis_work_per_second: float = 600.0
+    crisis_work_burst: float = 6_000.0
     retry_after_seconds: int = 1
     shutdown_seconds: float = 5.0
+
+    def in_flight(self, share: Share) -> tuple[int, int | None]:
+        """How many such requests may be under way: one member's, and all members' together."""
+        return {
+            Share.CONTROL: (self.control_in_flight_max, None),
+            Share.CRISIS: (self.range_in_flight_max, self.crisis_in_flight_total_max),
+            Share.URGENT: (self.range_in_flight_max, self.urgent_in_flight_total_max),
+            Share.BULK: (self.range_in_flight_max, self.bulk_in_flight_total_max),
+            Share.POLL: (self.poll_in_flight_max, None),
+        }[share]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +197,10 @@ class LinkLimits:
         control_seconds: a whole control request; and before it, for a connection to be free.
         bulk_seconds: the same for a range of statements; 4 MiB at 70 KiB/s.
         control_connections: connections for requests that must never queue behind statements.
-        urgent_connections: connections for ranges of crisis and live logs.
+        crisis_connections: connections for ranges of crisis logs, and for crisis announcements
+            while the control connections are busy: otherwise one of these carries them, which
+            is open already.
+        urgent_connections: connections for ranges of live logs.
         bulk_connections: connections for ranges of bulk logs.
         poll_connections: connections for long polls; a node that can be called makes none.
         keepalive_seconds: idle time before closing; less than the listener's, so that the asker
@@ -171,6 +212,7 @@ class LinkLimits:
     control_seconds: float = 10.0
     bulk_seconds: float = 60.0
     control_connections: int = 2
+    crisis_connections: int = 1
     urgent_connections: int = 1
     bulk_connections: int = 2
     poll_connections: int = 1
@@ -180,15 +222,15 @@ class LinkLimits:
         """How many connections requests of that kind may take."""
         return {
             Share.CONTROL: self.control_connections,
+            Share.CRISIS: self.crisis_connections,
             Share.URGENT: self.urgent_connections,
             Share.BULK: self.bulk_connections,
             Share.POLL: self.poll_connections,
         }[share]
 
-    def seconds(self, share: Share) -> float:
-        """How long a whole request of that kind may take; a poll's own wait comes on top."""
-        is_range = share in {Share.BULK, Share.URGENT}
-        return self.bulk_seconds if is_range else self.control_seconds
+    def seconds(self, *, is_long: bool) -> float:
+        """How long a whole request may take; a poll's own wait comes on top."""
+        return self.bulk_seconds if is_long else self.control_seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ from federation.net.limits import (
     LinkLimits,
     Share,
 )
+from federation.net.names import PeerNames
 from federation.net.peering import PeerIdentities
 from federation.net.refusals import decode_refusal
 from federation.protocol.http_signatures import SIGNED_SCHEME
@@ -49,9 +50,6 @@ from federation.protocol.limits_messages import CALL_ANSWER_BYTES_MAX, CALLS_BYT
 
 _SCHEMES: Final = ("https://", f"{SIGNED_SCHEME}://")
 _OK: Final = 200
-
-_DNS_SECONDS: Final = 60
-"""How long a resolved address is used before asking again: what a failover of a peer may cost."""
 
 _CLOSED_IN_HANDSHAKE: Final = (
     "the peer closed the connection during the TLS handshake; "
@@ -83,6 +81,7 @@ class PeerLink(PeerCalls):
         urls: Sequence[str],
         identities: PeerIdentities,
         limits: LinkLimits | None = None,
+        names: PeerNames | None = None,
     ) -> None:
         """Nothing is connected before the first call.
 
@@ -92,12 +91,14 @@ class PeerLink(PeerCalls):
                 others than these two are passed over.
             identities: gives the TLS context of the moment, for every request anew.
             limits: waits and pool sizes.
+            names: where the URLs' names lead, for all links of a node; None to ask for itself.
         """
         super().__init__(member, urls)
         self._urls = tuple(url.rstrip("/") for url in urls if url.startswith(_SCHEMES))
         self._preferred = 0
         self._identities = identities
         self._limits = limits or LinkLimits()
+        self._names = names
         self._sessions: dict[Share, aiohttp.ClientSession] = {}
         self._places = {
             share: asyncio.Semaphore(self._limits.connections(share)) for share in Share
@@ -126,13 +127,16 @@ class PeerLink(PeerCalls):
             )
         )
 
-    async def bring(self, number: int, status: int, body: bytes) -> None:
+    async def bring(
+        self, number: int, status: int, body: bytes, share: Share = Share.CONTROL
+    ) -> None:
         """Bring the answer to a call that came with :meth:`heads`.
 
         Args:
             number: the call's.
             status: as it would have been over HTTP.
             body: the answer, or the refusal.
+            share: the kind of place that the call took here.
 
         Raises:
             TooLarge: it is over ``CALL_ANSWER_BYTES_MAX``; nothing was sent.
@@ -140,12 +144,22 @@ class PeerLink(PeerCalls):
         """
         if len(body) > CALL_ANSWER_BYTES_MAX:
             raise TooLarge(f"an answer of {len(body)} bytes is over any call's limit")
-        # Receipts must not queue behind ranges of statements.
-        share = Share.BULK if len(body) > READ_BUFFER_BYTES else Share.CONTROL
-        path = f"/v1/heads/{number}"
-        params = {"status": str(status)}
+        # Receipts must not queue behind ranges of statements, nor a crisis behind other lanes.
+        is_long = len(body) > READ_BUFFER_BYTES
+        if is_long and share is Share.CONTROL:
+            share = Share.BULK
+        elif not is_long and share is not Share.CRISIS:
+            share = Share.CONTROL
         await self.ask(
-            PeerCall("POST", path, REFUSAL_BYTES_MAX, body=body, params=params, share=share)
+            PeerCall(
+                "POST",
+                f"/v1/heads/{number}",
+                REFUSAL_BYTES_MAX,
+                body=body,
+                params={"status": str(status)},
+                share=share,
+                is_long=is_long,
+            )
         )
 
     async def close(self) -> None:
@@ -182,8 +196,8 @@ class PeerLink(PeerCalls):
         while True:
             attempts_left -= 1
             try:
-                async with self._place(call.share):
-                    return await self._exchange(url, call)
+                async with self._place(call) as share:
+                    return await self._exchange(url, call, share)
             except _AnswerNeverBegan as ended:
                 if ended.is_reused and attempts_left:
                     continue
@@ -192,27 +206,31 @@ class PeerLink(PeerCalls):
                 raise _peer_error(url, self.member, error) from None
 
     @asynccontextmanager
-    async def _place(self, share: Share) -> AsyncIterator[None]:
+    async def _place(self, call: PeerCall) -> AsyncIterator[Share]:
         """Wait for one of our own connections to be free: that wait is not held against the peer.
 
         Raises:
             PeerTimeout: none became free for as long as a whole request may take.
         """
+        share = call.share
+        is_news = share is Share.CRISIS and not call.is_long
+        if is_news and not self._places[Share.CONTROL].locked():
+            share = Share.CONTROL  # most likely open already: no handshake before the news
         places = self._places[share]
         try:
-            async with asyncio.timeout(self._limits.seconds(share)):
+            async with asyncio.timeout(self._limits.seconds(is_long=call.is_long)):
                 await places.acquire()
         except TimeoutError:
             raise PeerTimeout(f"all connections to {self.member} have been busy too long") from None
         try:
-            yield
+            yield share
         finally:
             places.release()
 
-    async def _exchange(self, url: str, call: PeerCall) -> bytes:
+    async def _exchange(self, url: str, call: PeerCall, share: Share) -> bytes:
         connection = SimpleNamespace(is_reused=False)
         hop = self._hop(url, call)
-        request = self._session(call.share).request(
+        request = self._session(share).request(
             call.method,
             hop.url,
             data=call.body,
@@ -272,7 +290,7 @@ class PeerLink(PeerCalls):
         # Each of them: connect alone, or total alone, leaves a stage that waits for ever.
         limits = self._limits
         return aiohttp.ClientTimeout(
-            total=limits.seconds(call.share) + call.seconds,
+            total=limits.seconds(is_long=call.is_long) + call.seconds,
             connect=limits.connect_seconds,
             sock_connect=limits.connect_seconds,
             sock_read=limits.read_seconds + call.seconds,
@@ -295,7 +313,8 @@ class PeerLink(PeerCalls):
             connector=aiohttp.TCPConnector(
                 limit=limits.connections(share),
                 keepalive_timeout=limits.keepalive_seconds,
-                ttl_dns_cache=_DNS_SECONDS,
+                resolver=self._names,
+                use_dns_cache=self._names is None,  # those remember by themselves
             ),
             headers={hdrs.ACCEPT_ENCODING: "identity", hdrs.USER_AGENT: "federation"},
             cookie_jar=aiohttp.DummyCookieJar(),

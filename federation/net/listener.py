@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from federation.net.limits import (
 from federation.net.peer_api import PeerApi, Permit
 from federation.net.peering import PeerIdentities, certificate_of
 from federation.net.proving import Proving, SignatureProving, TlsProving
+from federation.net.rates import MemberRates
 from federation.net.routes import PeerDesk
 
 
@@ -58,6 +60,7 @@ class PeerListener:
 
     Attributes:
         counters: what it has seen.
+        rates: what each member has left to ask for.
         port: where it listens, once started.
     """
 
@@ -83,9 +86,10 @@ class PeerListener:
         self.port = 0
         self._identities = identities
         self._limits = limits or ListenerLimits()
+        self.rates = MemberRates(self._limits, time.monotonic)
         self._front = front
         proving: Proving = front.proving if front else TlsProving(identities)
-        api = PeerApi(desk, proving, permit, self.counters, self._limits)
+        api = PeerApi(desk, proving, permit, self.counters, self._limits, self.rates)
         self._runner = web.AppRunner(api.application(), **self._http_limits())
         self._door: Door | None = None
         self._unregister: Callable[[], None] | None = None

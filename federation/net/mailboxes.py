@@ -29,9 +29,8 @@ from federation.net.limits import (
     CALL_WAIT_SECONDS_BULK,
     POLL_GAP_SECONDS,
     REFUSAL_BYTES_MAX,
-    Share,
 )
-from federation.net.refusals import decode_refusal
+from federation.net.refusals import decode_refusal, decode_retry_after
 from federation.protocol.limits_messages import CALL_ANSWER_BYTES_MAX, CALLS_BYTES_MAX, CALLS_MAX
 from federation.protocol.messages_calls import WaitingCall
 
@@ -48,9 +47,6 @@ class _Open:
     call: WaitingCall
     answer_bytes_max: int
     answer: asyncio.Future[tuple[int, bytes]] = field(repr=False)
-
-
-_RANGES: Final = frozenset({Share.BULK, Share.URGENT})
 
 
 class _Mailbox:
@@ -187,7 +183,7 @@ class Mailboxes:
         )
         box.open[waiting.call.number] = waiting
         box.stir()
-        seconds = CALL_WAIT_SECONDS_BULK if call.share in _RANGES else CALL_WAIT_SECONDS
+        seconds = CALL_WAIT_SECONDS_BULK if call.is_long else CALL_WAIT_SECONDS
         try:
             async with asyncio.timeout(seconds):
                 return await waiting.answer
@@ -236,7 +232,9 @@ class MailboxLink(PeerCalls):
         if status != _OK:
             code = decode_refusal(body)
             raise PeerRefused(
-                f"{self.member} refused with status {status} ({code or 'no code'})", status=status
+                f"{self.member} refused with status {status} ({code or 'no code'})",
+                status=status,
+                retry_after_seconds=decode_retry_after(body),
             )
         if len(body) > call.answer_bytes_max:
             raise PeerAnswerTooLarge(

@@ -29,6 +29,7 @@ from federation.net.exchange import (
 )
 from federation.net.limits import ListenerLimits
 from federation.net.proving import Proving
+from federation.net.rates import MemberRates
 from federation.net.routes import PeerDesk, Request, find_route
 from federation.protocol.roster_roles import Call
 
@@ -50,6 +51,7 @@ class PeerApi:
         permit: says whether it may.
         counters: counted into.
         limits: how many at once, how long.
+        rates: how much one after the other.
     """
 
     def __init__(
@@ -59,12 +61,14 @@ class PeerApi:
         permit: Permit,
         counters: ListenerCounters,
         limits: ListenerLimits,
+        rates: MemberRates,
     ) -> None:
         self._desk = desk
         self._proving = proving
         self._permit = permit
         self._counters = counters
         self._limits = limits
+        self._rates = rates
         self._in_flight = InFlight(limits)
 
     def application(self) -> web.Application:
@@ -99,9 +103,10 @@ class PeerApi:
         member = request[_MEMBER] = asker.member
         route, parts = find_route(request.method, asker.path)
         self._permit(member, route.call)
-        with self._in_flight.place(member, route.share):
-            query = {name: request.query.getall(name) for name in request.query}
-            asked = Request(member, parts, query)
+        query = {name: request.query.getall(name) for name in request.query}
+        asked = Request(member, parts, query)
+        self._rates.begin(self._desk, route, asked)
+        with self._in_flight.place(member, route.share_of(self._desk, asked)):
             bytes_max = route.body_bytes_max
             if callable(bytes_max):
                 bytes_max = bytes_max(self._desk, asked)
@@ -111,6 +116,7 @@ class PeerApi:
             elif request.body_exists:
                 raise RequestMalformed("a GET of the peer API has no body")
             self._proving.check_body(request, asked.body)
+            self._rates.take(self._desk, route, asked)
             answer = await route.answer(self._desk, asked)
             seal: Mapping[str, str] = {}
             if self._proving.is_sealing:
@@ -119,6 +125,7 @@ class PeerApi:
             return await send_answer(
                 request,
                 answer,
+                member,
                 content_type=route.content_type,
                 counters=self._counters,
                 limits=self._limits,

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,10 +26,12 @@ from federation.net.limits import (
     POLL_BACKOFF_SECONDS_MAX,
     POLL_SECONDS,
     ListenerLimits,
+    Share,
 )
 from federation.net.link import PeerLink
 from federation.net.peer_api import Permit
-from federation.net.refusals import encode_refusal, status_of
+from federation.net.rates import MemberRates
+from federation.net.refusals import encode_refusal, status_of, wait_seconds
 from federation.net.routes import PeerDesk, Request, find_route
 from federation.protocol.messages_calls import WaitingCall, decode_calls
 from federation.protocol.roster_roles import Call
@@ -39,6 +42,21 @@ _OK: Final = 200
 _DOUBLINGS_MAX: Final = 16
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A call that was carried out.
+
+    Attributes:
+        status: HTTP's.
+        body: the answer, or the refusal.
+        share: the kind of place it took here; its answer goes back over a connection of that kind.
+    """
+
+    status: int
+    body: bytes = field(repr=False)
+    share: Share = Share.CONTROL
+
+
 class CallDesk:
     """Carries out calls that came by a poll: what ``peer_api.py`` is for those that came over HTTP.
 
@@ -47,37 +65,45 @@ class CallDesk:
         permit: says whether the peer may ask for that.
         counters: counted into.
         limits: how many at once.
+        rates: how much one after the other, over HTTP or by polls.
     """
 
     def __init__(
-        self, desk: PeerDesk, permit: Permit, counters: ListenerCounters, limits: ListenerLimits
+        self,
+        desk: PeerDesk,
+        permit: Permit,
+        counters: ListenerCounters,
+        limits: ListenerLimits,
+        rates: MemberRates,
     ) -> None:
         self._desk, self._permit, self._counters = desk, permit, counters
+        self._limits, self._rates = limits, rates
         self._in_flight = InFlight(limits)
 
-    async def carry_out(self, peer: str, call: WaitingCall) -> tuple[int, bytes]:
-        """Status and body of the answer; a refusal where it is one. Never raises an error of ours.
+    async def carry_out(self, peer: str, call: WaitingCall) -> Carried:
+        """The answer; a refusal where it is one. Never raises an error of ours.
 
         Args:
             peer: whose call it is; its TLS identity proved the name.
             call: as it came.
         """
         try:
-            answer = await self._answer(peer, call)
+            carried = await self._answer(peer, call)
         except FederationError as error:
             self._counters.requests_refused[error.code] += 1
             self._counters.note_refused(peer, error.code)
-            return status_of(error), encode_refusal(error)
+            wait = wait_seconds(error, self._limits.retry_after_seconds)
+            return Carried(status_of(error), encode_refusal(error, wait))
         except Exception as error:  # noqa: BLE001 - a bug of ours must not end the polling
             self._counters.faults += 1
             # What kind, not what: an unforeseen error's text may hold a signal value.
             _log.error("a peer's call met a bug: %s", type(error).__name__)
             bug = FederationError("a bug")
-            return status_of(bug), encode_refusal(bug)
+            return Carried(status_of(bug), encode_refusal(bug))
         self._counters.requests_answered += 1
-        return _OK, answer
+        return carried
 
-    async def _answer(self, peer: str, call: WaitingCall) -> bytes:
+    async def _answer(self, peer: str, call: WaitingCall) -> Carried:
         target = urlsplit(call.target)
         route, parts = find_route(call.method, target.path)
         if route.call is Call.HEADS:
@@ -85,13 +111,16 @@ class CallDesk:
         self._permit(peer, route.call)
         query = parse_qs(target.query, keep_blank_values=True)
         request = Request(peer, parts, query, call.body or b"")
+        self._rates.begin(self._desk, route, request)
         bytes_max = route.body_bytes_max
         if callable(bytes_max):
             bytes_max = bytes_max(self._desk, request)
         if bytes_max is not None and len(request.body) > bytes_max:
             raise TooLarge(f"a body of more than {bytes_max} bytes is not read")
-        with self._in_flight.place(peer, route.share):
-            return await whole(await route.answer(self._desk, request))
+        self._rates.take(self._desk, route, request)
+        share = route.share_of(self._desk, request)
+        with self._in_flight.place(peer, share):
+            return Carried(_OK, await whole(await route.answer(self._desk, request)), share)
 
 
 class Poller:
@@ -105,7 +134,7 @@ class Poller:
     def __init__(
         self,
         link: PeerLink,
-        carry_out: Callable[[str, WaitingCall], Awaitable[tuple[int, bytes]]],
+        carry_out: Callable[[str, WaitingCall], Awaitable[Carried]],
     ) -> None:
         self._link = link
         self._carry_out = carry_out
@@ -138,8 +167,8 @@ class Poller:
 
     async def _do(self, call: WaitingCall) -> None:
         try:
-            status, body = await self._carry_out(self._link.member, call)
-            await self._link.bring(call.number, status, body)
+            carried = await self._carry_out(self._link.member, call)
+            await self._link.bring(call.number, carried.status, carried.body, carried.share)
         except (PeerError, TooLarge) as error:
             # The peer asks again when it misses the answer.
             _log.info("an answer for %s: %s", self._link.member, error.message)

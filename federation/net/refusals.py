@@ -1,13 +1,15 @@
 """What a peer is told when it is refused: one table from errors to HTTP statuses.
 
-A refusal's body is a small map ``{"code", "message"}`` in the protocol's own encoding. The code is
-for the peer's program. The message is for a person who debugs; the asking node never shows or logs
-it, because a hostile peer could put a signal value or terminal codes there.
+A refusal's body is a small map ``{"code", "message"}`` in the protocol's own encoding, with
+``"retry_after"`` in seconds where waiting helps. The code is for the peer's program. The message is
+for a person who debugs; the asking node never shows or logs it, because a hostile peer could put a
+signal value or terminal codes there.
 """
 
 from __future__ import annotations
 
 import re
+from math import ceil
 from typing import Final
 
 from federation import errors
@@ -20,7 +22,7 @@ from federation.local_errors.askers import (
 )
 from federation.local_errors.disk import StoreError, StoreFull
 from federation.local_errors.peers import PeerTimeout
-from federation.net.limits import REFUSAL_BYTES_MAX
+from federation.net.limits import REFUSAL_BYTES_MAX, RETRY_AFTER_SECONDS_MAX
 from federation.protocol.encoding import decode_map
 from federation.protocol.encoding_writing import encode
 
@@ -52,10 +54,32 @@ def status_of(error: errors.FederationError) -> int:
     return next(STATUS_OF[branch] for branch in type(error).__mro__ if branch in STATUS_OF)
 
 
-def encode_refusal(error: errors.FederationError) -> bytes:
-    """The body of a refusal. What went wrong on our own side is not described to peers."""
+def wait_seconds(error: errors.FederationError, least: int) -> int | None:
+    """How long whoever is refused should wait, in whole seconds, and at least ``least``.
+
+    None where asking again later is no remedy.
+    """
+    if not isinstance(error, TooBusy):
+        return None
+    return max(least, ceil(error.retry_after_seconds or 0))
+
+
+def encode_refusal(error: errors.FederationError, retry_after: int | None = None) -> bytes:
+    """The body of a refusal. What went wrong on our own side is not described to peers.
+
+    Args:
+        error: why.
+        retry_after: seconds to wait; HTTP's own field does not travel with an answer that is
+            brought.
+    """
     is_ours = status_of(error) >= OUR_FAULT_STATUS_MIN
-    return encode({"code": error.code, "message": OUR_FAULT_MESSAGE if is_ours else error.message})
+    told: dict[str, str | int] = {
+        "code": error.code,
+        "message": OUR_FAULT_MESSAGE if is_ours else error.message,
+    }
+    if retry_after is not None:
+        told["retry_after"] = retry_after
+    return encode(told)
 
 
 def decode_refusal(body: bytes) -> str | None:
@@ -65,3 +89,14 @@ def decode_refusal(body: bytes) -> str | None:
     except errors.ProtocolError:
         return None
     return code if isinstance(code, str) and _CODE.match(code) else None
+
+
+def decode_retry_after(body: bytes) -> float | None:
+    """Seconds that a refusal asks to wait, at most ``RETRY_AFTER_SECONDS_MAX``; None for none."""
+    try:
+        seconds = decode_map(body, bytes_max=REFUSAL_BYTES_MAX).get("retry_after")
+    except errors.ProtocolError:
+        return None
+    if not isinstance(seconds, int) or isinstance(seconds, bool):
+        return None
+    return float(min(seconds, RETRY_AFTER_SECONDS_MAX))

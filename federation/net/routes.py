@@ -26,7 +26,7 @@ from typing import Final, Protocol, TypeAlias
 
 from federation.errors import RequestMalformed
 from federation.local_errors.askers import MethodNotThere, NotFound
-from federation.net.limits import Share
+from federation.net.limits import SHARE_OF_LANE, Share
 from federation.protocol.limits import INTEGER_MAX, LOG_SIZE_MAX
 from federation.protocol.limits_messages import (
     ANNOUNCE_BYTES_MAX,
@@ -36,6 +36,7 @@ from federation.protocol.limits_messages import (
     POLL_SECONDS_MAX,
     RANGE_STATEMENTS_MAX,
 )
+from federation.protocol.origins import Lane
 from federation.protocol.roster_roles import Call
 
 MSGPACK: Final = "application/msgpack"
@@ -56,6 +57,16 @@ class PeerDesk(Protocol):
 
     Any FederationError becomes the refusal that ``net/refusals.py`` lists.
     """
+
+    def lane(self, log_sha256: bytes) -> Lane | None:
+        """The lane of a log; None where no log has that name."""
+
+    def is_crisis(self, body: bytes) -> bool:
+        """Whether an announcement speaks of a crisis log, or of a forked one; nothing is judged.
+
+        Raises:
+            ProtocolError: it is no announcement.
+        """
 
     async def announce(self, member: str, body: bytes) -> Answer:
         """Take a member's announcement; the answer says what this node has."""
@@ -161,7 +172,7 @@ class Route:
         path: matches the whole path; its groups are the request's parts.
         answer: asks the desk.
         body_bytes_max: None where there is no body; may ask the desk.
-        share: the kind of place it takes while it is under way.
+        share: the kind of place it takes while it is under way; may ask the desk.
         content_type: of the answer.
     """
 
@@ -170,8 +181,12 @@ class Route:
     path: re.Pattern[str]
     answer: Callable[[PeerDesk, Request], Awaitable[Answer]]
     body_bytes_max: int | Callable[[PeerDesk, Request], int] | None = None
-    share: Share = Share.CONTROL
+    share: Share | Callable[[PeerDesk, Request], Share] = Share.CONTROL
     content_type: str = MSGPACK
+
+    def share_of(self, desk: PeerDesk, request: Request) -> Share:
+        """The kind of place that request takes."""
+        return self.share(desk, request) if callable(self.share) else self.share
 
 
 async def _announce(desk: PeerDesk, request: Request) -> Answer:
@@ -180,6 +195,10 @@ async def _announce(desk: PeerDesk, request: Request) -> Answer:
 
 async def _digest(desk: PeerDesk, request: Request) -> Answer:
     return await desk.digest(request.member, request.body)
+
+
+def _lanes_share(desk: PeerDesk, request: Request) -> Share:
+    return SHARE_OF_LANE[desk.lane(request.log) or Lane.BULK]
 
 
 async def _statements(desk: PeerDesk, request: Request) -> Answer:
@@ -254,8 +273,8 @@ _LOG: Final = r"/v1/logs/(?P<log>[0-9a-f]{64})"
 ROUTES: Final[tuple[Route, ...]] = (
     Route(Call.ANNOUNCE, "POST", _path("/v1/announce"), _announce, ANNOUNCE_BYTES_MAX),
     Route(Call.DIGEST, "POST", _path("/v1/digest"), _digest, DIGEST_BYTES_MAX),
-    Route(Call.STATEMENTS, "GET", _path(f"{_LOG}/statements"), _statements, share=Share.BULK),
-    Route(Call.STATEMENTS, "GET", _path(f"{_LOG}/hashes"), _hashes, share=Share.BULK),
+    Route(Call.STATEMENTS, "GET", _path(f"{_LOG}/statements"), _statements, share=_lanes_share),
+    Route(Call.STATEMENTS, "GET", _path(f"{_LOG}/hashes"), _hashes, share=_lanes_share),
     Route(Call.PREFIX, "GET", _path(f"{_LOG}/prefix"), _prefix),
     Route(Call.CHECKPOINT, "GET", _path(f"{_LOG}/checkpoint"), _checkpoint, content_type=_NOTE),
     Route(

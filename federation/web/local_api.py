@@ -205,6 +205,7 @@ class LocalApi:
                         "behind_here": each.behind_here,
                         "behind_there": each.behind_there,
                         "receipt_size": each.receipt_size,
+                        "unsigned": each.unsigned,
                     }
                     for each in peer.logs
                 ],
@@ -237,9 +238,10 @@ class LocalApi:
                 {
                     "member": member,
                     "standing": standing_of(roster, member),
-                    "refused": dict(sorted(codes.items())),
+                    "refused": dict(sorted(seen.refused_of.get(member, {}).items())),
+                    "abandoned": seen.abandoned_of[member],
                 }
-                for member, codes in sorted(seen.refused_of.items())
+                for member in sorted({*seen.refused_of, *seen.abandoned_of})
             ],
         }
 

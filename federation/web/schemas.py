@@ -269,6 +269,10 @@ class PeerLogAnswer(_Model):
     behind_here: int
     behind_there: int
     receipt_size: int
+    unsigned: Annotated[
+        int,
+        Field(description="of this node's own: the peer says to hold them and signed no receipt"),
+    ] = 0
 
 
 class PeerAnswer(_Model):
@@ -294,13 +298,16 @@ class PeerAnswer(_Model):
 
 
 class RefusedAnswer(_Model):
-    """A member of the roster that the peer listener refused something since the node started."""
+    """A member that the peer listener refused something, or that left its answers."""
 
     member: str
     standing: Annotated[
         str, Field(description="its roles; or suspended or departed; or no member any more")
     ]
     refused: Annotated[dict[str, int], Field(description="how often, by error code")]
+    abandoned: Annotated[
+        int, Field(description="answers that it asked for and did not take, or not in time")
+    ] = 0
 
 
 class PeerListenerAnswer(_Model):

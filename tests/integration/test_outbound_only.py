@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
+import pytest
+
 from federation.daemon.node import Node
+from federation.gossip import events
 from federation.protocol.bodies import Confirm
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.signals import Signal, SignalType
@@ -63,6 +66,39 @@ async def test_a_member_that_cannot_be_connected_to_publishes_and_receives_fully
         assert not a.replicator.alarms
         (standing,) = [each for each in await a.peer_standings() if each.member == OUT]
         assert ("up", 0, ()) == (standing.link, standing.faults, standing.urls)
+
+
+@pytest.mark.parametrize("issuer", [A, OUT])
+async def test_an_upload_limit_is_waited_out_and_everything_arrives(
+    issuer: str, found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused over HTTP or in an answer that is brought: either way it is said how long to wait."""
+    founded = found([A, OUT], outbound=[OUT])
+    path = founded.config_path(issuer)
+    limit = "bulk_upload_bytes_per_second = "
+    path.write_text(path.read_text().replace(f"{limit}0", f"{limit}50_000"))
+    hearer = OUT if issuer == A else A
+    waits: list[float | None] = []
+    async with AsyncExitStack() as stack:
+        said = await open_node(founded, issuer, stack)
+        log = LogId(issuer, founded.chain.federation_id, Lane.BULK)
+        for start in range(0, 1_500, 500):
+            confirms = [make_confirm(number) for number in range(start, start + 500)]
+            await said.publisher.confirm(Lane.BULK, confirms)
+        heard = await Node.open(founded.config(hearer))
+        stack.push_async_callback(heard.close)
+        feed = heard.replicator.feed
+
+        def note(event: events.Event) -> None:
+            if isinstance(event, events.RangeFailed):
+                waits.append(event.retry_after_seconds)
+            feed(event)
+
+        monkeypatch.setattr(heard.replicator, "feed", note)
+        await heard.start()
+        await until_held(heard, log, 1_500)
+        await until_receipted(said, log, 1_500, {hearer})
+    assert any(waits)  # others had other reasons, such as a poll that had not begun
 
 
 async def test_two_such_members_hear_of_each_other_through_everybody_else(found: Found) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import socket
 import ssl
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -26,7 +27,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from federation.errors import TooLarge
-from federation.local_errors.askers import CallNotWaiting, LogNotFound, PeerNotAMember, RangeNotHeld
+from federation.local_errors.askers import (
+    AskedTooMuch,
+    CallNotWaiting,
+    LogNotFound,
+    PeerNotAMember,
+    RangeNotHeld,
+)
 from federation.local_errors.config import PortInUse
 from federation.local_errors.disk import StoreFull
 from federation.local_errors.peers import (
@@ -37,6 +44,7 @@ from federation.local_errors.peers import (
     PeerTimeout,
     PeerUnreachable,
 )
+from federation.net import names
 from federation.net.exchange import ListenerCounters
 from federation.net.identities import PemPair, identity_der, make_identity, mint_leaf
 from federation.net.limits import (
@@ -44,15 +52,18 @@ from federation.net.limits import (
     RETRY_AFTER_SECONDS_MAX,
     LinkLimits,
     ListenerLimits,
+    Share,
 )
 from federation.net.link import PeerLink
 from federation.net.listener import PeerListener
 from federation.net.peer_api import PeerApi, Permit
 from federation.net.peering import PeerIdentities
 from federation.net.proving import TlsProving
+from federation.net.rates import BODY_BYTES_PER_UNIT, MemberRates
 from federation.net.routes import Answer
 from federation.protocol.encoding import decode_map
 from federation.protocol.limits_messages import ANNOUNCE_BYTES_MAX, RANGE_STATEMENTS_MAX
+from federation.protocol.origins import Lane
 from federation.protocol.roster_roles import Call
 
 LOG = bytes(range(32))
@@ -67,12 +78,20 @@ class Desk:
     heard: list[tuple[str, str]] = field(default_factory=list)
     answers: dict[str, Callable[[], Answer]] = field(default_factory=dict)
     gate: asyncio.Event | None = None
+    open_calls: frozenset[str] = frozenset()  # answered whether the gate is open or not
+    lanes: dict[bytes, Lane] = field(default_factory=dict)
 
     async def _answer(self, member: str, call: str, echo: bytes) -> Answer:
         self.heard.append((member, call))
-        if self.gate is not None:
+        if self.gate is not None and call not in self.open_calls:
             await self.gate.wait()
         return self.answers[call]() if call in self.answers else echo
+
+    def lane(self, log_sha256: bytes) -> Lane | None:
+        return self.lanes.get(log_sha256)
+
+    def is_crisis(self, body: bytes) -> bool:
+        return body.startswith(b"crisis")
 
     async def announce(self, member: str, body: bytes) -> Answer:
         return await self._answer(member, "announce", body)
@@ -84,7 +103,8 @@ class Desk:
         self, member: str, log_sha256: bytes, start: int, end: int, at: int, root: bytes | None
     ) -> Answer:
         echo = log_sha256 + f" {start} {end} {at}".encode() + (root or b"")
-        return await self._answer(member, "statements", echo)
+        lane = self.lanes.get(log_sha256)
+        return await self._answer(member, f"{lane} statements" if lane else "statements", echo)
 
     async def prefix(
         self, member: str, log_sha256: bytes, size: int, at: int, root: bytes
@@ -593,7 +613,12 @@ async def test_a_kept_alive_connection_is_refused_at_its_next_request(
     admit(alice, bob)
     desk = Desk()
     application = PeerApi(
-        desk, TlsProving(bob.identities), everything, ListenerCounters(), ListenerLimits()
+        desk,
+        TlsProving(bob.identities),
+        everything,
+        ListenerCounters(),
+        ListenerLimits(),
+        MemberRates(ListenerLimits(), time.monotonic),
     ).application()
     roster = {} if change == "removed" else {"alice.example": (company("alice.example").der,)}
     async with (
@@ -937,7 +962,7 @@ async def test_a_member_over_its_requests_under_way_is_asked_to_wait(
 ) -> None:
     admit(alice, bob, carol)
     desk = Desk(gate=asyncio.Event())
-    limits = ListenerLimits(control_in_flight_max=1, bulk_in_flight_max=1, retry_after_seconds=7)
+    limits = ListenerLimits(control_in_flight_max=1, range_in_flight_max=1, retry_after_seconds=7)
     async with (
         listening(bob, desk, limits) as listener,
         linked(alice, "bob.example", listener.port) as link,
@@ -980,6 +1005,140 @@ async def test_all_members_together_have_a_limit_on_bulk(
         desk.gate.set()
         await under_way
         assert await other.announce(b"control goes on") == b"control goes on"
+
+
+async def test_a_crisis_range_is_served_when_all_places_for_bulk_are_taken(
+    alice: Company, bob: Company, carol: Company
+) -> None:
+    admit(alice, bob, carol)
+    crisis, live = b"c" * 32, b"l" * 32
+    desk = Desk(
+        gate=asyncio.Event(),
+        open_calls=frozenset({"crisis statements"}),
+        lanes={crisis: Lane.CRISIS, live: Lane.LIVE},
+    )
+    limits = ListenerLimits(bulk_in_flight_total_max=1, urgent_in_flight_total_max=1)
+    async with (
+        listening(bob, desk, limits) as listener,
+        linked(alice, "bob.example", listener.port) as link,
+        linked(carol, "bob.example", listener.port) as other,
+    ):
+        under_way = [
+            asyncio.create_task(link.statements(LOG, 0, 1, 1)),
+            asyncio.create_task(link.statements(live, 0, 1, 1, lane=Lane.LIVE)),
+        ]
+        await until(lambda: len(desk.heard) == 2)
+        for log, lane in ((LOG, Lane.BULK), (live, Lane.LIVE)):
+            with pytest.raises(PeerRefused) as refused:
+                await other.statements(log, 0, 1, 1, lane=lane)
+            assert refused.value.status == 429
+        # Neither the others' slow readers nor its own slow range of a live log holds it up.
+        for each in (other, link):
+            answer = await each.statements(crisis, 0, 1, 1, lane=Lane.CRISIS)
+            assert answer == crisis + b" 0 1 1"
+        assert desk.gate is not None
+        desk.gate.set()
+        await asyncio.gather(*under_way)
+
+
+async def test_a_crisis_announcement_goes_out_while_all_control_connections_wait(
+    alice: Company, bob: Company
+) -> None:
+    admit(alice, bob)
+    gate = asyncio.Event()
+    desk = Desk(gate=gate)
+    limits = LinkLimits()
+    async with (
+        listening(bob, desk) as listener,
+        linked(alice, "bob.example", listener.port, limits=limits) as link,
+    ):
+        busy = [
+            asyncio.create_task(link.digest(b"%d" % number))
+            for number in range(limits.control_connections + 1)
+        ]
+        await until(lambda: len(desk.heard) == limits.control_connections)
+        desk.open_calls = frozenset({"announce"})
+        assert await link.announce(b"news", Lane.CRISIS) == b"news"
+        assert listener.connections() == {"alice.example": limits.control_connections + 1}
+        gate.set()
+        await asyncio.gather(*busy)
+
+
+async def test_a_crisis_range_is_brought_while_other_ranges_are_being_brought(
+    alice: Company, bob: Company
+) -> None:
+    admit(alice, bob)
+    gate = asyncio.Event()
+    held: list[int] = []
+
+    async def take(request: web.Request) -> web.Response:
+        held.append(len(await request.read()))
+        if request.path.endswith("/1"):
+            await gate.wait()
+        return web.Response()
+
+    application = web.Application(client_max_size=0)
+    application.router.add_post("/v1/heads/{number}", take)
+    long = bytes(100_000)
+    async with (
+        serving(application, bob.identities.server_context) as port,
+        linked(alice, "bob.example", port) as link,
+    ):
+        busy = [
+            asyncio.create_task(link.bring(1, 200, body, share))
+            for body, share in [(long, Share.BULK)] * 3 + [(b"receipt", Share.CONTROL)] * 3
+        ]
+        await until(lambda: len(held) == 4)  # as many as there are connections of those kinds
+        for body in (long, b"short"):
+            await link.bring(2, 200, body, Share.CRISIS)
+        assert not any(each.done() for each in busy)
+        gate.set()
+        await asyncio.gather(*busy)
+
+
+async def test_a_crisis_announcement_takes_a_connection_that_is_open_already(
+    alice: Company, bob: Company
+) -> None:
+    admit(alice, bob)
+    async with (
+        listening(bob) as listener,
+        linked(alice, "bob.example", listener.port) as link,
+    ):
+        await link.digest(b"")
+        await link.announce(b"news", Lane.CRISIS)
+        assert listener.counters.connections_accepted == 1
+
+
+async def test_a_members_flood_is_refused_and_holds_up_nobody_else(
+    alice: Company, bob: Company, carol: Company
+) -> None:
+    admit(alice, bob, carol)
+    desk = Desk()
+    # Buckets that never fill again: what follows hangs on no clock.
+    limits = ListenerLimits(
+        work_per_second=1e-6, work_burst=10, crisis_work_per_second=1e-6, crisis_work_burst=5
+    )
+    async with (
+        listening(bob, desk, limits) as listener,
+        linked(alice, "bob.example", listener.port) as flooding,
+        linked(carol, "bob.example", listener.port) as honest,
+    ):
+        for _ in range(10):
+            await flooding.checkpoint(LOG)
+        for refused_call in (flooding.checkpoint(LOG), flooding.announce(b"bulk")):
+            with pytest.raises(PeerRefused, match=AskedTooMuch.code) as refused:
+                await refused_call
+            assert refused.value.status == 429
+            assert refused.value.retry_after_seconds is not None
+        # Its own crisis is heard all the same, as much as there is a budget for.
+        crisis = b"crisis".ljust(2 * BODY_BYTES_PER_UNIT)
+        for _ in range(2):
+            assert await flooding.announce(crisis, Lane.CRISIS) == crisis
+        with pytest.raises(PeerRefused, match=AskedTooMuch.code):
+            await flooding.announce(crisis, Lane.CRISIS)
+        assert await honest.announce(b"bulk") == b"bulk"
+        assert await honest.announce(b"crisis", Lane.CRISIS) == b"crisis"
+        assert listener.counters.refused_of == {"alice.example": Counter({AskedTooMuch.code: 3})}
 
 
 async def test_a_member_cannot_hold_more_connections_than_its_share(
@@ -1044,6 +1203,7 @@ async def test_a_peer_that_does_not_take_its_answer_is_cut_off(
         writer.write(request_head("/v1/digest", "POST", "Content-Length: 0"))
         silence(writer)
         await until(lambda: listener.counters.answers_abandoned == 1)
+        assert listener.counters.abandoned_of == {"alice.example": 1}
         await until(lambda: listener.connections() == {})
         writer.transport.abort()
         del reader
@@ -1184,6 +1344,34 @@ async def test_the_next_url_is_tried_and_then_kept(
             assert await link.announce(b"2") == b"2"
             assert wrong.counters.connections_accepted == refused == 1
             assert wrong_desk.heard == []
+
+
+async def test_a_known_peer_is_reached_while_its_name_server_is_down(
+    alice: Company, bob: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_down = False
+
+    def look_up(_host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        if is_down:
+            raise socket.gaierror(socket.EAI_AGAIN, "try again")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    admit(alice, bob)
+    monkeypatch.setattr(names, "FRESH_SECONDS", 0.0)
+    known = names.PeerNames(look_up)
+    async with listening(bob) as listener:
+        urls = [f"https://node.bob.example:{listener.port}"]
+        link = PeerLink("bob.example", urls, alice.identities, names=known)
+        assert await link.announce(b"1") == b"1"
+        is_down = True
+        assert await link.statements(LOG, 0, 1, 1) == LOG + b" 0 1 1"
+        assert listener.connections() == {"alice.example": 2}
+        elsewhere = PeerLink("bob.example", ["https://x.example"], alice.identities, names=known)
+        with pytest.raises(PeerUnreachable, match="does not resolve"):
+            await elsewhere.announce(b"2")
+        for each in (link, elsewhere):
+            await each.close()
+    await known.close()
 
 
 async def test_a_redirect_is_not_followed_and_a_hostile_refusal_is_not_repeated(

@@ -253,12 +253,28 @@ def test_who_was_turned_away_is_told_by_name(
         members=[
             RefusedAnswer(
                 member="umbra.example", standing="suspended", refused={"peer-not-a-member": 1_204}
-            )
+            ),
+            RefusedAnswer(
+                member="nova.example", standing="member", refused={"x": 2}, abandoned=3_017
+            ),
         ],
     )
     text = drawn(answered_peers(monkeypatch, [make_peer()], listener=listener), capsys)
     for words in ("umbra.example", "suspended", "peer-not-a-member x1,204", "12 refused in the"):
         assert words in text
+    assert "did not take 3,017 answers" in " ".join(text.split())
+
+
+def test_a_peer_that_says_it_holds_what_it_gave_no_receipt_for_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peer = make_peer()
+    (log,) = peer.logs
+    words = "says it holds 29 of nova.example live, receipt up to"
+    assert words not in drawn(answered_peers(monkeypatch, [peer]), capsys)
+    bare = log.model_copy(update={"receipt_size": 0, "unsigned": 29})
+    text = drawn(answered_peers(monkeypatch, [peer.model_copy(update={"logs": [bare]})]), capsys)
+    assert f"{words} 0" in text
 
 
 def test_only_the_peers_named_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from federation.net.link import _retry_after
 
 def test_places_are_counted_apart_by_member_and_kind_and_given_back() -> None:
     limits = ListenerLimits(
-        control_in_flight_max=1, bulk_in_flight_max=2, bulk_in_flight_total_max=3
+        control_in_flight_max=1, range_in_flight_max=2, bulk_in_flight_total_max=3
     )
     in_flight = InFlight(limits)
     with in_flight.place("a", Share.CONTROL), in_flight.place("b", Share.CONTROL):
@@ -32,6 +32,17 @@ def test_places_are_counted_apart_by_member_and_kind_and_given_back() -> None:
             with in_flight.place("b", Share.BULK):
                 pass
     assert not any(in_flight._taken.values())
+
+
+def test_a_crisis_range_has_a_place_when_all_places_for_bulk_and_live_are_taken() -> None:
+    limits = ListenerLimits(bulk_in_flight_total_max=1, urgent_in_flight_total_max=1)
+    in_flight = InFlight(limits)
+    with in_flight.place("a", Share.BULK), in_flight.place("a", Share.URGENT):
+        for share in (Share.BULK, Share.URGENT):
+            with pytest.raises(TooBusy), in_flight.place("b", share):
+                pass
+        with in_flight.place("a", Share.CRISIS), in_flight.place("b", Share.CRISIS):
+            pass
 
 
 def test_an_asker_closes_an_idle_connection_before_the_listener_does() -> None:

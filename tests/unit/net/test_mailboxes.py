@@ -64,6 +64,16 @@ async def test_a_call_of_a_range_is_the_request_it_would_have_been(boxes: Mailbo
     assert 409 == refused.value.status
 
 
+async def test_a_refusal_that_is_brought_says_how_long_to_wait(boxes: Mailboxes) -> None:
+    poll = await polling(boxes)
+    asked = asyncio.create_task(MailboxLink("o", boxes).statements(bytes(32), 0, 2, 3))
+    (call,) = await poll
+    boxes.bring("o", call.number, 429, encode_refusal(TooBusy("the line is full"), 17))
+    with pytest.raises(PeerRefused) as refused:
+        await asked
+    assert (429, 17.0) == (refused.value.status, refused.value.retry_after_seconds)
+
+
 async def test_nothing_waits_for_a_member_that_does_not_poll(boxes: Mailboxes) -> None:
     with pytest.raises(PeerUnreachable, match="does not ask"):
         await boxes.call("o", POST)

@@ -12,7 +12,14 @@ from federation.local_errors.config import ConfigInvalid
 from federation.local_errors.disk import StoreCorrupt, StoreFull
 from federation.local_errors.peers import PeerTimeout
 from federation.local_errors.proofs import MessageMalformed, RootMismatch
-from federation.net.refusals import decode_refusal, encode_refusal, status_of
+from federation.net.limits import RETRY_AFTER_SECONDS_MAX
+from federation.net.refusals import (
+    decode_refusal,
+    decode_retry_after,
+    encode_refusal,
+    status_of,
+    wait_seconds,
+)
 from federation.protocol.encoding import decode_map
 from federation.protocol.encoding_writing import encode
 
@@ -81,3 +88,24 @@ def test_a_code_that_could_play_tricks_is_not_shown(code: str | int | list[str])
 def test_any_bytes_are_a_refusal_with_or_without_a_code(body: bytes) -> None:
     code = decode_refusal(body)
     assert code is None or (code.isascii() and len(code) <= 64)
+
+
+@given(st.binary())
+def test_any_bytes_ask_for_a_pause_or_for_none(body: bytes) -> None:
+    seconds = decode_retry_after(body)
+    assert seconds is None or 0 <= seconds <= RETRY_AFTER_SECONDS_MAX
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"), [(0, 0.0), (7, 7.0), (10**9, 300.0), ("7", None), (True, None)]
+)
+def test_a_pause_in_a_refusal_is_a_small_whole_number(
+    told: int | str, seconds: float | None
+) -> None:
+    assert seconds == decode_retry_after(encode({"code": "too-busy", "retry_after": told}))
+
+
+def test_only_where_waiting_helps_is_a_pause_asked_for() -> None:
+    assert None is wait_seconds(RangeNotHeld("have 0 to 7"), 1)
+    assert 1 == wait_seconds(TooBusy("now"), 1)
+    assert 3 == wait_seconds(TooBusy("now", retry_after_seconds=2.1), 1)
