@@ -50,6 +50,11 @@ class Stems:
             await self._load()
         return [self._stems[log, branch] for log in wanted]
 
+    async def of_member(self, member: str) -> list[int]:
+        """The stems of every branch of every log of a member, in order."""
+        await self._load()
+        return sorted(stem for (log, _), stem in self._stems.items() if log.member == member)
+
     async def branches_of(self, log: LogId) -> dict[int, int]:
         """Branch number to stem, for every branch of a log; empty where nothing is held."""
         if (log, 0) not in self._stems:
