@@ -25,7 +25,7 @@ from federation.protocol.origins_local import parse_lane
 from federation.web.import_schemas import ImportAnswer, RefusedLine
 
 PART_LINES: Final = 2_048
-"""As many as the node puts under one checkpoint."""
+"""As many as the node puts under one checkpoint (``daemon.importing.IMPORT_BATCH``)."""
 
 PART_BYTES: Final = 4 * 1024 * 1024
 """A part of long lines is cut here; the node takes longer ones, but a bar should move."""

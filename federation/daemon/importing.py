@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, TypeAlias
 
-from federation.daemon.publisher import Draft, LanePublisher
+from federation.daemon.publisher import BATCH_STATEMENTS_MAX, Draft, LanePublisher
 from federation.errors import FederationError
 from federation.protocol.bodies import Confirm, Kind, check_body
 from federation.protocol.headers import decode_header
@@ -26,8 +26,8 @@ from federation.protocol.signals_local import check_publishable
 from federation.protocol.statements import Statement
 from federation.store.signal_store import SignalStore
 
-IMPORT_BATCH: Final = 2_048
-"""Statements under one checkpoint: 490 checkpoints for a million, each about 15 ms of writing."""
+IMPORT_BATCH: Final = BATCH_STATEMENTS_MAX
+"""Lines of a list that are one order to the publisher, so one checkpoint: 489 for a million."""
 
 SLICE: Final = 64
 """Statements read or made before other tasks get their turn: about 2 ms."""

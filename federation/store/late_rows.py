@@ -21,6 +21,7 @@ from typing import Final
 from federation.errors import HeaderMalformed
 from federation.local_errors.disk import StoreCorrupt, StoreError
 from federation.protocol.headers import decode_header
+from federation.protocol.origins import Lane
 from federation.protocol.signals import identity_of
 from federation.store.database import Database, Row, Rows
 from federation.store.places import (
@@ -40,7 +41,7 @@ LATE_ROWS_MAX: Final = 65_536
 """Statements whose rows wait: about 25 MB of memory, and a second of reading after a crash."""
 
 ROWS_PER_TRANSACTION: Final = 2_048
-"""About 10 ms of writing, so that an urgent commit waits no longer."""
+"""About 10 ms of writing, so that an urgent commit waits no longer; in the lane of bulk."""
 
 SORTED_ROWS: Final = 8_192
 """Rows sorted in one go: about 3 ms."""
@@ -185,12 +186,12 @@ class LateRows:
             self._going = _Waiting()
 
     async def _write(self, steps: Sequence[tuple[str, Rows]]) -> None:
-        async with self._database.write() as unit:
+        async with self._database.write(Lane.BULK) as unit:
             await unit.run_all(steps)
 
     async def _move_marks(self, stems: Iterable[int]) -> None:
         """Say since where rows are still missing; asked while nobody else can be writing."""
-        async with self._database.write() as unit:
+        async with self._database.write(Lane.BULK) as unit:
             since = {
                 stem: min(
                     (part[stem] for part in (self._waiting.since, self._claims) if stem in part),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from federation.protocol.origins import LogId
+from federation.protocol.origins import Lane, LogId
 from federation.store.database import Database
 from federation.store.stems import Stems
 
@@ -34,7 +34,7 @@ class QuotaStore:
             StoreError: the disk; nothing was marked.
         """
         stem = await self._stems.find(log)
-        async with self._database.write() as unit:
+        async with self._database.write(Lane.BULK) as unit:
             row = (stem, quota, first, until)
             await unit.run(_EXTEND, row)
             [[changed]] = await unit.run("SELECT changes()")

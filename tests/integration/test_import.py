@@ -11,7 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from federation.cli.importing import PART_LINES
 from federation.daemon import importing
+from federation.daemon.publisher import BATCH_STATEMENTS_MAX
 from federation.local_errors.disk import StoreFull
 from federation.protocol.origins import Lane
 from federation.store.signal_store import CARRIERS_PER_LOG_MAX
@@ -171,6 +173,10 @@ async def test_full_disk_in_the_middle_is_told_and_loses_nothing_said(
             sum(answer["known"] for answer in answers),
             sum(answer["published"] for answer in answers),
         )
+
+
+def test_a_part_of_the_command_is_a_batch_of_the_publisher() -> None:
+    assert PART_LINES == importing.IMPORT_BATCH == BATCH_STATEMENTS_MAX
 
 
 async def test_wrong_lane_and_empty_list_are_answered(found: Found) -> None:
