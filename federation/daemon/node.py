@@ -97,6 +97,7 @@ class Node:
         outlets: the feed and the webhooks.
         guard: what it signed last, and whether it may sign.
         histories: evidence, and both histories of forked logs.
+        is_filled: whether all that is stored matches.
         recovery: what a person decides when signing has stopped.
     """
 
@@ -113,7 +114,7 @@ class Node:
     ) -> None:
         self.config, self.membership, self.stores = config, membership, stores
         self.guard = guard
-        self._views, self._lock = views, lock
+        self._views, self._lock, self.is_filled = views, lock, False
         keys = OwnKeys(config, keyring)
         self._tasks: list[asyncio.Task[None]] = []
         self.peer_side = PeerSide(
@@ -231,6 +232,9 @@ class Node:
     async def start(self) -> None:
         """Erase what must go, fill the index, catch up with the peers, and listen for them.
 
+        It matches once the index is filled (``is_filled``). What waits for the peers is what they
+        must be asked for first: to sign, and to serve them.
+
         Raises:
             PortInUse: the peer listener's address is taken.
             RosterMissing: no roster at hand or at any peer holds this member.
@@ -243,6 +247,7 @@ class Node:
         await self.incidents.start()
         await self.outlets.start()
         await self.platform.start({log: view.size for log, view in self._views.items()})
+        self.is_filled = True
         self._tasks = [asyncio.create_task(lane.run()) for lane in self._lanes.values()]
         self._tasks += map(asyncio.create_task, (self._keep_up(), self._tell_progress()))
         receipts = await restore_receipts(
