@@ -23,6 +23,7 @@ from federation.web.schemas import (
     PeerListenerAnswer,
     PeerLogAnswer,
     PeersAnswer,
+    QuotaAnswer,
     StatusAnswer,
 )
 
@@ -191,6 +192,8 @@ def _peer_parts(peer: PeerAnswer) -> Iterator[RenderableType]:
         yield Text(f"  did not serve {peer.unserved} ranges that it offered", style="yellow")
     if peer.repeats >= REPEATS_SHOWN_MIN:
         yield Text(f"  told {peer.repeats:,} times what was known already", style="yellow")
+    if peer.quotas:
+        yield Text(f"  said {_use(peer.quotas)}", style="dim")
     for quota, count in sorted(peer.quotas.marked.items()) if peer.quotas else ():
         yield Text(
             f"  over the quota of {plain(quota).replace('-', ' ')}: {count:,} statements, all kept",
@@ -210,6 +213,14 @@ def _peer_parts(peer: PeerAnswer) -> Iterator[RenderableType]:
         yield logs
     else:
         yield "  no statements yet"
+
+
+def _use(quotas: QuotaAnswer) -> str:
+    """How much of its quotas a member uses."""
+    return (
+        f"{quotas.statements_day:,} of {quotas.statements_day_usual:,} statements a day,"
+        f" {quotas.crisis_hour:,} of {quotas.crisis_hour_usual:,} crisis statements an hour"
+    )
 
 
 def _listener_parts(listener: PeerListenerAnswer) -> Iterator[RenderableType]:
