@@ -38,7 +38,8 @@ LATE_STATEMENTS_MIN: Final = 256
 """Steps of at least so many statements have their index rows written later: a whole bundle."""
 
 LATE_ROWS_MAX: Final = 65_536
-"""Statements whose rows wait: about 25 MB of memory, and a second of reading after a crash."""
+"""Statements whose rows wait: about 25 MB of memory, and a second of reading after a crash. A step
+of the crisis lane does not write them: as many again may wait for the next step of another."""
 
 ROWS_PER_TRANSACTION: Final = 2_048
 """About 10 ms of writing, so that an urgent commit waits no longer; in the lane of bulk."""
@@ -140,7 +141,11 @@ class LateRows:
                 self._claims.pop(stem, None)
 
     async def add(
-        self, starts: Mapping[int, int], ids: Sequence[Row], signals: Sequence[Row]
+        self,
+        starts: Mapping[int, int],
+        ids: Sequence[Row],
+        signals: Sequence[Row],
+        lane: Lane = Lane.BULK,
     ) -> None:
         """Keep the rows of statements that are durable; writes them all when they are many.
 
@@ -148,13 +153,15 @@ class LateRows:
             starts: stem -> index of its first statement.
             ids: hkey and place of each statement.
             signals: hkey and place of each signal.
+            lane: of the step; a crisis step does not wait for rows of others to be written.
         """
         self._waiting.rows[IDS] += ids
         self._waiting.rows[SIGNALS] += signals
         for stem, start in starts.items():
             self._waiting.note(stem, start, 0)
         self._waiting.count += len(ids)
-        if self._waiting.count >= LATE_ROWS_MAX:
+        most = 2 * LATE_ROWS_MAX if lane is Lane.CRISIS else LATE_ROWS_MAX
+        if self._waiting.count >= most:
             await self.flush()
 
     async def flush(self) -> None:

@@ -171,7 +171,7 @@ class LogStore:
         starts = {stem: move.before.size for stem, move in reversed(pairs)}
         with self._late.claim(starts):
             seconds = await self._commit(lane, steps, len(moves))
-        await self._late.add(starts, ids, signals)
+        await self._late.add(starts, ids, signals, lane)
         return seconds
 
     async def _commit(self, lane: Lane, steps: Sequence[tuple[str, Rows]], swapped: int) -> float:
