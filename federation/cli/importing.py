@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from federation.cli.answers import Answer, plain, progress
 from federation.cli.client import NodeClient
@@ -24,7 +25,7 @@ from federation.protocol.origins_local import parse_lane
 from federation.web.import_schemas import ImportAnswer, RefusedLine
 
 PART_LINES: Final = 2_048
-"""As many as the node puts under one checkpoint."""
+"""As many as the node puts under one checkpoint (``daemon.importing.IMPORT_BATCH``)."""
 
 PART_BYTES: Final = 4 * 1024 * 1024
 """A part of long lines is cut here; the node takes longer ones, but a bar should move."""
@@ -33,9 +34,9 @@ BUSY_SECONDS: Final = 1.0
 BUSY_TRIES: Final = 120
 """Two minutes of a node that says it is busy."""
 
-REFUSED_SHOWN: Final = 20
-REFUSED_KEPT: Final = 10_000
-"""Refused lines told with --json; a list of which more is refused is the wrong list."""
+LINES_SHOWN: Final = 20
+LINES_KEPT: Final = 10_000
+"""Lines of a kind told with --json; a list of which more is refused is the wrong list."""
 
 
 @dataclass(slots=True)
@@ -47,11 +48,18 @@ class _Tally:
     known: int = 0
     refused_count: int = 0
     refused: list[RefusedLine] = field(default_factory=list)
+    differing_count: int = 0
+    differing: list[int] = field(default_factory=list)
 
     def refuse(self, line: RefusedLine) -> None:
         self.refused_count += 1
-        if len(self.refused) < REFUSED_KEPT:
+        if len(self.refused) < LINES_KEPT:
             self.refused.append(line)
+
+    def differ(self, lines: Sequence[int]) -> None:
+        """These were said before, with other labels, context or expiry."""
+        self.differing_count += len(lines)
+        self.differing += lines[: LINES_KEPT - len(self.differing)]
 
 
 @dataclass(frozen=True)
@@ -114,12 +122,13 @@ def import_list(
 
 @contextmanager
 def _opened(path: str) -> Iterator[Iterator[str]]:
-    stream: TextIO
     try:
-        if path == "-":
-            yield iter(sys.stdin)
-            return
-        with Path(path).open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+        with ExitStack() as ending:
+            is_piped = path == "-"
+            raw = sys.stdin.buffer if is_piped else ending.enter_context(Path(path).open("rb"))
+            # The terminal's own encoding says nothing of a list that is piped in.
+            stream = TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="")
+            ending.callback(stream.detach)
             yield iter(stream)
     except OSError as error:
         raise RequestMalformed(f"cannot read {path}: {error.strerror}") from None
@@ -171,6 +180,7 @@ async def _send(config_path: Path, lane: str, parts: Iterator[_Part], tally: _Ta
             for answer in await _take(node, lane, bytes(part.body)):
                 tally.published += answer.published
                 tally.known += answer.known
+                tally.differ([part.numbers[line - 1] for line in answer.differing])
                 for each in answer.refused:
                     line = part.numbers[each.line - 1]
                     tally.refuse(RefusedLine(line=line, code=each.code, reason=each.reason))
@@ -212,16 +222,26 @@ def _answer(tally: _Tally) -> Answer:
         "known": tally.known,
         "refused": tally.refused_count,
         "refused_lines": refused,
+        "differing": tally.differing_count,
+        "differing_lines": tally.differing,
     }
     parts = [
         f"line {each.line}: {plain(each.reason)} ({each.code})"
-        for each in tally.refused[:REFUSED_SHOWN]
+        for each in tally.refused[:LINES_SHOWN]
     ]
-    if tally.refused_count > REFUSED_SHOWN:
-        parts.append(f"and {tally.refused_count - REFUSED_SHOWN:,} more; --json tells them all")
+    parts += _more(tally.refused_count)
+    parts += [
+        f"line {line}: published before with other labels, context or expiry, and left as it is"
+        for line in tally.differing[:LINES_SHOWN]
+    ]
+    parts += _more(tally.differing_count)
     parts.append(
         f"{tally.published:,} published, {tally.known:,} published before,"
         f" {tally.refused_count:,} refused, of {tally.lines:,} lines"
     )
     code = ExitCode.NO if tally.refused_count else ExitCode.YES
     return Answer(fields, tuple(parts), code)
+
+
+def _more(count: int) -> list[str]:
+    return [f"and {count - LINES_SHOWN:,} more; --json tells them"] if count > LINES_SHOWN else []

@@ -1,7 +1,8 @@
 """Lists of signals as others write them, line by line, into what ``POST /v1/import`` takes.
 
 - **csv**: a first line with the names of the columns, ``type`` and ``value`` among them, perhaps
-  ``quality``, ``labels`` (separated by ``;``), ``item``, ``source``, ``expires_at_ms``;
+  ``quality``, ``labels`` (separated by ``;``), ``item``, ``source``, ``expires_at_ms``; quoted
+  fields end on their line;
 - **jsonl**: one JSON object a line: a confirm as in ``POST /v1/statements``, or one signal with
   ``type`` and ``value`` in its place;
 - **threatexchange**: the local file of python-threatexchange (``LocalFileSignalExchangeAPI``):
@@ -79,7 +80,7 @@ def guess_format(name: str, first_line: str) -> str:
 def read_entries(
     lines: Iterable[str], list_format: str, signal_type: str | None
 ) -> Iterator[tuple[int, Entry | LineRefused]]:
-    """What the lines of a list say, each with its number, from 1.
+    """What the lines of a list say, each line with its number, from 1: none is left out.
 
     Args:
         lines: with or without their newlines.
@@ -127,24 +128,24 @@ def _read_threatexchange(line: str, signal_type: str | None) -> Entry | LineRefu
 
 
 def _read_csv(lines: Iterable[str]) -> Iterator[tuple[int, Entry | LineRefused]]:
-    rows = csv.reader(lines, strict=True)
+    """Each line by itself: a quote that nobody closes must not swallow the lines behind it.
+
+    No field of a list has a line break in it, so a field that goes on is a fault.
+    """
     columns: list[str] | None = None
-    before = 0
-    while True:
+    for number, line in enumerate(lines, start=1):
         try:
-            row = next(rows)
-        except StopIteration:
-            return
+            row = next(csv.reader((line,), strict=True), [])
         except csv.Error:
-            yield before + 1, LineRefused("not a line of CSV")
-            before = max(rows.line_num, before + 1)
+            yield number, LineRefused("not a line of CSV: perhaps a quote that is not closed in it")
             continue
-        number, before = before + 1, rows.line_num
         if columns is None:
             columns = _columns(row)
             yield number, None
         elif row:
             yield number, _read_row(columns, row)
+        else:
+            yield number, None
 
 
 def _columns(row: list[str]) -> list[str]:

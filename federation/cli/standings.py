@@ -24,6 +24,7 @@ from federation.web.schemas import (
     PeerListenerAnswer,
     PeerLogAnswer,
     PeersAnswer,
+    QuotaAnswer,
     StatusAnswer,
 )
 
@@ -214,6 +215,8 @@ def _peer_parts(peer: PeerAnswer) -> Iterator[RenderableType]:
                 f"receipt up to {log.receipt_size:,}",
                 style="yellow",
             )
+    if peer.quotas:
+        yield Text(f"  said {_use(peer.quotas)}", style="dim")
     for quota, count in sorted(peer.quotas.marked.items()) if peer.quotas else ():
         yield Text(
             f"  over the quota of {plain(quota).replace('-', ' ')}: {count:,} statements, all kept",
@@ -233,6 +236,14 @@ def _peer_parts(peer: PeerAnswer) -> Iterator[RenderableType]:
         yield logs
     else:
         yield "  no statements yet"
+
+
+def _use(quotas: QuotaAnswer) -> str:
+    """How much of its quotas a member uses."""
+    return (
+        f"{quotas.statements_day:,} of {quotas.statements_day_usual:,} statements a day,"
+        f" {quotas.crisis_hour:,} of {quotas.crisis_hour_usual:,} crisis statements an hour"
+    )
 
 
 def _listener_parts(listener: PeerListenerAnswer) -> Iterator[RenderableType]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, TypeAlias
 
-from federation.daemon.publisher import Draft, LanePublisher
+from federation.daemon.publisher import BATCH_STATEMENTS_MAX, Draft, LanePublisher
 from federation.errors import FederationError
 from federation.protocol.bodies import Confirm, Kind, check_body
 from federation.protocol.headers import decode_header
@@ -26,13 +26,17 @@ from federation.protocol.signals_local import check_publishable
 from federation.protocol.statements import Statement
 from federation.store.signal_store import SignalStore
 
-IMPORT_BATCH: Final = 2_048
-"""Statements under one checkpoint: 490 checkpoints for a million, each about 15 ms of writing."""
+IMPORT_BATCH: Final = BATCH_STATEMENTS_MAX
+"""Lines of a list that are one order to the publisher, so one checkpoint: 489 for a million."""
 
 SLICE: Final = 64
 """Statements read or made before other tasks get their turn: about 2 ms."""
 
 _Key: TypeAlias = tuple[str, frozenset[tuple[SignalType, bytes]]]
+"""What makes two lines the same content: its name and its signals."""
+
+_Said: TypeAlias = tuple[frozenset[str], bool, int | None]
+"""What is said of it: labels, whether the context is educational, and until when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +47,14 @@ class Imported:
         published: how many were said now.
         known: how many this member has said before.
         refused: place in the batch -> why it cannot be said.
+        differing: places of known ones of which this member said something else, with other
+            labels, context or expiry.
     """
 
     published: int
     known: int
     refused: dict[int, FederationError]
+    differing: tuple[int, ...]
 
 
 def name_listed(signals: Sequence[Signal]) -> str:
@@ -85,6 +92,7 @@ class Importer:
             standing = await self._standing(confirms)
             refused: dict[int, FederationError] = {}
             made: list[Statement] = []
+            differing: list[int] = []
             publisher = self._lanes[lane]
             known = 0
             for place, confirm in enumerate(confirms):
@@ -93,36 +101,44 @@ class Importer:
                 try:
                     for signal in confirm.signals:
                         check_publishable(signal)
-                    key = _key_of(confirm)
+                    key, said = _key_of(confirm), _said_of(confirm)
                     if key in standing:
                         known += 1
+                        if said not in standing[key]:
+                            differing.append(place)
                         continue
                     made.append(publisher.make(Draft(confirm)))
                 except FederationError as error:
                     refused[place] = error
                     continue
-                standing.add(key)
+                standing[key] = {said}
             if made:
                 await publisher.say(made)
-            return Imported(len(made), known, refused)
+            return Imported(len(made), known, refused, tuple(differing))
 
-    async def _standing(self, confirms: Sequence[Confirm]) -> set[_Key]:
+    async def _standing(self, confirms: Sequence[Confirm]) -> dict[_Key, set[_Said]]:
         """What this member has said of the same signals, taken back or not."""
         marks = {
             (signal.type, signal.identity) for confirm in confirms for signal in confirm.signals[:1]
         }
-        found: set[_Key] = set()
-        for carriers in (await self._signals.carriers_many(marks)).values():
-            for stored in carriers:
-                opening = stored.statement.opening
-                if stored.log.member != self._member or opening is None:
-                    continue
-                header = decode_header(stored.statement.header_bytes)
-                body = check_body(Kind(header.kind), opening.body)
-                if isinstance(body, Confirm):
-                    found.add(_key_of(body))
+        found: dict[_Key, set[_Said]] = {}
+        read = 0
+        async for statement in self._signals.said_with(self._member, marks):
+            read += 1
+            if read % SLICE == 0:
+                await asyncio.sleep(0)
+            if statement.opening is None:
+                continue
+            header = decode_header(statement.header_bytes)
+            body = check_body(Kind(header.kind), statement.opening.body)
+            if isinstance(body, Confirm):
+                found.setdefault(_key_of(body), set()).add(_said_of(body))
         return found
 
 
 def _key_of(confirm: Confirm) -> _Key:
     return confirm.item, frozenset((signal.type, signal.value) for signal in confirm.signals)
+
+
+def _said_of(confirm: Confirm) -> _Said:
+    return frozenset(confirm.labels), confirm.educational, confirm.expires_at_ms

@@ -39,7 +39,7 @@ from federation.daemon.replicator import Replicator
 from federation.daemon.restore import restore_receipts, restore_views
 from federation.daemon.roster_changes import RosterChanges, find_own_membership
 from federation.daemon.roster_watch import RosterWatch
-from federation.daemon.standing import PeerStanding, catching_up, peer_standings
+from federation.daemon.standing import PeerStanding, catching_up, known_by_answers, peer_standings
 from federation.gossip import events
 from federation.gossip.engine import GossipEngine, GossipSettings
 from federation.gossip.joining import JOIN_STATEMENTS_MIN
@@ -97,6 +97,7 @@ class Node:
         outlets: the feed and the webhooks.
         guard: what it signed last, and whether it may sign.
         histories: evidence, and both histories of forked logs.
+        is_filled: whether all that is stored matches.
         recovery: what a person decides when signing has stopped.
     """
 
@@ -113,7 +114,7 @@ class Node:
     ) -> None:
         self.config, self.membership, self.stores = config, membership, stores
         self.guard = guard
-        self._views, self._lock = views, lock
+        self._views, self._lock, self.is_filled = views, lock, False
         keys = OwnKeys(config, keyring)
         self._tasks: list[asyncio.Task[None]] = []
         self.peer_side = PeerSide(
@@ -174,7 +175,7 @@ class Node:
             self.platform.teller.emit,
         )
         settings, alarm = self.config.quotas, self._raise_alarm
-        self.quotas = Quotas(member, settings, stores.quotas, time.monotonic, alarm)
+        self.quotas = Quotas(member, settings, stores.quotas, time.monotonic, _unix_ms, alarm)
         self.recovery = Recovery(
             self.histories,
             stores,
@@ -231,6 +232,9 @@ class Node:
     async def start(self) -> None:
         """Erase what must go, fill the index, catch up with the peers, and listen for them.
 
+        It matches once the index is filled (``is_filled``). What waits for the peers is what they
+        must be asked for first: to sign, and to serve them.
+
         Raises:
             PortInUse: the peer listener's address is taken.
             RosterMissing: no roster at hand or at any peer holds this member.
@@ -242,7 +246,10 @@ class Node:
         gaps = await self.eraser.start()
         await self.incidents.start()
         await self.outlets.start()
-        await self.platform.start({log: view.size for log, view in self._views.items()})
+        held = {log: view.size for log, view in self._views.items()}
+        await self.platform.start(held)
+        await self.quotas.start(held)
+        self.is_filled = True
         self._tasks = [asyncio.create_task(lane.run()) for lane in self._lanes.values()]
         self._tasks += map(asyncio.create_task, (self._keep_up(), self._tell_progress()))
         receipts = await restore_receipts(
@@ -253,6 +260,7 @@ class Node:
         own = self.links.to(self.config.member) if has_url else None
         await self.histories.begin(self._views, receipts, gaps, own, self.config.member)
         await self.histories.catch_up(self._views)
+        await self.quotas.compared(known_by_answers(self.replicator.engine))
         await self.eraser.scrub()
         await self._settle_receipts(receipts)
         self._views = {}
@@ -406,4 +414,5 @@ class Node:
             self.peer_side.renew_leaf()
             await self.platform.keep_up()
             await self.outlets.keep_up()
+            await self.quotas.compared(known_by_answers(self.replicator.engine))
             await self.eraser.scrub()

@@ -2,8 +2,10 @@
 
 A quota changes nothing about what is stored, in which lane, or what counts: it marks statements,
 and tells operators. Counted is what arrives here, by this node's clock, since a member's own times
-are its own claims. What a log held before this node heard of it, at a start or when it joins, is
-history and counted against nobody.
+are its own claims. What came while this node was away is history and counted against nobody: what
+the first comparison after a start shows of a log that was held, or of any where none was (the node
+joins). A log first heard of later counts from its first statement. Windows outlive a restart: they
+are made again from when checkpoints were kept here.
 
 Source: PROTOCOL section 8.
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -31,6 +33,9 @@ ALARM_SECONDS: Final = 3_600.0
 
 SLOTS: Final = 60
 """Parts of a window: what is counted leaves it in sixtieths."""
+
+DAY_SECONDS: Final = 86_400.0
+HOUR_SECONDS: Final = 3_600.0
 
 
 class Quota(StrEnum):
@@ -89,6 +94,7 @@ class Quotas:
         settings: how much is usual.
         store: where marks are kept.
         monotonic: seconds.
+        unix_ms: the clock that checkpoints are kept by, Unix milliseconds.
         alarm: tells operators: code and sentence.
     """
 
@@ -98,14 +104,71 @@ class Quotas:
         settings: QuotaSettings,
         store: QuotaStore,
         monotonic: Callable[[], float],
+        unix_ms: Callable[[], int],
         alarm: Callable[[str, str], None],
     ) -> None:
         self._member, self._settings, self._store = member, settings, store
-        self._monotonic, self._alarm = monotonic, alarm
+        self._monotonic, self._unix_ms, self._alarm = monotonic, unix_ms, alarm
+        self._held: Mapping[LogId, int] = {}
         self._history: dict[LogId, int] = {}
+        self._is_compared = False
         self._days: dict[str, _Window] = {}
         self._hours: dict[str, _Window] = {}
         self._alarmed: dict[tuple[str, Quota], float] = {}
+
+    async def start(self, held: Mapping[LogId, int]) -> None:
+        """Take up the windows where they were; before the first step.
+
+        Args:
+            held: how many statements of each log are durable.
+
+        Raises:
+            StoreError: the disk.
+        """
+        self._held, self._history = self._of_others(held), await self._store.history()
+        now, now_ms = self._monotonic(), self._unix_ms()
+        slot_ms = int(HOUR_SECONDS / SLOTS * 1_000)
+        arrivals = await self._store.arrivals(now_ms - int(DAY_SECONDS * 1_000), slot_ms)
+        for each in sorted(arrivals, key=lambda each: each.at_ms or now_ms):
+            age = max(0.0, (now_ms - (each.at_ms or now_ms)) / 1_000)
+            if each.log.member != self._member:
+                self._count(each.log, now - age, each.count)
+
+    async def compared(self, known: Mapping[LogId, int] | None) -> None:
+        """The peers were asked what they have: what they showed of what was held is history.
+
+        The first time that one answered decides; asked again and again.
+
+        Args:
+            known: how many statements there are of each log, as far as peers said; None before one
+                answered.
+        """
+        if self._is_compared or known is None:
+            return
+        self._is_compared = True
+        for log, size in self._of_others(known).items():
+            if not self._held or log in self._held:
+                await self._keep_history(log, size)
+
+    def _of_others(self, sizes: Mapping[LogId, int]) -> dict[LogId, int]:
+        return {log: size for log, size in sizes.items() if size and log.member != self._member}
+
+    async def _keep_history(self, log: LogId, until: int) -> None:
+        first = max(self._history.get(log, 0), self._held.get(log, 0))
+        if until <= first:
+            return
+        self._history[log] = until
+        try:
+            await self._store.keep_history(log, first, until)
+        except StoreError as error:
+            log_lines.error("cannot keep what of %s is history: %s", log, error)
+
+    def _count(self, log: LogId, at: float, count: int) -> tuple[int, int]:
+        """Count some statements; how many there are in a day, and crisis statements in an hour."""
+        day = self._days.setdefault(log.member, _Window(DAY_SECONDS)).add(at, count)
+        if log.lane is not Lane.CRISIS:
+            return day, 0
+        return day, self._hours.setdefault(log.member, _Window(HOUR_SECONDS)).add(at, count)
 
     def use_of(self, member: str) -> QuotaUse:
         """How much of its quotas a member uses now."""
@@ -121,15 +184,14 @@ class Quotas:
         log, end = step.view.log, step.view.size
         if log.member == self._member or step.view.head is None:
             return
-        history = self._history.setdefault(log, step.view.head.size)
-        first = max(step.before.size, history)
+        if not self._is_compared and (not self._held or log in self._held):
+            await self._keep_history(log, step.view.head.size)
+        first = max(step.before.size, self._history.get(log, 0))
         if first >= end:
             return
-        now, count = self._monotonic(), end - first
-        day = self._days.setdefault(log.member, _Window(86_400.0)).add(now, count)
+        day, hour = self._count(log, self._monotonic(), end - first)
         await self._limit(log, Quota.STATEMENTS_DAY, day, self._settings.statements_day, first, end)
         if log.lane is Lane.CRISIS:
-            hour = self._hours.setdefault(log.member, _Window(3_600.0)).add(now, count)
             await self._limit(log, Quota.CRISIS_HOUR, hour, self._settings.crisis_hour, first, end)
         if self._settings.body_bytes < BODY_BYTES_MAX:
             await self._limit_bodies(step, first)

@@ -2,7 +2,7 @@
 
 Nothing is decided here. Each command becomes one task, and what comes of it goes back in as an
 event; how many run at once is bounded by the engine (one announcement per peer and lane, one range
-and one write per log). One write at a time goes to the store, the most urgent lane's first. Writes
+and one write per log). The store writes one at a time, the most urgent lane's first. Writes
 end in this order: commit, index, then tell the engine, so that whoever hears of a statement from
 this node can already match it here.
 """
@@ -17,7 +17,6 @@ from typing import Any, Final
 
 from federation.daemon.eraser import Eraser
 from federation.daemon.guard import Guard
-from federation.daemon.lane_gate import LaneGate
 from federation.daemon.membership import Membership
 from federation.daemon.own_keys import KeyOf
 from federation.errors import FederationError, ProtocolError, RosterUnproven, VerificationError
@@ -100,7 +99,6 @@ class Replicator:
         self._membership, self._key_of, self._member = membership, key_of, member
         self._index, self._eraser, self._guard = index, eraser, guard
         self._monotonic, self._unix_seconds, self._rng = monotonic, unix_seconds, rng
-        self._gate = LaneGate()
         self._tasks: set[asyncio.Task[None]] = set()
         self._refused_rosters: set[tuple[str, str]] = set()
         self._asks: dict[int, asyncio.Future[Any]] = {}
@@ -322,10 +320,8 @@ class Replicator:
             log = step.view.log
             is_whole = step.view.is_complete and log not in self._eraser.lacking
             receipt = await self._receipt(step.view.head, step.before) if is_whole else None
-            async with self._gate.through(step.view.log.lane):
-                began = self._monotonic()
-                await self._stores.logs.append(step, [receipt] if receipt else [], erased=erased)
-                seconds = self._monotonic() - began
+            receipts = [receipt] if receipt else []
+            seconds = await self._stores.logs.append(step, receipts, erased=erased)
             await self._index(step)
             await self._eraser.absorb(step, erased)
             if receipt is not None and not await self._guard.receipted(receipt):

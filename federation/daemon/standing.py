@@ -143,6 +143,13 @@ class CatchingUp:
     seconds_left: float | None
 
 
+def known_by_answers(engine: GossipEngine) -> dict[LogId, int] | None:
+    """How many statements there are of each log, as far as peers said; None before one answered."""
+    if all(each.last_answered_at is None for each in engine.peers.values()):
+        return None
+    return {each.log: each.known for each in log_standings(engine)}
+
+
 def catching_up(engine: GossipEngine, pace: Pace, now: float) -> CatchingUp:
     """How far behind this node is, and how long that will take."""
     standings = log_standings(engine, now)

@@ -46,7 +46,7 @@ class IndexFileInvalid(StoreError):
 
 
 class NodeStarting(StoreError):
-    """The node has not read its store yet and cannot answer for it."""
+    """The node has not read its store yet, or not asked its peers, and cannot answer for it."""
 
     code = "node-starting"
     default_hint = "ask again when GET /readyz answers 200"

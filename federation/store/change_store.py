@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from federation.protocol.origins import LogId
+from federation.protocol.origins import Lane, LogId
 from federation.store.database import Database
 from federation.store.stems import stored_log
 
@@ -41,5 +41,5 @@ class ChangeStore:
             StoreFull, StoreCorrupt, StoreUnavailable: the disk; nothing was written.
         """
         rows = [(log.origin, size) for log, size in sizes.items()]
-        async with self._database.write() as unit:
+        async with self._database.write(Lane.BULK) as unit:
             await unit.run_all([(_KEEP, rows)])

@@ -2,7 +2,7 @@
 
 WAL with ``synchronous=FULL``: when :meth:`Database.write` has ended without an error, what it wrote
 survives a crash of the process and of the machine. There is one writing connection, lent to one
-task at a time; readers see the last committed state and wait for nobody.
+task at a time, the most urgent first; readers see the last committed state and wait for nobody.
 
 Every call to the database is a hop to its thread and back (about 80 µs), so rooms make few: one
 ``run_all`` for all the rows of a unit of work, one query for a question.
@@ -25,7 +25,9 @@ from typing import Any, Final, Self, TypeAlias, cast
 import aiosqlite
 
 from federation.local_errors.disk import StoreConflict, StoreError, StoreUnavailable
+from federation.protocol.origins import Lane
 from federation.store.failures import store_errors
+from federation.store.lane_gate import LaneGate
 from federation.store.schema import migrate
 
 logging.getLogger("aiosqlite").setLevel(logging.WARNING)
@@ -109,7 +111,7 @@ class Database:
     ) -> None:
         self._writer = writer
         self._readers = tuple(readers)
-        self._writing = asyncio.Lock()
+        self._writing = LaneGate()
         self._idle: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
         for reader in readers:
             self._idle.put_nowait(reader)
@@ -157,17 +159,23 @@ class Database:
         return cls(connections[0], connections[1:])
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[WriteUnit]:
+    async def write(self, lane: Lane = Lane.LIVE) -> AsyncIterator[WriteUnit]:
         """One transaction: durable when the block has ended, or as if it had never begun.
+
+        It waits for the one under way, and for those of the same lane or a more urgent one that
+        were asked for before.
 
         A task cancelled inside the block rolls back. One cancelled while the commit is under way
         waits for it and is cancelled then: what it wrote may be there, so whoever is cancelled asks
         again what is held.
 
+        Args:
+            lane: how urgent it is; bulk is what nobody waits for.
+
         Raises:
             StoreError: a leaf of it, by SQLite's result code; nothing was written.
         """
-        async with self._writing:
+        async with self._writing.through(lane):
             self._check_open()
             if self._writer.in_transaction:  # the last rollback failed, with the disk for example
                 await self._end(self._writer.rollback())
@@ -205,7 +213,7 @@ class Database:
         Raises:
             StoreError: a leaf of it, by SQLite's result code.
         """
-        async with self._writing:
+        async with self._writing.through(Lane.BULK):
             self._check_open()
             with store_errors():
                 rows = _tuples(
@@ -215,7 +223,7 @@ class Database:
 
     async def close(self) -> None:
         """Wait for the transaction under way, and close."""
-        async with self._writing:
+        async with self._writing.through(Lane.BULK):
             if not self._is_open:
                 return
             self._is_open = False

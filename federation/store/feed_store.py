@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from federation.protocol.headers import StatementId
-from federation.protocol.origins import LogId
+from federation.protocol.origins import Lane, LogId
 from federation.store.database import Database, Row
 
 ERASED: Final = "erased"
@@ -116,7 +116,7 @@ class FeedStore:
         ]
         if not rows and log is None:
             return 0
-        async with self._database.write() as unit:
+        async with self._database.write(log.lane if log else Lane.LIVE) as unit:
             if log is not None and not await unit.run(_KEEP_STEP, (log.origin, end)):
                 return 0
             await unit.run_all([(_INSERT, rows)])

@@ -21,6 +21,7 @@ from typing import Final
 from federation.errors import HeaderMalformed
 from federation.local_errors.disk import StoreCorrupt, StoreError
 from federation.protocol.headers import decode_header
+from federation.protocol.origins import Lane
 from federation.protocol.signals import identity_of
 from federation.store.database import Database, Row, Rows
 from federation.store.places import (
@@ -37,10 +38,11 @@ LATE_STATEMENTS_MIN: Final = 256
 """Steps of at least so many statements have their index rows written later: a whole bundle."""
 
 LATE_ROWS_MAX: Final = 65_536
-"""Statements whose rows wait: about 25 MB of memory, and a second of reading after a crash."""
+"""Statements whose rows wait: about 25 MB of memory, and a second of reading after a crash. A step
+of the crisis lane does not write them: as many again may wait for the next step of another."""
 
 ROWS_PER_TRANSACTION: Final = 2_048
-"""About 10 ms of writing, so that an urgent commit waits no longer."""
+"""About 10 ms of writing, so that an urgent commit waits no longer; in the lane of bulk."""
 
 SORTED_ROWS: Final = 8_192
 """Rows sorted in one go: about 3 ms."""
@@ -139,7 +141,11 @@ class LateRows:
                 self._claims.pop(stem, None)
 
     async def add(
-        self, starts: Mapping[int, int], ids: Sequence[Row], signals: Sequence[Row]
+        self,
+        starts: Mapping[int, int],
+        ids: Sequence[Row],
+        signals: Sequence[Row],
+        lane: Lane = Lane.BULK,
     ) -> None:
         """Keep the rows of statements that are durable; writes them all when they are many.
 
@@ -147,13 +153,15 @@ class LateRows:
             starts: stem -> index of its first statement.
             ids: hkey and place of each statement.
             signals: hkey and place of each signal.
+            lane: of the step; a crisis step does not wait for rows of others to be written.
         """
         self._waiting.rows[IDS] += ids
         self._waiting.rows[SIGNALS] += signals
         for stem, start in starts.items():
             self._waiting.note(stem, start, 0)
         self._waiting.count += len(ids)
-        if self._waiting.count >= LATE_ROWS_MAX:
+        most = 2 * LATE_ROWS_MAX if lane is Lane.CRISIS else LATE_ROWS_MAX
+        if self._waiting.count >= most:
             await self.flush()
 
     async def flush(self) -> None:
@@ -185,12 +193,12 @@ class LateRows:
             self._going = _Waiting()
 
     async def _write(self, steps: Sequence[tuple[str, Rows]]) -> None:
-        async with self._database.write() as unit:
+        async with self._database.write(Lane.BULK) as unit:
             await unit.run_all(steps)
 
     async def _move_marks(self, stems: Iterable[int]) -> None:
         """Say since where rows are still missing; asked while nobody else can be writing."""
-        async with self._database.write() as unit:
+        async with self._database.write(Lane.BULK) as unit:
             since = {
                 stem: min(
                     (part[stem] for part in (self._waiting.since, self._claims) if stem in part),

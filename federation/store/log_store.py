@@ -6,6 +6,7 @@ statements that the verifier judged, and commits it on the very state that it wa
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,12 +17,13 @@ from federation.local_errors.disk import StoreCorrupt
 from federation.protocol.headers import StatementId
 from federation.protocol.merkle import DIGEST_BYTES
 from federation.protocol.merkle_growth import CompactRange
-from federation.protocol.origins import LogId
+from federation.protocol.origins import Lane, LogId
 from federation.protocol.statements import Statement
 from federation.provenance.log_view import Advance
 from federation.provenance.verifier import Receipt
 from federation.store.appending import append_steps
-from federation.store.database import Database, Row
+from federation.store.database import Database, Row, Rows
+from federation.store.lane_gate import most_urgent
 from federation.store.late_rows import IDS, LATE_STATEMENTS_MIN, LateRows
 from federation.store.places import (
     STATEMENT_COLUMNS,
@@ -115,14 +117,14 @@ class LogStore:
         *,
         branch: int = 0,
         erased: Container[StatementId] = (),
-    ) -> None:
+    ) -> float:
         """Commit one judged step; see :meth:`append_many`.
 
         Raises:
             StoreConflict: the log is not where the step was judged from.
             StoreFull, StoreCorrupt, StoreUnavailable: the disk; nothing was stored.
         """
-        await self.append_many([move], receipts, branch=branch, erased=erased)
+        return await self.append_many([move], receipts, branch=branch, erased=erased)
 
     async def append_many(
         self,
@@ -131,7 +133,7 @@ class LogStore:
         *,
         branch: int = 0,
         erased: Container[StatementId] = (),
-    ) -> None:
+    ) -> float:
         """Commit judged steps in one transaction, durable on return: all of them or none.
 
         A task that is cancelled here cannot know whether they were: it loads the logs again.
@@ -142,6 +144,9 @@ class LogStore:
             branch: which branch of the logs.
             erased: the statements without an opening that are under a valid erase; others are
                 marked as missing.
+
+        Returns:
+            For how many seconds they had the writer, without the wait for it.
 
         Raises:
             StoreConflict: a log is not where its step was judged from.
@@ -157,18 +162,24 @@ class LogStore:
             raise ValueError("a receipt comes with the statements that it is for")
         signed = [(stem_of[receipt.head.log], receipt) for receipt in receipts]
         pairs = list(zip(stems, moves, strict=True))
+        lane = most_urgent(logs)
         if sum(len(move.statements) for move in moves) < LATE_STATEMENTS_MIN:
-            async with self._database.write() as unit:
-                await unit.run_all(append_steps(pairs, signed, erased), swapped=len(moves))
-            return
+            return await self._commit(lane, append_steps(pairs, signed, erased), len(moves))
         ids: list[Row] = []
         signals: list[Row] = []
         steps = append_steps(pairs, signed, erased, (ids, signals))
         starts = {stem: move.before.size for stem, move in reversed(pairs)}
         with self._late.claim(starts):
-            async with self._database.write() as unit:
-                await unit.run_all(steps, swapped=len(moves))
-        await self._late.add(starts, ids, signals)
+            seconds = await self._commit(lane, steps, len(moves))
+        await self._late.add(starts, ids, signals, lane)
+        return seconds
+
+    async def _commit(self, lane: Lane, steps: Sequence[tuple[str, Rows]], swapped: int) -> float:
+        clock = asyncio.get_running_loop().time
+        async with self._database.write(lane) as unit:
+            began = clock()
+            await unit.run_all(steps, swapped=swapped)
+        return clock() - began
 
     async def statement(self, statement_id: StatementId) -> StoredStatement | None:
         """The statement of that id, at the first place where it stands; None where there is none.

@@ -20,6 +20,7 @@ from federation.protocol.origins import Cosigner, LogId
 from federation.provenance.verifier import Head, Receipt
 from federation.store.appending import INSERT_CHECKPOINT, receipt_steps
 from federation.store.database import Database
+from federation.store.lane_gate import most_urgent
 from federation.store.stems import Stems, stored_log
 from federation.store.tree_store import TreeStore
 
@@ -131,7 +132,7 @@ class ReceiptStore:
             notes = [
                 (stem, head.size, head.note) for head, stem in stems.items() if stem is not None
             ]
-            async with self._database.write() as unit:
+            async with self._database.write(most_urgent(each.head.log for _, each in kept)) as unit:
                 await unit.run_all([(INSERT_CHECKPOINT, notes), *receipt_steps(kept)])
         return [receipt for _, receipt in kept]
 

@@ -61,6 +61,16 @@ _READ_CARRIERS: Final = _READ_KEYED.format(
 _READ_REFERRING: Final = _READ_KEYED.format(
     columns=STATEMENT_COLUMNS, table="reference_places", order="ASC"
 )
+_READ_PLACES: Final = """
+    SELECT place FROM signal_places
+    WHERE hkey IN (SELECT value FROM json_each(?))
+        AND place >> 40 IN (SELECT value FROM json_each(?))
+    UNION SELECT json_extract(value, '$[1]') FROM json_each(?)
+    WHERE json_extract(value, '$[1]') >> 40 IN (SELECT value FROM json_each(?))"""
+_READ_AT: Final = (
+    f"SELECT {STATEMENT_COLUMNS} FROM statements"  # noqa: S608 - constants
+    " WHERE place IN (SELECT value FROM json_each(?))"
+)
 _READ_PAGE: Final = (
     f"SELECT {STATEMENT_COLUMNS} FROM statements"  # noqa: S608 - constants
     " WHERE place > ? AND body IS NOT NULL ORDER BY place LIMIT ?"
@@ -123,6 +133,32 @@ class SignalStore:
             if not carried and statement.opening is not None:
                 self._check_kept_under(hkey, statement)
         return found
+
+    async def said_with(
+        self, member: str, signals: Iterable[SignalKey], page_rows: int = PAGE_ROWS
+    ) -> AsyncIterator[Statement]:
+        """Every statement of one member's logs that carries any of some signals, old ones too.
+
+        A signal whose hkey is another's brings that one's statements too.
+
+        Args:
+            member: whose logs.
+            signals: by type and identity.
+            page_rows: statements read at a time.
+
+        Raises:
+            StoreCorrupt: a row is not what was written.
+        """
+        hkeys = [signal_hkey(*key) for key in signals]
+        asked, stems = json.dumps(hkeys), json.dumps(await self._stems.of_member(member))
+        rows = await self._database.read(
+            _READ_PLACES, (asked, stems, self._late.also(SIGNALS, hkeys), stems)
+        )
+        places = [place for (place,) in rows]
+        for at in range(0, len(places), page_rows):
+            page = json.dumps(places[at : at + page_rows])
+            for row in await self._database.read(_READ_AT, (page,)):
+                yield statement_of(row)
 
     async def references_to(self, ids: Iterable[StatementId]) -> list[StoredStatement]:
         """The statements whose headers refer to any of some statements: withdraws and others.

@@ -15,6 +15,7 @@ from federation.local_errors.askers import LogNotFound
 from federation.local_errors.disk import StoreCorrupt
 from federation.protocol.origins import LogId, parse_origin
 from federation.store.database import Database
+from federation.store.lane_gate import most_urgent
 
 
 class Stems:
@@ -44,11 +45,16 @@ class Stems:
         wanted = list(logs)
         missing = [log for log in dict.fromkeys(wanted) if (log, branch) not in self._stems]
         if missing:
-            async with self._database.write() as unit:
+            async with self._database.write(most_urgent(missing)) as unit:
                 rows = [(log.origin, branch) for log in missing]
                 await unit.run_all([(_INSERT, rows)])
             await self._load()
         return [self._stems[log, branch] for log in wanted]
+
+    async def of_member(self, member: str) -> list[int]:
+        """The stems of every branch of every log of a member, in order."""
+        await self._load()
+        return sorted(stem for (log, _), stem in self._stems.items() if log.member == member)
 
     async def branches_of(self, log: LogId) -> dict[int, int]:
         """Branch number to stem, for every branch of a log; empty where nothing is held."""

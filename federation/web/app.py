@@ -102,7 +102,7 @@ class LocalServer:
         application = web.Application(
             client_max_size=BODY_BYTES_MAX, middlewares=[_problems_for_everything]
         )
-        register(application, calls, token, lambda: self.api.is_ready)
+        register(application, calls, token, lambda: self.api.is_ready, lambda: node.is_filled)
 
         async def openapi(_request: web.Request) -> web.Response:
             return web.Response(body=document, content_type="application/json")

@@ -60,7 +60,8 @@ class FileApi:
         s = file_schemas
         return [
             Call("POST", "/v1/match/file", "what is known about one file (the body, as it is)",
-                 s.MatchFileAnswer, self.match, query=s.MatchFileQuery, takes_file=True),
+                 s.MatchFileAnswer, self.match, query=s.MatchFileQuery, takes_file=True,
+                 once_filled=True),
             Call("POST", "/v1/statements/file", "confirm the content of one file (the body)",
                  s.PublishFileAnswer, self.publish, query=s.ConfirmFileQuery, takes_file=True),
         ]  # fmt: skip

@@ -101,10 +101,12 @@ class ImportApi:
             FederationError: nothing at all could be published, and nothing was answered yet.
         """
         published = known = 0
+        differing: list[int] = []
         stopped: FederationError | None = None
         try:
             done = await self._node.importer.take(lane, part.confirms)
             published, known = done.published, done.known
+            differing = [part.numbers[place] for place in done.differing]
             for place, error in done.refused.items():
                 part.refuse(part.numbers[place], error)
         except FederationError as error:
@@ -116,6 +118,7 @@ class ImportApi:
             published=published,
             known=known,
             refused=sorted(part.refused, key=lambda each: each.line),
+            differing=differing,
             error=None if stopped is None else stopped.code,
         )
         if not response.prepared:

@@ -29,6 +29,12 @@ class ImportAnswer(_Model):
     published: Annotated[int, Field(description="said now")]
     known: Annotated[int, Field(description="said before by this member, and left alone")]
     refused: list[RefusedLine]
+    differing: Annotated[
+        list[int],
+        Field(
+            description="numbers of known lines that were said with other labels, context or expiry"
+        ),
+    ]
     error: Annotated[
         str | None,
         Field(description="code of what stopped the import; nothing after this part was read"),

@@ -38,12 +38,14 @@ class LiveApi:
         one = "/v1/live/{stream}"
         return [
             Call("POST", one, "frames of a live stream, as signals", s.LiveAnswer, self.frames,
-                 body=s.LiveRequest),
+                 body=s.LiveRequest, once_filled=True),
             Call("POST", one + "/frame", "one frame of a live stream, as a picture (the body)",
-                 s.LiveAnswer, self.picture, query=s.LiveFrameQuery, takes_file=True),
-            Call("DELETE", one, "the stream is over", s.LiveAnswer, self.end),
+                 s.LiveAnswer, self.picture, query=s.LiveFrameQuery, takes_file=True,
+                 once_filled=True),
+            Call("DELETE", one, "the stream is over", s.LiveAnswer, self.end,
+                 once_filled=True),
             Call("GET", "/v1/live", "which streams something is raised for", s.LiveStreamsAnswer,
-                 self.streams),
+                 self.streams, once_filled=True),
         ]  # fmt: skip
 
     async def frames(

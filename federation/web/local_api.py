@@ -215,10 +215,12 @@ class LocalApi:
         return schemas.PeersAnswer.model_validate({"peers": peers, "listener": self._listener()})
 
     def _quotas(self, member: str, marked: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
-        use = self._node.quotas.use_of(member)
+        use, usual = self._node.quotas.use_of(member), self._node.config.quotas
         return {
             "statements_day": use.statements_day,
+            "statements_day_usual": usual.statements_day,
             "crisis_hour": use.crisis_hour,
+            "crisis_hour_usual": usual.crisis_hour,
             "marked": dict(marked.get(member, {})),
         }
 

@@ -75,6 +75,7 @@ class MatchApi:
                 match_schemas.MatchAnswer,
                 self.match,
                 body=match_schemas.MatchRequest,
+                once_filled=True,
             )
         ]
 

@@ -42,6 +42,8 @@ class Call:
         is_open: whether it is answered without a token.
         while_starting: whether it is answered before the node has read its store; the others could
             say "nothing known" of what they have not read yet.
+        once_filled: whether it is answered from when the index holds what is stored, while the
+            peers are still asked what this node missed.
         query: the model of what stands behind ``?``; given to the answerer in the body's place.
         takes_file: whether the body is a file, which the answerer reads itself.
     """
@@ -55,6 +57,7 @@ class Call:
     media_type: str = "application/json"
     is_open: bool = False
     while_starting: bool = False
+    once_filled: bool = False
     query: type[BaseModel] | None = None
     takes_file: bool = False
 
@@ -64,21 +67,39 @@ def register(
     calls: Sequence[Call],
     token: str,
     is_ready: Callable[[], bool],
+    is_filled: Callable[[], bool],
 ) -> None:
-    """Add the calls to an application, behind the token check and the error table."""
+    """Add the calls to an application, behind the token check and the error table.
+
+    Args:
+        application: theirs.
+        calls: all of them.
+        token: of the API.
+        is_ready: whether the node serves.
+        is_filled: whether its index holds what is stored, and it asks its peers for the rest.
+    """
     for call in calls:
-        application.router.add_route(call.method, call.path, _answering(call, token, is_ready))
+        answers = is_ready
+        if call.is_open or call.while_starting:
+            answers = _always
+        elif call.once_filled:
+            answers = is_filled
+        application.router.add_route(call.method, call.path, _answering(call, token, answers))
+
+
+def _always() -> bool:
+    return True
 
 
 def _answering(
-    call: Call, token: str, is_ready: Callable[[], bool]
+    call: Call, token: str, answers: Callable[[], bool]
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
             if not call.is_open:
                 check_token(request, token)
-            if not (call.is_open or call.while_starting or is_ready()):
-                raise NodeStarting("the node is still reading its store")
+            if not answers():
+                raise NodeStarting("the node is reading its store, or asking what it missed")
             body: BaseModel | None = None
             if call.body is not None:
                 body = await read_body(request, call.body)

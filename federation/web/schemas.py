@@ -230,7 +230,9 @@ class QuotaAnswer(_Model):
     """How much one member says, beside what is usual; nothing of it is refused."""
 
     statements_day: Annotated[int, Field(description="arrived within a day")]
+    statements_day_usual: Annotated[int, Field(description="the quota of them")]
     crisis_hour: Annotated[int, Field(description="crisis statements, within an hour")]
+    crisis_hour_usual: Annotated[int, Field(description="the quota of them")]
     marked: Annotated[
         dict[str, int], Field(description="statements that came over a quota, ever, by quota")
     ]

@@ -11,9 +11,12 @@ from typing import Any
 import aiohttp
 import pytest
 
+from federation.cli.importing import PART_LINES
 from federation.daemon import importing
+from federation.daemon.publisher import BATCH_STATEMENTS_MAX
 from federation.local_errors.disk import StoreFull
 from federation.protocol.origins import Lane
+from federation.store.signal_store import CARRIERS_PER_LOG_MAX
 from federation.web import import_api
 from federation.web.app import LocalServer
 from federation.web.import_schemas import LINE_BYTES_MAX
@@ -90,6 +93,37 @@ async def test_list_read_again_publishes_only_what_is_new(found: Found) -> None:
         assert 14 == await lists.held()
 
 
+async def test_one_signal_under_many_names_is_published_once_under_each(found: Found) -> None:
+    """More of them than a lookup for a match looks at."""
+    cases = [line(1, item=f"case-{number}") for number in range(CARRIERS_PER_LOG_MAX + 45)]
+    founded = found([A])
+    async with AsyncExitStack() as stack:
+        lists = await opened(founded, stack)
+        await lists.send(cases)
+        answers = await lists.send(cases)
+        assert (0, len(cases)) == (
+            sum(answer["published"] for answer in answers),
+            sum(answer["known"] for answer in answers),
+        )
+        assert len(cases) == await lists.held()
+
+
+async def test_known_lines_that_say_something_else_are_told_by_number(found: Found) -> None:
+    async with AsyncExitStack() as stack:
+        lists = await opened(found([A]), stack)
+        first = [line(number, labels=["tvec1", "content:url"]) for number in range(4)]
+        await lists.send(first)
+        again = [
+            line(0, labels=["content:url", "tvec1"]),  # the same, in another order
+            line(1, labels=["tvec1"]),
+            line(9),
+            line(2, labels=["tvec1", "content:url"], expires_at_ms=4_000_000_000_000),
+            line(9, labels=["tvec1"]),  # and beside another line of the same list
+        ]
+        (answer,) = await lists.send(again)
+        assert (1, 4, [2, 4, 5]) == (answer["published"], answer["known"], answer["differing"])
+
+
 async def test_refused_lines_are_told_by_number_and_the_others_published(found: Found) -> None:
     zeros = json.dumps({"signals": [{"type": "pdq", "value": "0" * 64}]}).encode() + b"\n"
     secret = sha256(b"secret").hexdigest()
@@ -139,6 +173,10 @@ async def test_full_disk_in_the_middle_is_told_and_loses_nothing_said(
             sum(answer["known"] for answer in answers),
             sum(answer["published"] for answer in answers),
         )
+
+
+def test_a_part_of_the_command_is_a_batch_of_the_publisher() -> None:
+    assert PART_LINES == importing.IMPORT_BATCH == BATCH_STATEMENTS_MAX
 
 
 async def test_wrong_lane_and_empty_list_are_answered(found: Found) -> None:

@@ -124,7 +124,7 @@ async def test_a_caller_without_the_token_learns_nothing(api: Api) -> None:
 
 
 async def test_a_node_that_has_not_read_its_store_does_not_say_nothing_is_known(api: Api) -> None:
-    api.server.api.is_ready = False
+    api.server.api.is_ready = api.server._node.is_filled = False
     assert (503, "node-starting") == await _refused(api, "/v1/match", query(PDQ))
     assert 503 == (await api.ask("GET", "/readyz"))[0]
     assert 200 == (await api.ask("GET", "/healthz"))[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from federation.protocol.origins import Lane
 from federation.protocol.signals import SignalType
 from federation.store import late_rows
 from federation.store.late_rows import LATE_STATEMENTS_MIN
@@ -67,6 +68,21 @@ async def test_rows_are_written_by_themselves_when_they_are_many(
         made.say_numbers(range(MANY, 2 * MANY))
         await stores.logs.append(made.advance())
         assert (2 * MANY, 2 * MANY, 0) == await _counts(stores)
+
+
+async def test_crisis_step_does_not_wait_for_the_rows_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(late_rows, "LATE_ROWS_MAX", 2 * MANY)
+    async with await _open(tmp_path) as stores:
+        bulk = make_log(2 * MANY - 1, founded=FOUNDED, lane=Lane.BULK)
+        await stores.logs.append(bulk.moves[0])
+        crisis = make_log(MANY, founded=FOUNDED, lane=Lane.CRISIS)
+        await stores.logs.append(crisis.moves[0])
+        assert (0, 0, 2) == await _counts(stores)
+        bulk.say_numbers(range(2 * MANY, 3 * MANY))
+        await stores.logs.append(bulk.advance())
+        assert (4 * MANY - 1, 4 * MANY - 1, 0) == await _counts(stores)
 
 
 async def test_what_a_crash_took_is_made_again_at_the_next_start(tmp_path: Path) -> None:

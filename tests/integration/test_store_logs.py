@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from federation.protocol.merkle_proofs import consistency_proof, inclusion_proof
 from federation.protocol.origins import Lane
 from federation.protocol.statements import Statement
 from federation.provenance.log_view import LogView
+from federation.store.late_rows import LATE_STATEMENTS_MIN
 from federation.store.log_store import StoredLog
 from federation.store.places import StoredStatement
 from federation.store.stores import Stores, open_stores
@@ -61,6 +62,46 @@ async def _appended(stores: Stores, count: int, **where: object) -> MadeLog:
 
 
 # --- appending ----------------------------------------------------------------------------------
+
+
+async def test_crisis_commit_is_next_after_the_one_under_way(stores: Stores) -> None:
+    """Whoever wrote before it asked: bulk of others and our own, marks, index rows, the scrub."""
+    long = _log(LATE_STATEMENTS_MIN, member=UMBRA, lane=Lane.BULK)
+    await stores.logs.append(long.moves[0])  # its index rows wait to be written
+    made = {
+        (member, lane): _log(3, member=member, lane=lane)
+        for member in (ACME, NOVA)
+        for lane in (Lane.BULK, Lane.CRISIS)
+    }
+    await stores.stems.ensure([each.log for each in made.values()])
+    order: list[str] = []
+
+    async def ends(name: str, write: Awaitable[object]) -> None:
+        await write
+        order.append(name)
+
+    async with stores.database.write(Lane.BULK):
+        lower = [
+            stores.logs.append(made[ACME, Lane.BULK].moves[0]),
+            stores.logs.append(made[NOVA, Lane.BULK].moves[0]),
+            stores.late.flush(),
+            stores.erasures.scrub(),
+            *(stores.quotas.mark(long.log, "crowd", at, at + 1) for at in range(0, 40, 2)),
+        ]
+        tasks = [asyncio.create_task(ends(f"bulk {at}", each)) for at, each in enumerate(lower)]
+        for _ in range(100):  # until each of them waits for the writer
+            await asyncio.sleep(0)
+        tasks += [
+            asyncio.create_task(ends("crisis", stores.logs.append(made[each].moves[0])))
+            for each in made
+            if each[1] is Lane.CRISIS
+        ]
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert [] == order
+    await asyncio.gather(*tasks)
+    assert ["crisis", "crisis"] == order[:2]
+    assert len(lower) + 2 == len(order)
 
 
 async def test_log_is_loaded_as_it_was_appended(tmp_path: Path) -> None:

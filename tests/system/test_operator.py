@@ -223,6 +223,27 @@ def test_a_list_is_imported_once_however_often_it_is_given(town: Town) -> None:
     town.poll(lambda: town.at(NOVA, "match", "--signal", f"md5:{7:032x}"), is_blocked)
 
 
+def test_list_on_stdin_is_read_as_the_same_file_is(town: Town) -> None:
+    """Whatever the terminal's encoding: with a byte order mark, and bytes that are no text."""
+    lines = [b"\xef\xbb\xbftype,value", b"md5,%032x" % 700, b"md5,\xff\xfe", b"md5,%032x" % 701]
+    (town.folder / "marked.csv").write_bytes(b"\n".join(lines))
+    config = ("--config", "acme/node.toml", "--json")
+    for given, before in (("-", 0), ("marked.csv", 2)):
+        ran = subprocess.run(
+            [PROGRAM, "import", given, *config],
+            cwd=town.folder,
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
+            input=b"\n".join(lines),
+            capture_output=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+        assert b"Traceback" not in ran.stderr, ran.stderr
+        told = json.loads(ran.stdout)
+        assert (2 - before, before) == (told["published"], told["known"])
+        assert [3] == [each["line"] for each in told["refused_lines"]]
+
+
 def test_an_incident_is_named_in_what_matches_and_gives_it_the_crisis_lane(town: Town) -> None:
     opened = town.at(ACME, "incident", "open", "Somewhere attack", "--level", "content-incident")
     assert ExitCode.YES == opened.code, opened.err

@@ -26,11 +26,20 @@ def test_csv_columns_are_named_by_the_first_line() -> None:
     ] == read(text, "csv")
 
 
-def test_csv_lines_are_numbered_as_an_editor_numbers_them() -> None:
+def test_csv_field_that_goes_on_is_refused_line_by_line() -> None:
     text = f'type,value,item\npdq,{HASH},"two\nlines"\npdq\nmd5,{"0" * 32},x\n'
     entries = list(read_entries(text.splitlines(keepends=True), "csv", None))
-    assert [1, 2, 4, 5] == [number for number, _ in entries]
-    assert isinstance(entries[2][1], LineRefused)
+    assert [1, 2, 3, 4, 5] == [number for number, _ in entries]
+    assert [2, 3, 4] == [number for number, each in entries if isinstance(each, LineRefused)]
+
+
+@pytest.mark.parametrize("place", [1, 2_000, 4_999])
+def test_one_stray_quote_costs_its_own_line_and_no_other(place: int) -> None:
+    lines = ["type,value\n", *(f"md5,{number:032x}\n" for number in range(1, 5_001))]
+    lines[place] = f'md5,"{place:032x}\n'
+    entries = list(read_entries(lines, "csv", None))
+    assert list(range(1, 5_002)) == [number for number, _ in entries]
+    assert [place + 1] == [number for number, each in entries if isinstance(each, LineRefused)]
 
 
 @pytest.mark.parametrize("first", ["pdq,md5", "type,value,type", "type", "type,value,password"])
@@ -80,11 +89,14 @@ def test_format_that_cannot_be_told_is_asked_for() -> None:
             guess_format("list", first)
 
 
-@given(st.lists(st.text(max_size=60), max_size=8), st.sampled_from(FORMATS))
-def test_no_line_of_any_text_raises(lines: list[str], list_format: str) -> None:
+WORDS = st.text(alphabet="md5,\"' \\;\t0aé\r", max_size=40)
+"""What a line of CSV may be made of, quotes in every place."""
+
+
+@given(st.lists(WORDS | st.text(max_size=60), max_size=8), st.sampled_from(FORMATS))
+def test_no_line_of_any_text_raises_or_vanishes(lines: list[str], list_format: str) -> None:
     given_lines = [f"{line}\n" for line in "\n".join(lines).split("\n")]
     if list_format == "csv":
         given_lines.insert(0, "type,value\n")
     numbers = [number for number, _ in read_entries(given_lines, list_format, None)]
-    assert numbers == sorted(set(numbers))
-    assert all(1 <= number <= len(given_lines) for number in numbers)
+    assert list(range(1, len(given_lines) + 1)) == numbers

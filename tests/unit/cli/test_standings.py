@@ -18,6 +18,7 @@ from federation.web.schemas import (
     PeerListenerAnswer,
     PeerLogAnswer,
     PeersAnswer,
+    QuotaAnswer,
     RefusedAnswer,
     StatusAnswer,
 )
@@ -284,3 +285,18 @@ def test_only_the_peers_named_are_shown(monkeypatch: pytest.MonkeyPatch) -> None
     assert {"peers": [peers[1].model_dump()], "listener": nobody_refused} == answer.fields
     with pytest.raises(MemberUnknown):
         answered_peers(monkeypatch, peers, ("nobody.example",))
+
+
+def test_peers_show_how_much_of_its_quotas_each_one_uses(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quotas = QuotaAnswer(
+        statements_day=1_234,
+        statements_day_usual=2_000_000,
+        crisis_hour=7,
+        crisis_hour_usual=3_600,
+        marked={},
+    )
+    peer = make_peer().model_copy(update={"quotas": quotas})
+    shown = drawn(answered_peers(monkeypatch, [peer]), capsys)
+    assert "said 1,234 of 2,000,000 statements a day, 7 of 3,600 crisis statements an hour" in shown

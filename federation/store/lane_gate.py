@@ -1,18 +1,17 @@
 """Who writes next: the most urgent lane, and within a lane whoever came first.
 
-The database has one writer and lends it in the order in which it is asked. So what comes from peers
-is asked for one at a time, through this gate: whatever arrives meanwhile, a crisis statement waits
-for one write of a lower lane and never for a queue of them.
+The database has one writer, and every transaction passes this gate: whatever waits, a crisis
+statement waits for the one transaction under way and never for a queue of lower ones.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-from federation.protocol.origins import Lane
+from federation.protocol.origins import Lane, LogId
 
 
 class LaneGate:
@@ -49,3 +48,9 @@ class LaneGate:
                     turn.set_result(None)
                     return
         self._is_taken = False
+
+
+def most_urgent(logs: Iterable[LogId]) -> Lane:
+    """The lane in which something is written that is of several logs, one at least."""
+    order = tuple(Lane)
+    return min((log.lane for log in logs), key=order.index)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from federation.daemon.lane_gate import LaneGate
 from federation.protocol.origins import Lane
+from federation.store.lane_gate import LaneGate
 
 
 async def write(gate: LaneGate, lane: Lane, order: list[str], name: str) -> None:
