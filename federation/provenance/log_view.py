@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from federation.local_errors.proofs import ConsistencyUnproven, Fork, RootMismatch
-from federation.protocol.merkle import leaf_hash
 from federation.protocol.merkle_growth import CompactRange, NodeRun, verify_consistency
 from federation.protocol.origins import LogId
 from federation.protocol.statements import Statement
@@ -93,11 +92,8 @@ class LogView:
         to = self.size + len(statements)
         if not statements or to > head.size:
             raise RootMismatch(f"{len(statements)} statements cannot follow {self.size} in {head}")
-        verified = tuple(
-            verifier.open_statement(self.log, self.size + offset, statement)
-            for offset, statement in enumerate(statements)
-        )
-        leaves = [leaf_hash(statement.id.entry) for statement in statements]
+        verified = verifier.open_statements(self.log, self.size, statements)
+        leaves = [statement.leaf for statement in statements]
         held, runs = self.held.extend_with_runs(leaves)
         if to == head.size:
             # (9) All statements under the head are here: their root is the signed one.

@@ -22,7 +22,7 @@ from federation.provenance.log_view import Advance
 from federation.provenance.verifier import Receipt
 from federation.store.appending import append_steps
 from federation.store.database import Database, Row
-from federation.store.late_rows import IDS, LATE_STATEMENTS_MIN, LateRows
+from federation.store.late_rows import IDS, LATE_STATEMENTS_MIN, LateKeys, LateRows
 from federation.store.places import (
     STATEMENT_COLUMNS,
     StoredStatement,
@@ -161,14 +161,13 @@ class LogStore:
             async with self._database.write() as unit:
                 await unit.run_all(append_steps(pairs, signed, erased), swapped=len(moves))
             return
-        ids: list[Row] = []
-        signals: list[Row] = []
-        steps = append_steps(pairs, signed, erased, (ids, signals))
+        keys = LateKeys()
+        steps = append_steps(pairs, signed, erased, keys)
         starts = {stem: move.before.size for stem, move in reversed(pairs)}
         with self._late.claim(starts):
             async with self._database.write() as unit:
-                await unit.run_all(steps, swapped=len(moves))
-        await self._late.add(starts, ids, signals)
+                await unit.run_all([*steps, *self._late.steps(keys)], swapped=len(moves))
+        await self._late.add(starts, keys)
 
     async def statement(self, statement_id: StatementId) -> StoredStatement | None:
         """The statement of that id, at the first place where it stands; None where there is none.
