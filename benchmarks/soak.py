@@ -40,6 +40,8 @@ FILLED_AT_ONCE = 1_024
 BATCH = 256
 LOOKUPS = 200
 REBUILT_EVERY = 8_192
+LOOK_SECONDS = 0.02
+"""Between two rounds of lookups; what changes the set has its turn then."""
 KEEP_UP_SECONDS = 0.2
 """Between two looks whether the index wants to be rebuilt; a node looks every minute."""
 FLAT_SHARE = 0.05
@@ -109,6 +111,7 @@ class Companies:
         """Look up until that time, whatever goes on beside."""
         while time.monotonic() < until:
             await self.look_up()
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def look_up(self) -> None:
         known = [signal for _, signal in self._rng.sample(self._held, LOOKUPS // 4)]

@@ -1,10 +1,10 @@
 """How soon a suspended member's word is gone everywhere: ``python -m benchmarks.suspension``.
 
 Four companies' nodes, all real, in one process and so on one core, over mutual TLS on loopback. One
-has published ``STATEMENTS`` confirms. Governance suspends it, ending each of its logs where it is empty, and
-gives the version to one node. ``gone_ms`` runs from there until every other node answers none of
-them any more: gossip, verifying the version, cutting the log and answering are in it. ``back_ms``
-is the same for lifting. Both are the slowest of ``ROUNDS``. About 20 s at scale 1.
+has published ``STATEMENTS`` confirms. Governance suspends it, ending each of its logs where it is
+empty, and gives the version to one node. ``gone_ms`` runs from there until every other node answers
+none of them any more: gossip, verifying the version, cutting the log and answering are in it.
+``back_ms`` is the same for lifting. Both are the slowest of ``ROUNDS``. About 20 s at scale 1.
 """
 
 from __future__ import annotations

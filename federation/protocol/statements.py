@@ -17,7 +17,6 @@ from hashlib import sha256
 from federation.errors import BodyMalformed, HeaderMalformed
 from federation.protocol import limits
 from federation.protocol.headers import StatementId
-from federation.protocol.merkle import leaf_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +54,6 @@ class Statement:
                 sha256(limits.ENTRY_TAG + self.commitment + self.header_bytes).digest()
             )
             self.__dict__["_id"] = known
-        return known
-
-    @property
-    def leaf(self) -> bytes:
-        """The hash of the log's leaf, 32 bytes: judged alone on arrival, and again in its place."""
-        known: bytes | None = self.__dict__.get("_leaf")
-        if known is None:
-            known = self.__dict__["_leaf"] = leaf_hash(self.id.entry)
         return known
 
     @property

@@ -27,7 +27,7 @@ from federation.protocol.checkpoints import Checkpoint
 from federation.protocol.convictions import Conviction, decode_conviction
 from federation.protocol.headers import Header, decode_header
 from federation.protocol.keys import SignatureCheck
-from federation.protocol.merkle import verify_inclusion
+from federation.protocol.merkle import leaf_hash, verify_inclusion
 from federation.protocol.notes import parse_note
 from federation.protocol.origins import LogId, parse_origin
 from federation.protocol.roster import Roster
@@ -145,6 +145,6 @@ def _check_under_head(conviction: Conviction, said: Attestation) -> Checkpoint:
     head = next((each for each in said.heads if each.origin == conviction.origin), None)
     if head is None or conviction.index >= head.size:
         raise ConvictionUnproven("the withdraw is under no head that the attestation names")
-    leaf = conviction.withdrawal.leaf
+    leaf = leaf_hash(conviction.withdrawal.id.entry)
     verify_inclusion(conviction.index, head.size, leaf, conviction.hashes, head.root_hash)
     return head

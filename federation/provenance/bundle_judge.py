@@ -22,7 +22,7 @@ from federation.protocol.encoding import decode_map
 from federation.protocol.headers import Header, decode_header
 from federation.protocol.keys import KeyType, SignatureCheck, check_mldsa44, vkey_of
 from federation.protocol.limits import BODY_BYTES_MAX
-from federation.protocol.merkle import verify_inclusion
+from federation.protocol.merkle import leaf_hash, verify_inclusion
 from federation.protocol.notes import format_signature_line, parse_note
 from federation.protocol.origins import Cosigner
 from federation.protocol.policy import Quorum
@@ -178,7 +178,7 @@ def _check_inclusion(bundle: Bundle, head: Head) -> None:
     proof = bundle.proof
     if proof.extra is not None:
         raise errors.BundleMalformed("a bundle's proof has no extra line, which nobody signs")
-    leaf = bundle.statement.leaf
+    leaf = leaf_hash(bundle.statement.id.entry)
     verify_inclusion(proof.index, head.size, leaf, proof.hashes, head.root_hash)
 
 

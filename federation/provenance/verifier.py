@@ -10,7 +10,6 @@ Each check carries the step number of docs/spec/verification.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -193,52 +192,39 @@ class Verifier:
         held = self.roster.logs.get(head.log)
         return held is not None and head.vkey.public in speakers(held, head.size, head.root_hash)
 
-    def open_statement(self, log: LogId, index: int, statement: Statement) -> VerifiedStatement:
-        """Judge one statement of a log; see :meth:`open_statements`."""
-        (judged,) = self.open_statements(log, index, (statement,))
-        return judged
-
-    def open_statements(
-        self, log: LogId, start: int, statements: Sequence[Statement]
-    ) -> tuple[VerifiedStatement, ...]:
-        """Judge neighbouring statements of a log (steps 5 to 8); the log view proves their place.
+    def open_statement(
+        self, log: LogId, index: int, statement: Statement, like: VerifiedStatement | None = None
+    ) -> VerifiedStatement:
+        """Judge one statement of a log (steps 5 to 8); its place is proven by the log view.
 
         Args:
-            log: the log they were received for.
-            start: the place of the first there, from 0.
-            statements: the received bytes; the commitment of an opened one was computed from them.
+            log: the log it was received for.
+            index: its place there, from 0.
+            statement: the received bytes; the commitment of an opened one was computed from them.
+            like: one of this log, judged before: where the header is the same, so is what it says.
 
         Raises:
             HeaderMalformed, WrongFederation, WrongMember: unreadable, or of another log (5 to 7).
             TooLarge: a body over the roster's limit (8).
         """
-        judged: list[VerifiedStatement] = []
-        header, encoded, most = None, b"", self.roster.limits.body_bytes
-        for index, statement in enumerate(statements, start):
-            # What a member says in one go carries one header: it is looked at once.
-            if header is None or statement.header_bytes != encoded:
-                encoded = statement.header_bytes
-                header = self._open_header(log, encoded)
-            # (8) The body is not over the limit. Whether it may be absent is not for this judge to
-            # say: a statement without it is proven all the same, and missing until an erase is at
-            # hand.
-            opening = statement.opening
-            if opening is not None and len(opening.body) > most:
-                raise errors.TooLarge(f"statement {index} of {log} is over the body limit")
-            judged.append(VerifiedStatement(log, index, statement, header, _SEAL))
-        return tuple(judged)
-
-    def _open_header(self, log: LogId, encoded: bytes) -> Header:
-        # (5) The header can be read. Kind and body need not be, and are not looked at here: what
-        # cannot be read is inert.
-        header = decode_header(encoded)
-        # (6) It was made for this federation, and (7) by the log's own member: nobody can copy a
-        # statement into a log of his own and look like a second opinion.
-        if header.federation_id != log.federation_id:
-            raise errors.WrongFederation(f"a statement in {log} names another federation")
-        if header.member != log.member:
-            raise errors.WrongMember(f"a statement in {log} names another member")
-        return header
+        if like and like.log is log and like.statement.header_bytes == statement.header_bytes:
+            header = like.header
+        else:
+            # (5) The header can be read. Kind and body need not be, and are not looked at here:
+            # what cannot be read is inert.
+            header = decode_header(statement.header_bytes)
+            # (6) It was made for this federation, and (7) by the log's own member: nobody can copy
+            # a statement into a log of his own and look like a second opinion.
+            if header.federation_id != log.federation_id:
+                raise errors.WrongFederation(f"a statement in {log} names another federation")
+            if header.member != log.member:
+                raise errors.WrongMember(f"a statement in {log} names another member")
+        # (8) The body is not over the limit. Whether it may be absent is not for this judge to say:
+        # a statement without it is proven all the same, and missing until an erase is at hand.
+        opening = statement.opening
+        if opening is not None and len(opening.body) > self.roster.limits.body_bytes:
+            raise errors.TooLarge(f"statement {index} of {log} is over the body limit")
+        return VerifiedStatement(log, index, statement, header, _SEAL)
 
     def open_receipt(self, head: Head, member: str, cosigner: Cosigner, line: str) -> Receipt:
         """Judge a line, without its newline, as a member's cosignature on a head (steps 11 and 12).

@@ -16,7 +16,7 @@ from federation.local_errors.disk import StoreCorrupt
 from federation.protocol.checkpoints import parse_checkpoint
 from federation.protocol.headers import decode_header
 from federation.protocol.limits import TILE_WIDTH
-from federation.protocol.merkle import DIGEST_BYTES
+from federation.protocol.merkle import DIGEST_BYTES, leaf_hash
 from federation.protocol.merkle_growth import CompactRange, NodeRun
 from federation.protocol.notes import parse_note
 from federation.protocol.origins import LogId
@@ -89,7 +89,9 @@ class _Check:
         if [row[0] for row in rows] != list(range(first, last + 1)):
             raise StoreCorrupt(f"statements of {self._log} are missing before {until}")
         statements = [self._statement(row) for row in rows]
-        longer, runs = held.extend_with_runs([statement.leaf for statement in statements])
+        longer, runs = held.extend_with_runs(
+            [leaf_hash(statement.id.entry) for statement in statements]
+        )
         for run in runs:
             if run.tile_level > 0:
                 await self._check_tiles(run)
