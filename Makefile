@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TUFJS := tests/conformance/tufjs
-BENCHMARKS ?= publish match spread schedules peer_hop policy retroactive suspension proofs log_audit live bootstrap
+BENCHMARKS ?= publish match media spread schedules propagation bootstrap peer_hop policy retroactive suspension \
+	proofs log_audit live soak
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # What both lock files have in common: every platform and Python we support, hashes, and no word of
 # where the packages came from (that is the installer's to know).
@@ -70,7 +71,7 @@ docs: $(VENV)/dev.stamp  ## write the generated pages of docs/reference again
 vectors: $(VENV)/dev.stamp  ## write the test vectors again; git diff must then be empty
 	$(BIN)/python -m tests.vectors
 
-bench: $(VENV)/dev.stamp  ## every benchmark, one JSON object each
+bench: $(VENV)/dev.stamp  ## every benchmark, one JSON object each; an hour
 	@set -e; for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name --json; done
 
 lock: $(VENV)/dev.stamp  ## resolve the lock files again, to the newest releases allowed

@@ -8,8 +8,9 @@ it as ``python -m benchmarks.bootstrap --json``; the last line of stdout is one 
 
 - ``per_s``: statements a second, the start of the process included.
 - ``rss_mb``: the most memory the new node ever had, with its index.
-- ``disk_bytes_per_statement``: its database and write-ahead log after a graceful stop. The files of
-  the index beside it, which are made again where they are lost, are told on stderr.
+- ``disk_bytes_per_statement``: its database and write-ahead log after a graceful stop.
+- ``index_bytes_per_statement``: the files of the index beside it, which are made again where they
+  are lost.
 - ``wire_bytes_per_statement``: what came in over its connections, as the kernel counts (TLS and
   HTTP included).
 """
@@ -85,12 +86,12 @@ async def measure(folder: Path, statements: int) -> dict[str, float]:
         _say(f"CPU seconds: {used:.1f} of the new node, {served:.1f} of both that served it")
         await asyncio.to_thread(stop_nodes, [process])
         _say(f"served after {ready:.1f} s, complete after {seconds:.1f} s")
-        _say(f"index files: {disk_bytes(joiner, 'index/*') / statements:.0f} bytes a statement")
         return {
             "statements": statements,
             "per_s": round(statements / seconds, 1),
             "rss_mb": round(memory, 1),
             "disk_bytes_per_statement": round(disk_bytes(joiner) / statements, 1),
+            "index_bytes_per_statement": round(disk_bytes(joiner, "index/*") / statements, 1),
             "wire_bytes_per_statement": round(received / statements, 1),
         }
 

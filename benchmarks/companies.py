@@ -45,8 +45,7 @@ from federation.provenance.verifier import Verifier
 from federation.store.stores import open_stores
 
 STEP_STATEMENTS: Final = 4_096
-CHECKPOINT_STATEMENTS: Final = 65_536
-"""As an import makes them: few checkpoints for many statements."""
+"""Under one checkpoint; an import makes one for each batch of its own."""
 
 PDQ_BYTES: Final = 32
 

@@ -13,17 +13,17 @@ from collections.abc import Iterator
 from typing import Final
 
 FIRST: Final = 10_000
-SPAN: Final = 4_000
-RANGES: Final = 5
-"""Up to 30,000: what the system gives to connections begins at 32,768."""
+LAST: Final = 30_000
+"""What the system gives to connections begins at 32,768."""
 
 
 def _candidates() -> Iterator[int]:
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-    at = int(worker) % RANGES
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    span = (LAST - FIRST) // max(workers, worker + 1)
     # Two runs on one machine begin at different places.
-    begin = os.getpid() * 37 % SPAN
-    return (FIRST + SPAN * at + (begin + step) % SPAN for step in itertools.count())
+    begin = os.getpid() * 37 % span
+    return (FIRST + span * worker + (begin + step) % span for step in itertools.count())
 
 
 _ports: Final = _candidates()

@@ -197,6 +197,8 @@ class Eraser:
     async def _apply_among(self, statements: Sequence[VerifiedStatement]) -> None:
         """Erase those of some stored statements that an erase became durable for meanwhile."""
         erases = await self._erases_of(statements)
+        if not erases:  # nearly always
+            return
         for each in statements:
             if each.id in erases:
                 await self._erase(await self._stores.logs.places(each.id))

@@ -114,10 +114,7 @@ class Matcher:
         targets: list[StatementId] = []
         fresh: dict[SignalType, list[bytes]] = {}
         for statement in statements:
-            opening = statement.statement.opening
-            if opening is None:
-                continue
-            marks = plain_signals(statement.header, opening.body)
+            marks = plain_signals(statement)
             if marks is None:
                 body = body_of(statement)
                 if isinstance(body, Withdraw):

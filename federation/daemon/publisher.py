@@ -39,12 +39,11 @@ from federation.protocol.checkpoints_signing import sign_checkpoint
 from federation.protocol.headers import Header, StatementId, decode_header
 from federation.protocol.keys_signing import SigningKey
 from federation.protocol.limits import SALT_BYTES
-from federation.protocol.merkle import leaf_hash
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.signals_local import check_publishable
 from federation.protocol.statements import Statement
 from federation.protocol.statements_writing import kind_of, make_statement
-from federation.provenance.log_view import Advance, LogView
+from federation.provenance.log_view import Advance, LogView, leaf_of
 from federation.provenance.taking_back import rulings_of
 from federation.provenance.verifier import VerifiedStatement
 from federation.store.log_store import LogStore
@@ -267,7 +266,7 @@ class LanePublisher:
     def _sign(self, statements: Sequence[Statement]) -> Advance:
         """Sign the head that the statements lead to, and judge both as a peer's would be."""
         key = self._open_key()
-        held = self.view.held.extend([leaf_hash(each.id.entry) for each in statements])
+        held = self.view.held.extend([leaf_of(each) for each in statements])
         checkpoint = Checkpoint(self._log.origin, held.size, held.root())
         verifier = self._membership.verifier
         head = verifier.open_head(sign_checkpoint(checkpoint, key))

@@ -253,10 +253,7 @@ class Quarantine:
 
 def values_of(statement: VerifiedStatement) -> Sequence[tuple[SignalType, bytes]]:
     """Type and value of every signal that a confirm carries; none of other statements."""
-    opening = statement.statement.opening
-    if opening is None:
-        return ()
-    plain = plain_signals(statement.header, opening.body)
+    plain = plain_signals(statement)
     if plain is not None:
         return plain
     body = body_of(statement)

@@ -16,10 +16,11 @@ from typing import Final
 
 from federation.local_errors.proofs import RootMismatch
 from federation.protocol.limits import TILE_WIDTH
-from federation.protocol.merkle import leaf_hash, node_hash
+from federation.protocol.merkle import node_hash
 from federation.protocol.merkle_growth import TILE_HEIGHT, CompactRange
 from federation.protocol.merkle_proofs import consistency_proof, root_from
 from federation.protocol.statements import Statement
+from federation.provenance.log_view import leaf_of
 from federation.provenance.verifier import Head
 
 BUNDLES_MAX: Final = 65_536
@@ -66,7 +67,7 @@ class BundleTree:
         """
         for offset in range(0, len(statements), TILE_WIDTH):
             bundle, begin = statements[offset : offset + TILE_WIDTH], start + offset
-            leaves = [leaf_hash(each.id.entry) for each in bundle]
+            leaves = [leaf_of(each) for each in bundle]
             if not self._holds(begin, leaves):
                 raise RootMismatch(
                     f"statements {begin} to {begin + len(leaves) - 1} of {self.head.log}"

@@ -22,6 +22,14 @@ from federation.protocol.statements import Statement
 from federation.provenance.verifier import Head, VerifiedStatement, Verifier
 
 
+def leaf_of(statement: Statement) -> bytes:
+    """The leaf hash of a statement, 32 bytes; it is judged alone on arrival, and in its place."""
+    known: bytes | None = statement.__dict__.get("_leaf")
+    if known is None:
+        known = statement.__dict__["_leaf"] = leaf_hash(statement.id.entry)
+    return known
+
+
 @dataclass(frozen=True)
 class LogView:
     """The held prefix of a log and the newest head it is proven under.
@@ -93,11 +101,12 @@ class LogView:
         to = self.size + len(statements)
         if not statements or to > head.size:
             raise RootMismatch(f"{len(statements)} statements cannot follow {self.size} in {head}")
-        verified = tuple(
-            verifier.open_statement(self.log, self.size + offset, statement)
-            for offset, statement in enumerate(statements)
-        )
-        leaves = [leaf_hash(statement.id.entry) for statement in statements]
+        verified: list[VerifiedStatement] = []
+        like = None  # what a member says in one go carries one header
+        for index, statement in enumerate(statements, self.size):
+            like = verifier.open_statement(self.log, index, statement, like)
+            verified.append(like)
+        leaves = [leaf_of(statement) for statement in statements]
         held, runs = self.held.extend_with_runs(leaves)
         if to == head.size:
             # (9) All statements under the head are here: their root is the signed one.
@@ -108,7 +117,7 @@ class LogView:
             verify_consistency(to, head.size, held.root(), head.root_hash, proof)
         if self.head is not None and self.head.size > head.size:
             raise ConsistencyUnproven("a head older than the one already accepted")
-        return Advance(self, replace(self, held=held, head=head), verified, runs)
+        return Advance(self, replace(self, held=held, head=head), tuple(verified), runs)
 
 
 @dataclass(frozen=True)

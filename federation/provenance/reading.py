@@ -20,11 +20,10 @@ from federation.provenance.verifier import VerifiedStatement
 READINGS_KEPT_MAX: Final = 1_024
 """A publish batch is stored, then indexed: the second reading is for nothing."""
 
-PLAIN_READINGS_KEPT_MAX: Final = 4_096
-"""Four answers of a bulk log, at about 400 bytes a statement."""
-
 KEPT_BYTES_MAX: Final = 1_024
 """Ten times a confirm of one picture; with the limit above, at most a megabyte of bodies."""
+
+_PLAIN: Final = "_plain_signals"
 
 
 def body_of(statement: VerifiedStatement) -> Body | None:
@@ -37,31 +36,36 @@ def body_of(statement: VerifiedStatement) -> Body | None:
     return _read(statement.header, opening.body)
 
 
-def plain_signals(header: Header, body: bytes) -> tuple[Mark, ...] | None:
+def plain_signals(statement: VerifiedStatement) -> tuple[Mark, ...] | None:
     """The signals of a confirm that has nothing else to look at, at a tenth of the cost.
 
-    Args:
-        header: of a judged statement.
-        body: its encoded body.
+    The statement keeps them beside its body: it is stored, then indexed, then told.
 
     Returns:
-        Type and value of each signal; None where the whole reading is needed.
+        Type and value of each signal; None where the whole reading is needed, or nothing is there.
     """
+    known: tuple[Mark, ...] | None
+    if _PLAIN in statement.__dict__:
+        known = statement.__dict__[_PLAIN]
+    else:
+        opening = statement.statement.opening
+        known = None if opening is None else plain_signals_of(statement.header, opening.body)
+        statement.__dict__[_PLAIN] = known
+    return known
+
+
+def plain_signals_of(header: Header, body: bytes) -> tuple[Mark, ...] | None:
+    """As :func:`plain_signals`, of a judged statement's header and body."""
     if header.kind != Kind.CONFIRM or header.version != FORMAT_VERSION or header.references:
         return None
-    return _read_plain(body)
+    return read_plain_signals(body)
 
 
 def forget_readings() -> None:
     """Keep no reading: one of them may be of a body that was erased."""
     _read.cache_clear()
-    _read_plain.cache_clear()
 
 
 @lru_cache(maxsize=READINGS_KEPT_MAX)
 def _read(header: Header, body: bytes) -> Body:
     return read_body(header, body)
-
-
-# Stored, then indexed: as ``_read``, and never more than ``PLAIN_BYTES_MAX`` each.
-_read_plain = lru_cache(maxsize=PLAIN_READINGS_KEPT_MAX)(read_plain_signals)

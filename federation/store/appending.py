@@ -17,7 +17,7 @@ from federation.protocol.signals import identity_of
 from federation.provenance.log_view import Advance
 from federation.provenance.verifier import Receipt
 from federation.store.database import Row, Rows
-from federation.store.late_rows import INSERT_LATE
+from federation.store.late_rows import INSERT_LATE, LateKeys, run_of
 from federation.store.packing import INSERT_PACKED, pack
 from federation.store.places import id_hkey, place_of, row_of, signal_hkey
 from federation.store.readings import Reading, reading_of_opening
@@ -112,7 +112,7 @@ def append_steps(
     moves: Sequence[tuple[int, Advance]],
     receipts: Iterable[tuple[int, Receipt]],
     erased: Container[StatementId] = (),
-    late: tuple[list[Row], list[Row]] | None = None,
+    late: LateKeys | None = None,
 ) -> list[tuple[str, Rows]]:
     """What to run for judged steps, the compare-and-swap of their branches first.
 
@@ -129,10 +129,10 @@ def append_steps(
     index = IndexRows()
     for stem, move in moves:
         rows = None if late is None else pack(stem, move.statements)
-        if rows is not None:
+        if late is not None and rows is not None:
             packed.append(rows[0])
-            ids += rows[1]
-            index.signals += rows[2]
+            late.ids += rows[1].ids
+            late.signals += rows[1].signals
             continue
         for verified in move.statements:
             place = place_of(stem, verified.index)
@@ -144,8 +144,8 @@ def append_steps(
             index.add(place, reading)
     marks: list[Row] = []
     if late is not None:
-        late[0].extend(ids)
-        late[1].extend(index.signals)
+        late.ids.append(run_of(ids))
+        late.signals.append(run_of(index.signals))
         ids, index.signals = [], []
         marks = [(stem, move.before.size) for stem, move in moves]
     return [

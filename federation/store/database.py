@@ -280,6 +280,7 @@ _WRITER_PRAGMAS: Final = {
     "cache_size": f"-{WRITER_CACHE_KIB}",
     "wal_autocheckpoint": str(WAL_PAGES),
     "journal_size_limit": str(WAL_BYTES_KEPT),
+    "temp_store": "MEMORY",
     "trusted_schema": "OFF",
 }
 _READER_PRAGMAS: Final = {

@@ -2,10 +2,11 @@
 
 A random key costs a page of its tree in every transaction, and a thousand statements have two
 thousand: written with each step, that is 8 kB to the disk for 250 bytes of statement. So the rows
-of long steps wait here, where lookups find them (``also``), until there are ``LATE_ROWS_MAX``; then
-they go to their trees in the order of their keys, in short transactions, each of which touches its
-own stretch of pages once. What waits is lost in a crash and made again from the statements, which
-are not: ``late_rows`` says since where.
+of long steps wait until there are ``LATE_ROWS_MAX``: in tables in the writer's memory, which keep
+them in the order of their keys, and here, where lookups find them (``also``). Then they go to their
+trees in short transactions, each of which touches its own stretch of pages once; SQLite moves them
+without a look by Python, whose lock the next step's judging needs. What waits is lost in a crash
+and made again from the statements, which are not: ``late_rows`` says since where.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ import asyncio
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from heapq import merge
-from itertools import islice
+from dataclasses import dataclass, field
 from typing import Final
 
 from federation.errors import HeaderMalformed
@@ -38,14 +38,11 @@ LATE_STATEMENTS_MIN: Final = 256
 """Steps of at least so many statements have their index rows written later: a whole bundle."""
 
 LATE_ROWS_MAX: Final = 65_536
-"""Statements whose rows wait: about 25 MB of memory, and a second of reading after a crash. A step
+"""Statements whose rows wait: about 15 MB of memory, and a second of reading after a crash. A step
 of the crisis lane does not write them: as many again may wait for the next step of another."""
 
 ROWS_PER_TRANSACTION: Final = 2_048
 """About 10 ms of writing, so that an urgent commit waits no longer; in the lane of bulk."""
-
-SORTED_ROWS: Final = 8_192
-"""Rows sorted in one go: about 3 ms."""
 
 PAGE_ROWS: Final = 2_048
 """Statements read at a time after a crash."""
@@ -54,60 +51,103 @@ IDS: Final = "statement_ids"
 SIGNALS: Final = "signal_places"
 
 INSERT_LATE: Final = "INSERT INTO late_rows (stem, start) VALUES (?, ?) ON CONFLICT DO NOTHING"
-# One statement for all rows: see ``packing``.
-_INSERT: Final = {
-    table: f"INSERT INTO {table} (hkey, place)"  # noqa: S608 - constants
-    " SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"
-    " WHERE true ON CONFLICT DO NOTHING"
-    for table in (IDS, SIGNALS)
-}
 _READ_PAGE: Final = (
     f"SELECT {STATEMENT_COLUMNS} FROM statements"  # noqa: S608 - constants
     " WHERE place BETWEEN ? AND ? ORDER BY place LIMIT ?"
 )
 
+# Two of each tree: one is filled while the other goes to its tree.
+_GENERATIONS: Final = (0, 1)
+_MAKE: Final = (
+    "CREATE TEMP TABLE IF NOT EXISTS {table}_{generation} (hkey INTEGER, place INTEGER,"
+    " PRIMARY KEY (hkey, place)) WITHOUT ROWID"
+)
+# One statement for all rows: see ``packing``.
+_FILL_NEIGHBOURS: Final = (
+    "INSERT INTO temp.{table}_{generation} SELECT value, ? + key FROM json_each(?)"
+    " WHERE true ON CONFLICT DO NOTHING"
+)
+_FILL: Final = (
+    "INSERT INTO temp.{table}_{generation}"
+    " SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"
+    " WHERE true ON CONFLICT DO NOTHING"
+)
+_LAST_OF_STRETCH: Final = (
+    "SELECT hkey, place FROM (SELECT hkey, place FROM temp.{table}_{generation}"
+    " ORDER BY hkey, place LIMIT ?) ORDER BY hkey DESC, place DESC LIMIT 1"
+)
+_MOVE: Final = (
+    "INSERT INTO {table} (hkey, place) SELECT hkey, place FROM temp.{table}_{generation}"
+    " WHERE (hkey, place) <= (?, ?) ORDER BY hkey, place ON CONFLICT DO NOTHING"
+)
+_MOVED: Final = "DELETE FROM temp.{table}_{generation} WHERE (hkey, place) <= (?, ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRun:
+    """Rows of one tree.
+
+    Attributes:
+        hkeys: their keys.
+        places: where each leads; a ``range`` where the statements are neighbours.
+    """
+
+    hkeys: Sequence[int]
+    places: Sequence[int]
+
+
+@dataclass(slots=True)
+class LateKeys:
+    """Rows of both trees that a transaction leaves for later."""
+
+    ids: list[KeyRun] = field(default_factory=list)
+    signals: list[KeyRun] = field(default_factory=list)
+
+    def runs(self) -> tuple[tuple[str, list[KeyRun]], tuple[str, list[KeyRun]]]:
+        """The rows of each tree, by its name."""
+        return (IDS, self.ids), (SIGNALS, self.signals)
+
 
 class _Waiting:
     """Rows of both trees, and since which index of each stem there are any."""
 
-    def __init__(self) -> None:
-        self.rows: dict[str, list[Row]] = {IDS: [], SIGNALS: []}
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
         self.since: dict[int, int] = {}
         self.count = 0
+        self._runs: dict[str, list[KeyRun]] = {IDS: [], SIGNALS: []}
         self._found: dict[str, dict[int, list[int]]] = {IDS: {}, SIGNALS: {}}
-        self._seen = {IDS: 0, SIGNALS: 0}
 
-    def note(self, stem: int, start: int, count: int) -> None:
+    def take(self, keys: LateKeys) -> None:
+        self.count += sum(len(run.hkeys) for run in keys.ids)
+        for table, runs in keys.runs():
+            self._runs[table] += runs
+
+    def note_since(self, stem: int, start: int) -> None:
         self.since[stem] = min(start, self.since.get(stem, start))
-        self.count += count
 
     def places(self, table: str, hkey: int) -> Sequence[int]:
         """The places under a key; what came since the last look is put in order first."""
-        found, rows = self._found[table], self.rows[table]
-        for at in range(self._seen[table], len(rows)):
-            found.setdefault(rows[at][0], []).append(rows[at][1])
-        self._seen[table] = len(rows)
+        found = self._found[table]
+        for run in self._runs[table]:
+            for key, place in zip(run.hkeys, run.places, strict=True):
+                found.setdefault(key, []).append(place)
+        self._runs[table] = []
         return found.get(hkey, ())
-
-    def take_in(self, other: _Waiting) -> None:
-        for table, rows in other.rows.items():
-            self.rows[table] += rows
-        for stem, start in other.since.items():
-            self.note(stem, start, 0)
-        self.count += other.count
 
 
 class LateRows:
     """Rows of ``statement_ids`` and ``signal_places`` that are not there yet.
 
     Args:
-        database: where they go.
+        database: where they go. :func:`open_late_rows` makes it ready.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting, self._going = _Waiting(), _Waiting()
+        self._waiting, self._going = _Waiting(0), _Waiting(1)
         self._claims: dict[int, int] = {}
+        self._read_to: dict[int, int] = {}
         self._flushing = asyncio.Lock()
         self._is_unsure = True
 
@@ -140,26 +180,27 @@ class LateRows:
             for stem in starts:
                 self._claims.pop(stem, None)
 
-    async def add(
-        self,
-        starts: Mapping[int, int],
-        ids: Sequence[Row],
-        signals: Sequence[Row],
-        lane: Lane = Lane.BULK,
-    ) -> None:
+    def steps(self, keys: LateKeys) -> list[tuple[str, Rows]]:
+        """What to run in the transaction that the rows belong to; asked for within it."""
+        return [
+            _filling(table, self._waiting.generation, run)
+            for table, runs in keys.runs()
+            for run in runs
+        ]
+
+    async def add(self, starts: Mapping[int, int], keys: LateKeys, lane: Lane = Lane.BULK) -> None:
         """Keep the rows of statements that are durable; writes them all when they are many.
+
+        Nothing may be awaited between the end of the transaction and this.
 
         Args:
             starts: stem -> index of its first statement.
-            ids: hkey and place of each statement.
-            signals: hkey and place of each signal.
+            keys: the rows that :meth:`steps` was asked for.
             lane: of the step; a crisis step does not wait for rows of others to be written.
         """
-        self._waiting.rows[IDS] += ids
-        self._waiting.rows[SIGNALS] += signals
         for stem, start in starts.items():
-            self._waiting.note(stem, start, 0)
-        self._waiting.count += len(ids)
+            self._waiting.note_since(stem, start)
+        self._waiting.take(keys)
         most = 2 * LATE_ROWS_MAX if lane is Lane.CRISIS else LATE_ROWS_MAX
         if self._waiting.count >= most:
             await self.flush()
@@ -176,34 +217,34 @@ class LateRows:
             await self._write_waiting()
 
     async def _write_waiting(self) -> None:
-        if not self._waiting.count:
-            return
-        self._going, self._waiting = self._waiting, _Waiting()
-        try:
-            for table, insert in _INSERT.items():
-                merged = merge(*await _sorted_runs(self._going.rows[table]))
-                while rows := list(islice(merged, ROWS_PER_TRANSACTION)):
-                    await self._write([(insert, [(json.dumps(rows),)])])
-            await self._move_marks(self._going.since)
-        except BaseException:
-            self._going.take_in(self._waiting)
-            self._waiting = self._going
-            raise
-        finally:
-            self._going = _Waiting()
+        if self._going.count:  # the last time ended with an error
+            await self._write_going()
+        if self._waiting.count:
+            async with self._database.write(Lane.BULK):  # nobody is filling a table now
+                self._going, self._waiting = self._waiting, _Waiting(self._going.generation)
+            await self._write_going()
 
-    async def _write(self, steps: Sequence[tuple[str, Rows]]) -> None:
+    async def _write_going(self) -> None:
+        for table in (IDS, SIGNALS):
+            while await self._write_stretch(table):
+                pass
+        await self._move_marks(self._going.since)
+        self._going = _Waiting(self._going.generation)
+
+    async def _write_stretch(self, table: str) -> bool:
+        """Move the rows with the lowest keys to their tree; False where none is left."""
+        names = {"table": table, "generation": self._going.generation}
         async with self._database.write(Lane.BULK) as unit:
-            await unit.run_all(steps)
+            last = await unit.run(_LAST_OF_STRETCH.format(**names), (ROWS_PER_TRANSACTION,))
+            await unit.run_all([(_MOVE.format(**names), last), (_MOVED.format(**names), last)])
+        return bool(last)
 
     async def _move_marks(self, stems: Iterable[int]) -> None:
         """Say since where rows are still missing; asked while nobody else can be writing."""
         async with self._database.write(Lane.BULK) as unit:
+            lacking = (self._waiting.since, self._claims, self._read_to)
             since = {
-                stem: min(
-                    (part[stem] for part in (self._waiting.since, self._claims) if stem in part),
-                    default=None,
-                )
+                stem: min((part[stem] for part in lacking if stem in part), default=None)
                 for stem in stems
             }
             await unit.run_all(
@@ -228,39 +269,56 @@ class LateRows:
         except BaseException:
             self._is_unsure = True
             raise
+        finally:
+            self._read_to.clear()
 
     async def _read_stem(self, stem: int, start: int) -> None:
         first, last = place_of(stem, start), place_of(stem + 1, 0) - 1
         while rows := await self._database.read(_READ_PAGE, (first, last, PAGE_ROWS)):
-            ids: list[Row] = []
-            signals: list[Row] = []
-            for row in rows:
-                statement = statement_of(row)
-                try:
-                    header = decode_header(statement.header_bytes)
-                except HeaderMalformed:
-                    raise StoreCorrupt("a stored statement has no readable header") from None
-                ids.append((id_hkey(statement.id), row[0]))
-                reading = reading_of_opening(header, statement.opening)
-                signals += {
-                    (signal_hkey(kind, identity_of(kind, value)), row[0])
-                    for kind, value in reading.signals
-                }
-            self._waiting.rows[IDS] += ids
-            self._waiting.rows[SIGNALS] += signals
-            self._waiting.note(stem, split_place(rows[0][0])[1], len(rows))
+            keys = _keys_of(rows)
+            async with self._database.write(Lane.BULK) as unit:
+                await unit.run_all(self.steps(keys))
+            self._waiting.note_since(stem, split_place(rows[0][0])[1])
+            self._waiting.take(keys)
             first = rows[-1][0] + 1
+            # From there on nothing is read yet: the mark moves no further.
+            self._read_to[stem] = split_place(first)[1]
             if self._waiting.count >= LATE_ROWS_MAX:
                 await self._write_waiting()
+        self._read_to.pop(stem, None)
 
 
-async def _sorted_runs(rows: Sequence[Row]) -> list[list[Row]]:
-    """Rows in runs that are each in order: sorting them all at once would hold up everybody."""
-    runs = []
-    for at in range(0, len(rows), SORTED_ROWS):
-        runs.append(sorted(rows[at : at + SORTED_ROWS]))
-        await asyncio.sleep(0)
-    return runs
+def _filling(table: str, generation: int, run: KeyRun) -> tuple[str, Rows]:
+    """The statement that puts rows into the table where they wait, and its parameters."""
+    names = {"table": table, "generation": generation}
+    if isinstance(run.places, range):
+        first = run.places.start
+        return _FILL_NEIGHBOURS.format(**names), [(first, json.dumps(run.hkeys))]
+    pairs = list(zip(run.hkeys, run.places, strict=True))
+    return _FILL.format(**names), [(json.dumps(pairs),)]
+
+
+def _keys_of(rows: Sequence[Row]) -> LateKeys:
+    """The rows that statements have in both trees, of rows of ``STATEMENT_COLUMNS``."""
+    ids: list[int] = []
+    signals: list[tuple[int, int]] = []
+    for row in rows:
+        statement = statement_of(row)
+        try:
+            header = decode_header(statement.header_bytes)
+        except HeaderMalformed:
+            raise StoreCorrupt("a stored statement has no readable header") from None
+        ids.append(id_hkey(statement.id))
+        reading = reading_of_opening(header, statement.opening)
+        signals += {
+            (signal_hkey(kind, identity_of(kind, value)), row[0]) for kind, value in reading.signals
+        }
+    return LateKeys([KeyRun(ids, [row[0] for row in rows])], [run_of(signals)])
+
+
+def run_of(pairs: Sequence[tuple[int, int]]) -> KeyRun:
+    """The run of pairs of hkey and place."""
+    return KeyRun([hkey for hkey, _ in pairs], [place for _, place in pairs])
 
 
 async def open_late_rows(database: Database) -> LateRows:
@@ -271,6 +329,10 @@ async def open_late_rows(database: Database) -> LateRows:
         StoreUnavailable: the database cannot be read.
     """
     late = LateRows(database)
+    async with database.write(Lane.BULK) as unit:
+        for table in (IDS, SIGNALS):
+            for generation in _GENERATIONS:
+                await unit.run(_MAKE.format(table=table, generation=generation))
     try:
         await late.flush()
     except StoreCorrupt:

@@ -24,7 +24,7 @@ from federation.provenance.verifier import Receipt
 from federation.store.appending import append_steps
 from federation.store.database import Database, Row, Rows
 from federation.store.lane_gate import most_urgent
-from federation.store.late_rows import IDS, LATE_STATEMENTS_MIN, LateRows
+from federation.store.late_rows import IDS, LATE_STATEMENTS_MIN, LateKeys, LateRows
 from federation.store.places import (
     STATEMENT_COLUMNS,
     StoredStatement,
@@ -165,20 +165,26 @@ class LogStore:
         lane = most_urgent(logs)
         if sum(len(move.statements) for move in moves) < LATE_STATEMENTS_MIN:
             return await self._commit(lane, append_steps(pairs, signed, erased), len(moves))
-        ids: list[Row] = []
-        signals: list[Row] = []
-        steps = append_steps(pairs, signed, erased, (ids, signals))
+        keys = LateKeys()
+        steps = append_steps(pairs, signed, erased, keys)
         starts = {stem: move.before.size for stem, move in reversed(pairs)}
         with self._late.claim(starts):
-            seconds = await self._commit(lane, steps, len(moves))
-        await self._late.add(starts, ids, signals, lane)
+            seconds = await self._commit(lane, steps, len(moves), keys)
+        await self._late.add(starts, keys, lane)
         return seconds
 
-    async def _commit(self, lane: Lane, steps: Sequence[tuple[str, Rows]], swapped: int) -> float:
+    async def _commit(
+        self,
+        lane: Lane,
+        steps: Sequence[tuple[str, Rows]],
+        swapped: int,
+        late: LateKeys | None = None,
+    ) -> float:
         clock = asyncio.get_running_loop().time
         async with self._database.write(lane) as unit:
             began = clock()
-            await unit.run_all(steps, swapped=swapped)
+            late_steps = self._late.steps(late) if late is not None else []
+            await unit.run_all([*steps, *late_steps], swapped=swapped)
         return clock() - began
 
     async def statement(self, statement_id: StatementId) -> StoredStatement | None:

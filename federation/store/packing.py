@@ -11,11 +11,19 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
+from federation.protocol.bodies_plain import Mark
 from federation.protocol.signals import identity_of
 from federation.provenance.reading import plain_signals
 from federation.provenance.verifier import VerifiedStatement
 from federation.store.database import Row
-from federation.store.places import COMMITMENT_KEPT_BODY_BYTES, id_hkey, place_of, signal_hkey
+from federation.store.late_rows import KeyRun, LateKeys, run_of
+from federation.store.places import (
+    COMMITMENT_KEPT_BODY_BYTES,
+    hkeys_of,
+    place_of,
+    signal_digest,
+    signal_hkey,
+)
 
 # Offset, header's length and body's length in one integer: 33, 13 and 17 bits of 63.
 _BODY_BITS: Final = 17
@@ -34,9 +42,7 @@ INSERT_PACKED: Final = (
 """Of parameters as :func:`pack` makes them."""
 
 
-def pack(
-    stem: int, statements: Sequence[VerifiedStatement]
-) -> tuple[Row, list[Row], list[Row]] | None:
+def pack(stem: int, statements: Sequence[VerifiedStatement]) -> tuple[Row, LateKeys] | None:
     """The rows of neighbouring statements that are all plain confirms with short bodies.
 
     Args:
@@ -44,34 +50,43 @@ def pack(
         statements: in log order.
 
     Returns:
-        The parameters of ``INSERT_PACKED``, then hkey and place of each statement and of each
-        signal; None where one of them is anything else.
+        The parameters of ``INSERT_PACKED``, and the keys of the statements and of their signals;
+        None where one of them is anything else.
     """
     parts: list[bytes] = []
     spans: list[int] = []
-    ids: list[Row] = []
-    signals: list[Row] = []
-    first = place = place_of(stem, statements[0].index)
+    marks: list[tuple[Mark, ...]] = []
     offset = 1
     for verified in statements:
-        statement = verified.statement
-        opening = statement.opening
+        opening = verified.statement.opening
         if opening is None or len(opening.body) >= COMMITMENT_KEPT_BODY_BYTES:
             return None
-        marks = plain_signals(verified.header, opening.body)
-        if marks is None:
+        plain = plain_signals(verified)
+        if plain is None:
             return None
-        header, salt, body = statement.header_bytes, opening.salt, opening.body
+        marks.append(plain)
+        header, salt, body = verified.statement.header_bytes, opening.salt, opening.body
         parts += (header, salt, body)
         spans.append(offset << _OFFSET_SHIFT | len(header) << _BODY_BITS | len(body))
         offset += len(header) + len(salt) + len(body)
-        ids.append((id_hkey(statement.id), place))
-        if len(marks) == 1:
-            ((kind, value),) = marks
-            signals.append((signal_hkey(kind, identity_of(kind, value)), place))
-        else:
-            signals += {
-                (signal_hkey(kind, identity_of(kind, value)), place) for kind, value in marks
+    first = place_of(stem, statements[0].index)
+    places = range(first, first + len(statements))
+    ids = KeyRun(hkeys_of([each.id.entry for each in statements]), places)
+    keys = LateKeys([ids], [_signals_run(marks, places)])
+    return (first, b"".join(parts), json.dumps(spans)), keys
+
+
+def _signals_run(marks: Sequence[tuple[Mark, ...]], places: range) -> KeyRun:
+    if all(len(each) == 1 for each in marks):
+        digests = [signal_digest(kind, identity_of(kind, value)) for ((kind, value),) in marks]
+        return KeyRun(hkeys_of(digests), places)
+    # A set: two signals of one statement may share an hkey.
+    return run_of(
+        [
+            pair
+            for each, place in zip(marks, places, strict=True)
+            for pair in {
+                (signal_hkey(kind, identity_of(kind, value)), place) for kind, value in each
             }
-        place += 1
-    return (first, b"".join(parts), json.dumps(spans)), ids, signals
+        ]
+    )

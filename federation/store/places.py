@@ -9,8 +9,10 @@ the maker's own. A row found by hkey is therefore compared by its whole value.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from struct import Struct
 from typing import Final
 
 from federation.protocol.headers import StatementId
@@ -22,6 +24,7 @@ from federation.store.database import Row
 
 INDEX_BITS: Final = LOG_SIZE_MAX.bit_length() - 1
 _INDEX_MASK: Final = LOG_SIZE_MAX - 1
+_HKEY: Final = Struct(">q24x")
 
 COMMITMENT_KEPT_BODY_BYTES: Final = 1024
 """From this body length on a row keeps its commitment too. A proof reads up to 256 neighbours: they
@@ -63,6 +66,11 @@ def hkey_of(digest: bytes) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
+def hkeys_of(digests: Sequence[bytes]) -> list[int]:
+    """The hkeys of hashes of 32 bytes each: as :func:`hkey_of`, at a third of the cost."""
+    return [hkey for (hkey,) in _HKEY.iter_unpack(b"".join(digests))]
+
+
 def id_hkey(statement_id: StatementId) -> int:
     """Where a statement id is found."""
     return hkey_of(statement_id.entry)
@@ -81,7 +89,12 @@ def signal_hkey(signal_type: SignalType, identity: bytes) -> int:
         signal_type: its type.
         identity: its value, or what stands for it (``protocol.signals.identity_of``).
     """
-    return hkey_of(sha256(_TYPE_TAGS[signal_type] + identity).digest())
+    return hkey_of(signal_digest(signal_type, identity))
+
+
+def signal_digest(signal_type: SignalType, identity: bytes) -> bytes:
+    """The hash of a signal that its hkey begins; see :func:`signal_hkey`."""
+    return sha256(_TYPE_TAGS[signal_type] + identity).digest()
 
 
 def row_of(place: int, statement: Statement, *, unread: bool) -> Row:

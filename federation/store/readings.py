@@ -14,7 +14,7 @@ from federation.protocol.bodies_incident import Incident
 from federation.protocol.headers import Header, StatementId
 from federation.protocol.signals import SignalType
 from federation.protocol.statements import Opening
-from federation.provenance.reading import plain_signals
+from federation.provenance.reading import plain_signals_of
 
 READER_VERSION: Final = 5
 """One more with every kind, signal type or format version that the readers of ``protocol/`` learn;
@@ -48,7 +48,7 @@ def reading_of_opening(header: Header, opening: Opening | None) -> Reading:
     """The reading of a header and its opening; None where it is erased or missing."""
     if opening is None:
         return reading_of(header, None)
-    marks = plain_signals(header, opening.body)
+    marks = plain_signals_of(header, opening.body)
     if marks is not None:
         return Reading(is_whole=True, signals=marks)
     return reading_of(header, read_body(header, opening.body))

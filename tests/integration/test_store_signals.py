@@ -238,7 +238,7 @@ async def test_later_release_reads_again_what_an_earlier_one_did_not_understand(
     said = [_carrying(number, signal) for number, signal in enumerate(signals)]
     withdraw = make_withdraw(50, said[0].id, federation_id=FID)
     with monkeypatch.context() as earlier:
-        earlier.setattr(readings, "plain_signals", lambda _header, _body: None)
+        earlier.setattr(readings, "plain_signals_of", lambda _header, _body: None)
         earlier.setattr(readings, "read_body", lambda _header, _body: Inert("too new"))
         made = await _said(stores, *said, withdraw, _unknown_kind(60))
     assert [] == await _carriers(stores, signals[0])
@@ -260,7 +260,7 @@ async def test_reading_again_goes_on_after_it_broke_off(
 ) -> None:
     said = [_carrying(number, make_signal(number)) for number in range(10)]
     with monkeypatch.context() as earlier:
-        earlier.setattr(readings, "plain_signals", lambda _header, _body: None)
+        earlier.setattr(readings, "plain_signals_of", lambda _header, _body: None)
         earlier.setattr(readings, "read_body", lambda _header, _body: Inert("too new"))
         made = await _said(stores, *said)
     monkeypatch.setattr(signal_store, "READER_VERSION", READER_VERSION + 1)

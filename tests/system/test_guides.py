@@ -210,6 +210,7 @@ def renew_a_key_under_load(federation: Federation) -> None:
         is_over.set()
         publishing.join()
     assert [] == [answer for answer in answers if not answer.get("confirmed")]
+    assert len(answers) >= before + 5
     assert "+ member cinder.example live key 2" in " ".join(told["changes"])
     assert not (federation.town.folder / C / "keys" / "log-live.key.next").exists()
     assert (federation.town.folder / C / "keys" / "log-live.key.former").exists()
