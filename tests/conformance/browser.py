@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import os
 import re
-import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
-import pytest
+
+from tests.needs import program
 
 START_SECONDS_MAX: Final = 120
 """A cold start on a busy machine takes seconds; only a browser that hangs takes this long."""
@@ -34,14 +33,8 @@ FLAGS: Final = (
 
 
 def find_chromium() -> str:
-    """The browser, or the end of the test: a skip here, a failure where CI should have it."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        why = "needs a browser: make debian, or install Debian's package chromium"
-        if os.environ.get("CI"):
-            pytest.fail(why)
-        pytest.skip(why)
-    return found
+    """The browser, or the end of the test."""
+    return program("chromium", "chromium-browser", of="Debian's package chromium")
 
 
 class Page:

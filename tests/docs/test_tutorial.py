@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import pytest
 
 from federation.media.drawing import draw_picture, resave
 from tests.architecture.sources import TREE
+from tests.needs import lacking, program
 
 TUTORIAL = TREE / "docs" / "tutorial.md"
 ADDRESSES = {"acme": "10.77.0.1/24", "nova": "10.77.0.2/24"}
@@ -109,14 +109,13 @@ def _ip(*arguments: str) -> None:
 @pytest.fixture
 def machines(tmp_path: Path) -> Iterator[Machines]:
     """Two machines that reach each other and nothing else."""
-    if shutil.which("ip") is None:
-        pytest.skip("no `ip` here to make network namespaces with")
+    program("ip", of="Debian's package iproute2")
     made = Machines(tmp_path)
     try:
         try:
             made.make()
         except subprocess.CalledProcessError as error:
-            pytest.skip(f"no network namespaces may be made here: {error.stderr!r}")
+            lacking(f"no network namespaces may be made here: {error.stderr!r}")
         yield made
     finally:
         made.remove()

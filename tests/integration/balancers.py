@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import socket
 import ssl
@@ -22,7 +23,8 @@ HOST = "127.0.0.1"
 SECONDS_MAX = 30.0
 
 needs_nginx = pytest.mark.skipif(
-    shutil.which("nginx") is None, reason="nginx-light of debian-packages.txt is not installed"
+    shutil.which("nginx") is None and not os.environ.get("CI"),  # there it fails, and says why
+    reason="nginx-light of debian-packages.txt is not installed",
 )
 
 

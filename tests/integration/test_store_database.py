@@ -27,6 +27,7 @@ from federation.store import schema
 from federation.store.database import Database
 from federation.store.stores import Stores, open_stores
 from tests.builders import ACME, FEDERATION_ID, NOVA, make_log, make_roster
+from tests.needs import lacking, program
 
 OTHER_FEDERATION = "f" * 32
 INSERT = "INSERT INTO rosters (version, root) VALUES (?, ?)"
@@ -362,13 +363,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 2 MiB, where this machine lets us make one."""
     mounted = tmp_path / "disk"
     mounted.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(mounted)]
-    try:
-        done = subprocess.run(mount, capture_output=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("no mount program")
+    mount = [program("mount", of="Debian's package mount"), "-t", "tmpfs", "-o", "size=2m"]
+    done = subprocess.run([*mount, "tmpfs", str(mounted)], capture_output=True, check=False)
     if done.returncode:
-        pytest.skip("not allowed to mount a tmpfs")
+        lacking("not allowed to mount a tmpfs")
     yield mounted
     subprocess.run(["umount", str(mounted)], check=True)
 

@@ -36,7 +36,7 @@ async def play(scenario: Scenario) -> History:
 
 
 def main() -> int:
-    """Play them one after the other; 1 where something did not hold."""
+    """Play them one after the other; 1 where something did not hold, or could not be played."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="*", type=Path, default=sorted(CASES.glob("*.json")))
     parser.add_argument("--simulated", action="store_true", help="under a virtual clock")
@@ -48,7 +48,8 @@ def main() -> int:
         try:
             history = Stage(scenario).play() if arguments.simulated else asyncio.run(play(scenario))
         except CannotPlay as why:
-            tell(f"- {scenario.name}: not played: {why}")
+            tell(f"✗ {scenario.name}: not played: {why}")
+            wrong += 1
             continue
         found = violations(scenario, history)
         wrong += bool(found)

@@ -25,6 +25,28 @@ def violations(scenario: Scenario, history: History) -> list[str]:
     ]
 
 
+def answered_as_expected(scenario: Scenario, history: History, _: Fields) -> Iterator[str]:
+    """Each thing said with ``expect`` was acknowledged, or refused, accordingly; all were asked."""
+    expected = {
+        step["key"]: step.fields["expect"] == "ok"
+        for step in scenario.steps
+        if "expect" in step.fields
+    }
+    answers = {
+        entry.result["key"]: entry.ok for entry in history.of("publish", "withdraw", "erase")
+    }
+    for key, is_ok in expected.items():
+        if answers.get(key) is not is_ok:
+            told = {True: "acknowledged", False: "refused", None: "not answered"}[answers.get(key)]
+            yield f"{key} was {told}"
+
+
+def nothing_failed(_: Scenario, history: History, __: Fields) -> Iterator[str]:
+    """No process ended by itself or said what is a bug whenever it is said."""
+    for entry in history.of("failed"):
+        yield f"{entry.node}: {entry.result['why']}"
+
+
 def acknowledged_everywhere(scenario: Scenario, history: History, _: Fields) -> Iterator[str]:
     """What was acknowledged can in the end be read at every honest node, and is not lost later."""
     last = history.last_observations()
@@ -134,6 +156,8 @@ def receipted(scenario: Scenario, history: History, _: Fields) -> Iterator[str]:
 
 
 CHECKS: Final[Mapping[str, Judge]] = {
+    "answered-as-expected": answered_as_expected,
+    "nothing-failed": nothing_failed,
     "acknowledged-everywhere": acknowledged_everywhere,
     "converged": converged,
     "equally-accused": equally_accused,

@@ -7,6 +7,7 @@ it succeeded. Three kinds carry a result::
                                ok: the node acknowledged it; false: refused, or no answer came
     seen                       {"key": …}: written by the backend itself when all that ``key`` said
                                can first be read at that node (real processes: asked often)
+    failed                     {"why": …}: a process ended by itself, or said what none should
     observe                    {"heads": {origin: [size, root hex]}, "ids": [id], "view": hex,
                                 "faults": {peer: n}, "accused": [origin],
                                 "receipts": {origin: [peer]}}
@@ -31,7 +32,7 @@ class Entry:
 
     Attributes:
         at: seconds from the beginning, on a clock that never goes back.
-        op: as in the scenario, or ``seen``.
+        op: as in the scenario, or ``seen`` or ``failed``.
         node: where; "" where it concerns the network.
         ok: whether it succeeded.
         result: see the module.

@@ -57,6 +57,13 @@ KEPT_APART: Final = ("tls", "lock", "guard")
 """What a backup of a data directory leaves out: see docs/internals/store.md."""
 
 
+REFUSALS: Final = frozenset({429, 503})
+"""Statuses with which a node says that it cannot now, for its disk or for too much at once."""
+
+NEVER_SAID: Final = (b"Traceback", b"alarm internal-error")
+"""In a node's log, whatever happens to it."""
+
+
 class CannotPlay(RuntimeError):
     """This machine cannot be made to do what the scenario asks for; the text says what."""
 
@@ -96,6 +103,7 @@ class ProcessStage:
         self._rng = Random(f"processes {scenario.seed}")
         self._tasks: set[asyncio.Task[None]] = set()
         self._starts: list[asyncio.Task[None]] = []
+        self._errors: list[BaseException] = []
         self._mounts: list[Path] = []
         self._begun = 0.0
 
@@ -207,11 +215,24 @@ class ProcessStage:
             self._begin(getattr(self, f"_{step.op}")(step))
         await asyncio.sleep(max(0.0, self.scenario.seconds - self._now()))
         await asyncio.gather(*self._starts)
+        if self._errors:
+            raise self._errors[0]
         # A busy machine takes longer: what must hold in the end gets its time, but not for ever.
         until = self._now() + SETTLE_SECONDS_MAX
         while await self._look_at_all() and self._now() < until:  # noqa: ASYNC110 - at others
             await asyncio.sleep(SETTLE_LOOK_SECONDS)
+        for node in self._nodes.values():
+            self._note_failures(node)
         return self.history
+
+    def _note_failures(self, node: _Node) -> None:
+        """Who is killed by the scenario is forgotten as a process; anybody else should be there."""
+        if node.process is not None and node.process.returncode is not None:
+            why = f"ended by itself with {node.process.returncode}"
+            self._note("failed", node.member, ok=False, why=why)
+        for line in (node.folder / "serve.log").read_bytes().splitlines():
+            if any(words in line for words in NEVER_SAID):
+                self._note("failed", node.member, ok=False, why=line.decode(errors="replace"))
 
     async def _look_at_all(self) -> list[str]:
         """What every node holds; returns what does not hold yet."""
@@ -228,7 +249,12 @@ class ProcessStage:
         if getattr(step, "__name__", "") == "_start":
             self._starts.append(task)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._errors.append(error)
 
     def _note(self, op: str, node: str = "", *, ok: bool = True, **result: Any) -> None:
         self.history.add(Entry(self._now(), op, node, ok, result))
@@ -272,7 +298,9 @@ class ProcessStage:
             answer = await self._ask(
                 node, "POST", "/v1/statements", {**body, "lane": str(step["lane"])}
             )
-        except (aiohttp.ClientError, TimeoutError, OSError):
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if isinstance(error, aiohttp.ClientResponseError) and error.status not in REFUSALS:
+                raise  # it should not have been asked, or it does not know why it failed
             self._note(step.op, node.member, ok=False, **result)
             return
         ids = [each["id"] for each in answer[told]]

@@ -21,9 +21,10 @@ so one check judges both. A scenario is one JSON file::
 All nodes run when it begins, have met, and every way is good. At its end (``seconds``) every
 backend observes every node that is up. Steps, by ``op``; ``node`` is a member or ``"*"``::
 
-    publish   node lane key count       say so many statements, as ``key``
-    withdraw  node lane key of          take back all that the key ``of`` said
-    erase     node lane key of          erase them
+    publish   node lane key count [expect]
+                                        say so many statements, as ``key``
+    withdraw  node lane key of [expect] take back all that the key ``of`` said
+    erase     node lane key of [expect] erase them
     kill      node                      end the process at once (SIGKILL)
     start     node                      start it again
     pause     node                      stop it (SIGSTOP); its kernel still accepts connections
@@ -42,7 +43,8 @@ backend observes every node that is up. Steps, by ``op``; ``node`` is a member o
 
 ``latency`` is [least, most] seconds one way, ``rate`` bytes a second, ``clog`` seconds for which
 what is sent is kept back and then let go at once, ``slow`` seconds that a write takes; ``reset``
-breaks what is connected. ``source`` and ``target`` may be ``"*"`` as well. What real processes
+breaks what is connected. ``expect`` is "ok" or "refused", for the check answered-as-expected.
+``source`` and ``target`` may be ``"*"`` as well. What real processes
 cannot be made to do is in ``SIMULATED_ONLY``: their backend refuses a scenario that asks for it.
 """
 
@@ -60,9 +62,9 @@ EVERYBODY: Final = "*"
 FIELDS_OF: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
     op: (frozenset(needed.split()), frozenset(optional.split()))
     for op, needed, optional in (
-        ("publish", "node lane key count", ""),
-        ("withdraw", "node lane key of", ""),
-        ("erase", "node lane key of", ""),
+        ("publish", "node lane key count", "expect"),
+        ("withdraw", "node lane key of", "expect"),
+        ("erase", "node lane key of", "expect"),
         ("kill", "node", ""),
         ("start", "node", ""),
         ("pause", "node", ""),
@@ -81,8 +83,10 @@ FIELDS_OF: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
 }
 """op -> fields that it needs, and those that it may have."""
 
-SIMULATED_ONLY: Final = frozenset({"loss", "doubled", "slow", "rot", "lie"})
-"""Ops and fields that real processes cannot be made to do."""
+SIMULATED_ONLY: Final = frozenset(
+    {"loss", "doubled", "slow", "rot", "lie", "clock", "full_view_members", "join_statements_min"}
+)
+"""Ops, fields and settings that real processes cannot be made to do."""
 
 SETTINGS: Final = frozenset(
     {"anti_entropy_seconds", "full_view_members", "join_statements_min", "buggify", "real_keys"}
@@ -180,6 +184,7 @@ class Scenario:
         used = {step.op for step in self.steps} | {
             name for step in self.steps for name in step.fields
         }
+        used |= self.settings.keys()
         return frozenset(used & SIMULATED_ONLY) | frozenset(self.hostile)
 
     def with_steps(self, steps: Sequence[Step]) -> Scenario:

@@ -8,16 +8,22 @@ import pytest
 
 from tests.scenarios.checks import CHECKS, percentile, violations
 from tests.scenarios.history import Entry, History
-from tests.scenarios.scenario import Check, Scenario
+from tests.scenarios.scenario import Check, Scenario, Step
 
 LOG = "acme/f/live"
 IDS = ["st_1", "st_2"]
 
 
 def scenario_of(name: str, **fields: Any) -> Scenario:
-    hostile = {"umbra": "tamperer"}
+    fields_of_step = {"node": "acme", "lane": "live", "key": "p", "count": 2, "expect": "ok"}
     return Scenario(
-        "s", 1, ("acme", "nova", "umbra"), 10.0, hostile=hostile, checks=(Check(name, fields),)
+        "s",
+        1,
+        ("acme", "nova", "umbra"),
+        10.0,
+        hostile={"umbra": "tamperer"},
+        steps=(Step(0.9, "publish", fields_of_step),),
+        checks=(Check(name, fields),),
     )
 
 
@@ -39,6 +45,8 @@ RIGHT = [SAID, Entry(1.4, "seen", "nova", result={"key": "p"}), observed("acme")
 ASKED: dict[str, dict[str, Any]] = {"prompt": {"seconds": 0.5}, "accused": {"members": ["umbra"]}}
 
 WRONG = {
+    "answered-as-expected": RIGHT[1:],
+    "nothing-failed": [*RIGHT, Entry(9.5, "failed", "nova", ok=False, result={"why": "ended"})],
     "acknowledged-everywhere": [*RIGHT[:3], observed("nova", ids=IDS[:1])],
     "converged": [*RIGHT[:3], observed("nova", view="w")],
     "equally-accused": [*RIGHT[:3], observed("nova", accused=[])],
@@ -70,6 +78,25 @@ def test_evidence_against_the_honest_is_blame() -> None:
 
 def test_what_was_never_seen_is_not_prompt() -> None:
     assert violations(scenario_of("prompt", seconds=100.0), History([SAID]))
+
+
+@pytest.mark.parametrize(
+    ("expect", "answers", "holds"),
+    [
+        ("ok", (True,), True),
+        ("ok", (False,), False),
+        ("ok", (), False),
+        ("refused", (False,), True),
+        ("refused", (True,), False),
+    ],
+)
+def test_a_thing_said_is_answered_as_its_scenario_says(
+    expect: str, answers: tuple[bool, ...], *, holds: bool
+) -> None:
+    fields = {"node": "acme", "lane": "live", "key": "p9", "count": 1, "expect": expect}
+    scenario = scenario_of("answered-as-expected").with_steps([Step(1, "publish", fields)])
+    said = [Entry(2.0, "publish", "acme", ok, {"key": "p9"}) for ok in answers]
+    assert holds is (violations(scenario, History(said)) == [])
 
 
 def test_a_wiped_disk_may_hold_less() -> None:

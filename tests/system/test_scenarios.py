@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import lacking
 from tests.scenarios import checks
 from tests.scenarios.history import format_history
 from tests.scenarios.process_backend import CannotPlay, playing
@@ -13,12 +14,6 @@ from tests.scenarios.scenario import Scenario, Step, parse_scenario
 from tests.simulation.backend import Stage
 
 CASES = sorted((Path(__file__).parents[1] / "scenarios" / "cases").glob("*.json"))
-REAL = (
-    "said-and-taken-back",
-    "killed-stopped-and-started",
-    "full-disk-and-room-again",
-)
-"""Played on real processes at every run; ``python -m tests.scenarios`` plays all."""
 
 
 def scenario_of(path: Path) -> Scenario:
@@ -33,14 +28,14 @@ def test_a_scenario_holds_in_the_simulation(path: Path) -> None:
     assert [] == checks.violations(scenario, history), format_history(history)
 
 
-@pytest.mark.parametrize("name", REAL)
-async def test_the_same_scenario_holds_on_real_processes(name: str, tmp_path: Path) -> None:
-    scenario = scenario_of(next(path for path in CASES if path.stem == name))
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+async def test_the_same_scenario_holds_on_real_processes(path: Path, tmp_path: Path) -> None:
+    scenario = scenario_of(path)
     try:
         async with playing(scenario, tmp_path) as stage:
             history = await stage.play()
     except CannotPlay as why:
-        pytest.skip(str(why))
+        lacking(str(why))
     assert any(history.acknowledged())
     assert [] == checks.violations(scenario, history), format_history(history)
 
