@@ -147,7 +147,7 @@ def known_by_answers(engine: GossipEngine) -> dict[LogId, int] | None:
     """How many statements there are of each log, as far as peers said; None before one answered."""
     if all(each.last_answered_at is None for each in engine.peers.values()):
         return None
-    return {each.log: each.known for each in log_standings(engine)}
+    return {each.log: each.known for each in log_standings(engine, 0.0)}
 
 
 def catching_up(engine: GossipEngine, pace: Pace, now: float) -> CatchingUp:

@@ -101,11 +101,10 @@ class LogView:
         to = self.size + len(statements)
         if not statements or to > head.size:
             raise RootMismatch(f"{len(statements)} statements cannot follow {self.size} in {head}")
-        verified: list[VerifiedStatement] = []
-        like = None  # what a member says in one go carries one header
-        for index, statement in enumerate(statements, self.size):
-            like = verifier.open_statement(self.log, index, statement, like)
-            verified.append(like)
+        verified = tuple(
+            verifier.open_statement(self.log, self.size + offset, statement)
+            for offset, statement in enumerate(statements)
+        )
         leaves = [leaf_of(statement) for statement in statements]
         held, runs = self.held.extend_with_runs(leaves)
         if to == head.size:
@@ -117,7 +116,7 @@ class LogView:
             verify_consistency(to, head.size, held.root(), head.root_hash, proof)
         if self.head is not None and self.head.size > head.size:
             raise ConsistencyUnproven("a head older than the one already accepted")
-        return Advance(self, replace(self, held=held, head=head), tuple(verified), runs)
+        return Advance(self, replace(self, held=held, head=head), verified, runs)
 
 
 @dataclass(frozen=True)

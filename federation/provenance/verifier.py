@@ -192,33 +192,27 @@ class Verifier:
         held = self.roster.logs.get(head.log)
         return held is not None and head.vkey.public in speakers(held, head.size, head.root_hash)
 
-    def open_statement(
-        self, log: LogId, index: int, statement: Statement, like: VerifiedStatement | None = None
-    ) -> VerifiedStatement:
+    def open_statement(self, log: LogId, index: int, statement: Statement) -> VerifiedStatement:
         """Judge one statement of a log (steps 5 to 8); its place is proven by the log view.
 
         Args:
             log: the log it was received for.
             index: its place there, from 0.
             statement: the received bytes; the commitment of an opened one was computed from them.
-            like: one of this log, judged before: where the header is the same, so is what it says.
 
         Raises:
             HeaderMalformed, WrongFederation, WrongMember: unreadable, or of another log (5 to 7).
             TooLarge: a body over the roster's limit (8).
         """
-        if like and like.log is log and like.statement.header_bytes == statement.header_bytes:
-            header = like.header
-        else:
-            # (5) The header can be read. Kind and body need not be, and are not looked at here:
-            # what cannot be read is inert.
-            header = decode_header(statement.header_bytes)
-            # (6) It was made for this federation, and (7) by the log's own member: nobody can copy
-            # a statement into a log of his own and look like a second opinion.
-            if header.federation_id != log.federation_id:
-                raise errors.WrongFederation(f"a statement in {log} names another federation")
-            if header.member != log.member:
-                raise errors.WrongMember(f"a statement in {log} names another member")
+        # (5) The header can be read. Kind and body need not be, and are not looked at here: what
+        # cannot be read is inert.
+        header = decode_header(statement.header_bytes)
+        # (6) It was made for this federation, and (7) by the log's own member: nobody can copy a
+        # statement into a log of his own and look like a second opinion.
+        if header.federation_id != log.federation_id:
+            raise errors.WrongFederation(f"a statement in {log} names another federation")
+        if header.member != log.member:
+            raise errors.WrongMember(f"a statement in {log} names another member")
         # (8) The body is not over the limit. Whether it may be absent is not for this judge to say:
         # a statement without it is proven all the same, and missing until an erase is at hand.
         opening = statement.opening
