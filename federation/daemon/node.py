@@ -357,6 +357,8 @@ class Node:
                 salts=secrets.token_bytes,
                 tell=self._published,
                 after_step=after_step,
+                after_commit=self.replicator.after_commit,
+                look_again=self.histories.durable_view,
             )
         return lanes
 
@@ -371,17 +373,23 @@ class Node:
 
     async def _published(self, step: Advance) -> None:
         """A publish is durable: it counts here first, then the peers are told."""
-        await self.platform.absorb(step)
-        await self.incidents.absorb(step.statements)
-        await self.eraser.absorb(step)
+        await self.replicator.after_commit.through(
+            step.view.log,
+            lambda: self.platform.absorb(step),
+            lambda: self.incidents.absorb(step.statements),
+            lambda: self.eraser.absorb(step),
+        )
         self.replicator.feed(events.Published(step))
         self.outside.published(step)
 
     async def _absorbed(self, step: Advance) -> None:
         """A step of another member's log is durable: it counts here."""
         self.pace.note(time.monotonic(), len(step.statements))
-        await self.platform.absorb(step)
-        await self.incidents.absorb(step.statements)
+        await self.replicator.after_commit.through(
+            step.view.log,
+            lambda: self.platform.absorb(step),
+            lambda: self.incidents.absorb(step.statements),
+        )
         await self.quotas.absorb(step)
         self.roster_changes.watch.absorb(step.statements)
         self.outside.accepted(step)

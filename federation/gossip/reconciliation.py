@@ -354,8 +354,16 @@ class Reconciliation:
         self.joining.note_held(view)
         sync.offers = {peer: head for peer, head in sync.offers.items() if head.size > view.size}
 
-    def note_not_persisted(self, log: LogId, now: float) -> None:
-        """A step was lost on the way to the disk; it is fetched again after a pause."""
+    def note_not_persisted(self, log: LogId, durable: LogView | None, now: float) -> None:
+        """A step was lost on the way to the disk; it is fetched again after a pause.
+
+        Args:
+            log: whose step.
+            durable: what the store holds, where that is not the view it was judged from.
+            now: the engine's clock.
+        """
+        if durable is not None:
+            self.note_persisted(durable)
         sync = self.sync_of(log)
         sync.writing = False
         sync.paused_until = now + WRITE_RETRY_SECONDS

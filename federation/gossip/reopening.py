@@ -24,6 +24,7 @@ from federation.gossip.events import (
     OpeningsFailed,
     OpeningsReceived,
     Reopen,
+    ReopenFailed,
 )
 from federation.gossip.peers import PeerView
 from federation.local_errors.proofs import CommitmentMismatch
@@ -98,6 +99,14 @@ class Reopening:
         self._peers, self._blame, self._is_forked = peers, blame, is_forked
         self._gaps: dict[tuple[LogId, int], Gaps] = {}
 
+    def takes(self) -> dict[type, Callable[..., list[Command]]]:
+        """Which event is taken in how."""
+        return {
+            OpeningsReceived: self.received,
+            OpeningsFailed: self.failed,
+            ReopenFailed: self.not_written,
+        }
+
     def note(self, known: GapsKnown, now: float) -> None:
         """What is missing of a log has changed, or was looked at again."""
         gaps = self._gaps.setdefault((known.log, known.branch), Gaps())
@@ -166,6 +175,14 @@ class Reopening:
         peer = self._peers().get(event.peer)
         if peer is not None:
             peer.note_not_served(event.log.lane, now, rng, event.reason, event.retry_after_seconds)
+        return []
+
+    def not_written(self, event: ReopenFailed, now: float, _rng: Dice) -> list[Command]:
+        """They are missing still: they are asked for again after a pause."""
+        gaps = self._gaps.get((event.log, event.branch))
+        if gaps is not None:
+            gaps.writing = False
+            gaps.due = now + gaps.pause_seconds
         return []
 
     def _asked(self, peer: str, log: LogId, branch: int) -> Gaps | None:

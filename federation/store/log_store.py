@@ -7,12 +7,13 @@ statements that the verifier judged, and commits it on the very state that it wa
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from federation.errors import ProofMalformed
 from federation.local_errors.askers import RangeNotHeld
-from federation.local_errors.disk import StoreCorrupt
+from federation.local_errors.disk import StoreCorrupt, StoreError
 from federation.protocol.headers import StatementId
 from federation.protocol.merkle import DIGEST_BYTES
 from federation.protocol.merkle_growth import CompactRange
@@ -168,7 +169,8 @@ class LogStore:
         with self._late.claim(starts):
             async with self._database.write() as unit:
                 await unit.run_all(steps, swapped=len(moves))
-        await self._late.add(starts, ids, signals)
+        with suppress(StoreError):  # the statements are durable, and what waits on is found there
+            await self._late.add(starts, ids, signals)
 
     async def statement(self, statement_id: StatementId) -> StoredStatement | None:
         """The statement of that id, at the first place where it stands; None where there is none.

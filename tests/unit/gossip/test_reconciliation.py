@@ -210,7 +210,7 @@ def test_a_failed_write_is_tried_again_after_a_pause() -> None:
     reconciliation = follower(made)
     (fetch,) = fetches(reconciliation)
     reconciliation.receive(NOVA, made.log, served(made, fetch))
-    reconciliation.note_not_persisted(made.log, 10.0)
+    reconciliation.note_not_persisted(made.log, None, 10.0)
     assert [] == fetches(reconciliation, now=10.0)
     assert 10.0 + WRITE_RETRY_SECONDS == reconciliation.next_wake(10.0, lambda _peer, _lane: 0.0)
     assert 1 == len(fetches(reconciliation, now=10.0 + WRITE_RETRY_SECONDS))
