@@ -32,11 +32,13 @@ class RosterChain:
     Attributes:
         versions: ``1.root.json``, ``2.root.json`` and so on, verbatim.
         newest: the roster of the last of them.
+        decisions: the decision digest of each version, 32 bytes.
     """
 
     versions: tuple[bytes, ...] = field(repr=False)
     newest: Roster
     _owners: Mapping[bytes, str] = field(repr=False, compare=False)
+    decisions: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
 
     @classmethod
     def trust(cls, first_root_bytes: bytes) -> RosterChain:
@@ -52,7 +54,8 @@ class RosterChain:
             raise RosterUnproven("the root of trust is version 1 of a roster")
         _check_signatures(metadata, None)
         owners = {key: owner for owner, key in roster.owned()}
-        return cls((first_root_bytes,), roster, MappingProxyType(owners))
+        decisions = (roster.decision_sha256,)
+        return cls((first_root_bytes,), roster, MappingProxyType(owners), decisions)
 
     @property
     def federation_id(self) -> str:
@@ -80,7 +83,8 @@ class RosterChain:
         self.check_continues(roster)
         owners = {**self._owners, **{key: owner for owner, key in roster.owned()}}
         versions = (*self.versions, next_root_bytes)
-        return RosterChain(versions, roster, MappingProxyType(owners))
+        decisions = (*self.decisions, roster.decision_sha256)
+        return RosterChain(versions, roster, MappingProxyType(owners), decisions)
 
     def check_continues(self, following: Roster) -> None:
         """Accept a roster that unsays nothing, whoever signed it (step 11).
