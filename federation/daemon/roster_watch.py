@@ -61,7 +61,7 @@ class RosterWatch:
 
     def alarms(self) -> list[tuple[str, str]]:
         """What operators are told as long as it stands: code and sentence."""
-        return [*self._expiry(), *self._forks()]
+        return [*self._expiry(), *self._unapplied(), *self._forks()]
 
     def absorb(self, statements: Sequence[VerifiedStatement]) -> None:
         """Durable statements: those that name a roster are held against the chain."""
@@ -95,6 +95,12 @@ class RosterWatch:
                 "sign the next one (federation roster propose refresh)"
             )
             yield "roster-expires", text
+
+    def _unapplied(self) -> Iterable[tuple[str, str]]:
+        if not self._membership.is_applied:
+            version = self._membership.roster.version
+            text = f"version {version} of the roster is in force and not applied to its end yet"
+            yield "roster-unapplied", text
 
     # --- forks ----------------------------------------------------------------------------------
 

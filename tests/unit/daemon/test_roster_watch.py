@@ -83,7 +83,8 @@ class Silent(PeerCalls):
 def watch(monkeypatch: pytest.MonkeyPatch) -> RosterWatch:
     monkeypatch.setattr(Silent, "asked", [], raising=False)
     membership = cast(
-        "Membership", SimpleNamespace(chain=UNREADABLE, roster=CHAIN.newest, rivals=())
+        "Membership",
+        SimpleNamespace(chain=UNREADABLE, roster=CHAIN.newest, rivals=(), is_applied=True),
     )
     return RosterWatch(membership, Silent, lambda: NEW_YEAR_2026_MS)
 
