@@ -11,7 +11,7 @@ missing the same. One that answers with another statement is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -121,28 +121,35 @@ class Reopening:
         """Ask for the next run of each log that has one and no request under way."""
         commands: list[Command] = []
         for (log, branch), gaps in self._gaps.items():
-            if gaps.asked is not None or gaps.writing or now < gaps.due:
+            if gaps.writing:
                 continue
-            run = gaps.run()
-            if run is None:
-                gaps.next_run(0, now)
-                continue
-            start, end = run
-            untried = sorted(
-                name
-                for name, peer in self._peers().items()
-                if name not in gaps.tried
-                and peer.may_serve(log.lane, now)
-                # How far a peer holds a branch nobody keeps count of: it may refuse.
-                and (peer.holds.get(log, 0) >= end or self._is_forked(log))
-            )
-            if not untried:
-                gaps.next_run(end, now)
-                continue
-            gaps.asked = FetchOpenings(rng.choice(untried), log, start, end, branch)
-            gaps.tried.add(gaps.asked.peer)
-            commands.append(gaps.asked)
+            # On to the next run until somebody can be asked, or all of them had their turn.
+            while gaps.asked is None and now >= gaps.due:
+                run = gaps.run()
+                if run is None:
+                    gaps.next_run(0, now)
+                    continue
+                start, end = run
+                untried = self._untried(log, end, gaps.tried, now)
+                if untried:
+                    gaps.asked = FetchOpenings(rng.choice(untried), log, start, end, branch)
+                    gaps.tried.add(gaps.asked.peer)
+                    commands.append(gaps.asked)
+                else:
+                    # Where nobody at all can be asked for a run, nobody can for those behind it.
+                    gaps.next_run(end if gaps.tried else max(gaps.missing) + 1, now)
         return commands
+
+    def _untried(self, log: LogId, end: int, tried: Container[str], now: float) -> list[str]:
+        """Who can be asked for a log's statements up to an index, and was not."""
+        return sorted(
+            name
+            for name, peer in self._peers().items()
+            if name not in tried
+            and peer.may_serve(log.lane, now)
+            # How far a peer holds a branch nobody keeps count of: it may refuse.
+            and (peer.holds.get(log, 0) >= end or self._is_forked(log))
+        )
 
     def received(self, event: OpeningsReceived, now: float, _rng: Dice) -> list[Command]:
         """Statements that were asked for have arrived: write those that are opened."""

@@ -34,7 +34,8 @@ from federation.protocol.roster_mldsa import check_mldsa44_keys, read_mldsa44_ke
 
 ROOT_HASH_BYTES: Final = 32
 
-_HOST = r"(?P<host>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[(?P<ipv6>[0-9a-f:.]+)\])"
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = rf"(?P<host>{_LABEL}(?:\.{_LABEL})*|\[(?P<ipv6>[0-9a-f:.]+)\])"
 _PORT = r"(?::(?P<port>[1-9][0-9]{0,4}))?"
 _PATH = r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*"
 _URL = re.compile(rf"https(?:\+signatures)?://{_HOST}{_PORT}{_PATH}\Z")
