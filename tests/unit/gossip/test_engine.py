@@ -16,8 +16,8 @@ from federation.gossip.answers import ANSWER_SECONDS_MAX
 from federation.gossip.dissemination import RELAY_WAIT_SECONDS
 from federation.gossip.engine import WAKE_SECONDS_MIN, GossipEngine, GossipSettings
 from federation.gossip.peers import COMPARE_GAP_SECONDS
-from federation.gossip.reconciliation import head_vector
 from federation.gossip.reopening import PAUSE_SECONDS_FIRST
+from federation.gossip.vectors import head_vector
 from federation.gossip.waves import WAVE_SECONDS
 from federation.protocol.messages import (
     AnnouncedHead,
