@@ -39,10 +39,10 @@ from federation.daemon.replicator import Replicator
 from federation.daemon.restore import restore_receipts, restore_views
 from federation.daemon.roster_changes import RosterChanges, find_own_membership
 from federation.daemon.roster_watch import RosterWatch
-from federation.daemon.standing import PeerStanding, catching_up, peer_standings
+from federation.daemon.standing import PeerStanding, peer_standings
+from federation.daemon.upkeep import keep_up, tell_progress
 from federation.gossip import events
 from federation.gossip.engine import GossipEngine, GossipSettings
-from federation.gossip.joining import JOIN_STATEMENTS_MIN
 from federation.gossip.pace import Pace
 from federation.matching.index import warm_up
 from federation.protocol.origins import Cosigner, Lane, LogId
@@ -56,11 +56,6 @@ from federation.store.stores import Stores, open_stores
 log_lines = logging.getLogger(__name__)
 
 DATABASE_FILE: Final = "federation.sqlite3"
-UPKEEP_SECONDS: Final = 60.0
-"""How often leaves are looked at for renewal and indexes for a rebuild."""
-
-PROGRESS_SECONDS: Final = 5.0
-"""How often the log says how catching up goes, while thousands of statements are lacking."""
 
 
 def _unix_seconds() -> int:
@@ -244,7 +239,15 @@ class Node:
         await self.outlets.start()
         await self.platform.start({log: view.size for log, view in self._views.items()})
         self._tasks = [asyncio.create_task(lane.run()) for lane in self._lanes.values()]
-        self._tasks += map(asyncio.create_task, (self._keep_up(), self._tell_progress()))
+        keeping = keep_up(
+            self._raise_alarm,
+            self.peer_side.renew_leaf,
+            self.platform.keep_up,
+            self.outlets.keep_up,
+            self.eraser.scrub,
+        )
+        telling = tell_progress(self.replicator.engine, self.pace)
+        self._tasks += map(asyncio.create_task, (keeping, telling))
         receipts = await restore_receipts(
             self.stores.receipts, self.membership, self.config.member, self._views
         )
@@ -393,25 +396,3 @@ class Node:
         await self.quotas.absorb(step)
         self.roster_changes.watch.absorb(step.statements)
         self.outside.accepted(step)
-
-    async def _tell_progress(self) -> None:
-        """Say in the log how catching up goes, while much is lacking."""
-        while True:
-            await asyncio.sleep(PROGRESS_SECONDS)
-            state = catching_up(self.replicator.engine, self.pace, time.monotonic())
-            if state.lacking >= JOIN_STATEMENTS_MIN:
-                left = "" if state.seconds_left is None else f", about {state.seconds_left:.0f} s"
-                log_lines.info(
-                    "catching up: %d statements to come, %.0f/s%s",
-                    state.lacking,
-                    state.per_second,
-                    left,
-                )
-
-    async def _keep_up(self) -> None:
-        while True:
-            await asyncio.sleep(UPKEEP_SECONDS)
-            self.peer_side.renew_leaf()
-            await self.platform.keep_up()
-            await self.outlets.keep_up()
-            await self.eraser.scrub()
