@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from federation.daemon.accusations import Accusations
+from federation.daemon.after_commit import AfterCommit
 from federation.daemon.eraser import Eraser
 from federation.daemon.guard import Guard
 from federation.errors import FederationError, ProtocolError, VerificationError
@@ -41,6 +42,7 @@ class Brancher:
         index: counts a durable step of a branch for matching.
         accused: told when a log is under evidence from now on.
         guard: told of an own log's head that this node did not know.
+        after_commit: sees to it that what is durable comes into use.
         feed: gives the engine an event.
     """
 
@@ -54,11 +56,12 @@ class Brancher:
         index: Callable[[Advance], Awaitable[None]],
         accused: Callable[[LogId], None],
         guard: Guard,
+        after_commit: AfterCommit,
         feed: Callable[[Event], None],
     ) -> None:
         self._stores, self._accusations, self._eraser = stores, accusations, eraser
         self._link, self._index, self._accused = link, index, accused
-        self._guard, self._feed = guard, feed
+        self._guard, self._after_commit, self._feed = guard, after_commit, feed
 
     def carry(self) -> Mapping[type, Callable[[Any], Coroutine[Any, Any, None]]]:
         """Which command is carried out how."""
@@ -134,14 +137,20 @@ class Brancher:
                 )
             step, erased = await self._eraser.prepare(step)
             await self._stores.logs.append(step, branch=branch, erased=erased)
-            await self._index(step)
-            await self._eraser.absorb(step, erased, branch=branch)
-            if log in self._eraser.lacking:
-                await self._eraser.settle(log)
         except StoreError as error:
             log_lines.error("cannot keep branch %d of %s: %s", branch, log, error)
             self._feed(fork_events.BranchPersistFailed(log, error.message))
             return
+        await self._after_commit.through(
+            log,
+            lambda: self._index(step),
+            lambda: self._eraser.absorb(step, erased, branch=branch),
+        )
+        if log in self._eraser.lacking:
+            try:
+                await self._eraser.settle(log)
+            except StoreError as error:
+                log_lines.error("cannot say what is missing of %s: %s", log, error)
         self._feed(fork_events.BranchPersisted(branch, step))
 
     async def _keep_evidence(self, command: fork_events.KeepEvidence) -> None:

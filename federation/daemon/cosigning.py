@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
@@ -32,12 +32,20 @@ log_lines = logging.getLogger(__name__)
 FAILURES_BEFORE_ALARM: Final = 3
 """In a row: one lost packet is no reason to wake anybody."""
 
+RETRY_SECONDS_FIRST: Final = 1.0
+RETRY_SECONDS_MAX: Final = 300.0
+"""Between two attempts at a witness that failed, twice as long each time."""
+
+_DOUBLINGS_MAX: Final = 16
+
 
 @dataclass(slots=True)
 class _Foreign:
     settings: WitnessSettings
     vkey: VerifierKey
-    sizes: dict[LogId, int]
+    sizes: dict[LogId, int] = field(default_factory=dict)
+    due: dict[LogId, Head] = field(default_factory=dict)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
     failures: int = 0
     last_error: str = ""
 
@@ -54,25 +62,32 @@ class ForeignWitnesses:
     def __init__(
         self, witnesses: Sequence[WitnessSettings], stores: Stores, client: WitnessClient
     ) -> None:
-        self._witnesses = [_Foreign(each, parse_vkey(each.vkey), {}) for each in witnesses]
+        self._witnesses = [_Foreign(each, parse_vkey(each.vkey)) for each in witnesses]
         self._stores, self._client = stores, client
-        self._newest: dict[LogId, Head] = {}
-        self._wake = asyncio.Event()
 
     def published(self, head: Head) -> None:
         """An own head is durable: the witnesses are asked soon. Of one log only the newest is."""
-        if self._witnesses:
-            self._newest[head.log] = head
-            self._wake.set()
+        for witness in self._witnesses:
+            witness.due[head.log] = head
+            witness.wake.set()
 
     async def run(self) -> None:
-        """Ask until cancelled."""
+        """Ask until cancelled: each witness at its own pace, and again after a failure."""
+        await asyncio.gather(*map(self._keep_asking, self._witnesses))
+
+    async def _keep_asking(self, witness: _Foreign) -> None:
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            heads, self._newest = self._newest, {}
+            await witness.wake.wait()
+            witness.wake.clear()
+            heads, witness.due = witness.due, {}
             for head in heads.values():
-                await self.ask_all(head)
+                if not await self._ask(witness, head):
+                    witness.due.setdefault(head.log, head)  # unless a newer one has come
+            if witness.due and witness.failures:
+                witness.wake.set()
+                doublings = min(witness.failures - 1, _DOUBLINGS_MAX)
+                pause = min(RETRY_SECONDS_FIRST * 2**doublings, RETRY_SECONDS_MAX)
+                await asyncio.sleep(pause)
 
     async def ask_all(self, head: Head) -> int:
         """Ask every witness at once; returns how many lines were kept."""

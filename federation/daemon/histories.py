@@ -16,7 +16,7 @@ from federation.daemon.guard import Guard
 from federation.daemon.membership import Membership
 from federation.daemon.platform import Platform
 from federation.daemon.replicator import Replicator
-from federation.daemon.restore import restore_forked
+from federation.daemon.restore import restore_forked, restore_view
 from federation.gossip import events
 from federation.net.asking import PeerCalls
 from federation.protocol.origins import LogId
@@ -65,6 +65,7 @@ class Histories:
             index=platform.absorb_branch,
             accused=lambda _log: platform.issuers_changed(),
             guard=guard,
+            after_commit=replicator.after_commit,
             feed=replicator.feed,
         )
         replicator.also_carry(self.brancher.carry())
@@ -96,6 +97,14 @@ class Histories:
         forked = await restore_forked(self._stores, self._membership, convictions)
         shown = tuple(view for log, view in views.items() if log not in apart)
         self._replicator.feed(events.Started(shown, receipts, gaps, forked))
+
+    async def durable_view(self, log: LogId) -> LogView:
+        """What the store holds of a log now, as far as it stands.
+
+        Raises:
+            StoreError: the disk.
+        """
+        return await restore_view(self._stores, self._membership, log)
 
     async def catch_up(self, views: Mapping[LogId, LogView]) -> None:
         """Wait until every reachable peer said what it has; then sign, unless there is a reason.

@@ -45,6 +45,7 @@ class Links:
         self._names = PeerNames()
         self._links: dict[str, PeerLink] = {}
         self._polls: dict[str, asyncio.Task[None]] = {}
+        self._is_started = False
 
     def to(self, name: str) -> PeerCalls | None:
         """How to call that peer now; None where the roster has no active member of that name."""
@@ -75,11 +76,15 @@ class Links:
                     poll.cancel()
         for link in gone:
             await link.close()
-        if self._polls:
+        if self._is_started:
             self.poll()
 
     def poll(self) -> None:
-        """Poll everybody who can be connected to, where this node itself cannot be."""
+        """Poll everybody who can be connected to, where this node itself cannot be.
+
+        From then on every version of the roster is followed in this, too.
+        """
+        self._is_started = True
         roster = self._roster()
         wanted: set[str] = set()
         if not takes_calls(roster, self._member):
@@ -96,6 +101,7 @@ class Links:
 
     async def close(self) -> None:
         """Stop polling and close every connection."""
+        self._is_started = False
         for poll in self._polls.values():
             poll.cancel()
         await asyncio.gather(*self._polls.values(), return_exceptions=True)

@@ -93,6 +93,7 @@ class Matcher:
     ) -> None:
         self._index, self._signals, self._logs = index, signals, logs
         self._reader, self._clock_ms = reader, clock_ms
+        self._uncounted: dict[Span, None] = {}
 
     def signals_held(self) -> int:
         """How many signals can match."""
@@ -148,18 +149,26 @@ class Matcher:
 
         Args:
             spans: (log, branch, from, to): the statements that a pin reached or let go.
+
+        Raises:
+            StoreError: the disk; what was not counted is counted with the next ones.
         """
-        for log, branch, start, end in spans:
-            at = start
-            while at < end:
-                page = await self._logs.statements(
-                    log, at, min(end, at + PAGE_STATEMENTS), PAGE_BYTES_MAX, branch=branch
-                )
-                for statement in page:
-                    header = decode_header(statement.header_bytes)
-                    if header.kind == Kind.WITHDRAW:
-                        await self._count_again(header.references)
-                at += len(page)
+        self._uncounted.update(dict.fromkeys(spans))
+        for span in list(self._uncounted):
+            await self._recount(span)
+            self._uncounted.pop(span, None)
+
+    async def _recount(self, span: Span) -> None:
+        log, branch, at, end = span
+        while at < end:
+            page = await self._logs.statements(
+                log, at, min(end, at + PAGE_STATEMENTS), PAGE_BYTES_MAX, branch=branch
+            )
+            for statement in page:
+                header = decode_header(statement.header_bytes)
+                if header.kind == Kind.WITHDRAW:
+                    await self._count_again(header.references)
+            at += len(page)
 
     async def _count_again(self, targets: Iterable[StatementId]) -> None:
         """What these statements confirm."""

@@ -71,6 +71,7 @@ class Membership:
         self.rivals: tuple[Roster, ...] = ()
         self._store, self._unix_ms = store, unix_ms
         self._adopting = asyncio.Lock()
+        self._applied = chain.newest.decision_sha256
         self._listeners: list[Callable[[], Awaitable[None]]] = []
 
     @classmethod
@@ -97,6 +98,11 @@ class Membership:
     def roster(self) -> Roster:
         """The newest version."""
         return self.chain.newest
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether every room has followed the newest version to its end."""
+        return self._applied == self.roster.decision_sha256
 
     def on_changed(self, listener: Callable[[], Awaitable[None]]) -> None:
         """Have a room told after each new version."""
@@ -125,10 +131,12 @@ class Membership:
             RosterExpired: it admits nobody any more.
             RosterForked: it is another one of a version held here, which is kept as evidence; or
                 there is one, and the operator has not said which of them stands.
+            StoreError: the disk; the version may be in force and not applied to its end yet.
         """
         offered = parse_roster(root)
         async with self._adopting:
             if self._holds(offered):
+                await self._apply()
                 return self.roster
             if await self._keep_if_rival(offered) or self.rivals:
                 raise RosterForked(f"there are two rosters of version {self.rivals[0].version}")
@@ -166,8 +174,23 @@ class Membership:
     async def _follow(self, chain: RosterChain) -> None:
         self.chain = chain
         self.verifier = Verifier(chain.newest, check_ed25519)
+        await self._apply()
+
+    async def catch_up(self) -> None:
+        """Have every room follow the newest version once more, where one could not to its end.
+
+        Raises:
+            StoreError: the disk; it is not applied yet.
+        """
+        async with self._adopting:
+            await self._apply()
+
+    async def _apply(self) -> None:
+        if self.is_applied:
+            return
         for listener in self._listeners:
             await listener()
+        self._applied = self.roster.decision_sha256
 
     async def _keep_if_rival(self, offered: Roster) -> bool:
         """Keep another proven file of a version that is held; whether it is one.

@@ -39,10 +39,10 @@ from federation.daemon.replicator import Replicator
 from federation.daemon.restore import restore_receipts, restore_views
 from federation.daemon.roster_changes import RosterChanges, find_own_membership
 from federation.daemon.roster_watch import RosterWatch
-from federation.daemon.standing import PeerStanding, catching_up, known_by_answers, peer_standings
+from federation.daemon.standing import PeerStanding, known_by_answers, peer_standings
+from federation.daemon.upkeep import keep_up, tell_progress
 from federation.gossip import events
 from federation.gossip.engine import GossipEngine, GossipSettings
-from federation.gossip.joining import JOIN_STATEMENTS_MIN
 from federation.gossip.pace import Pace
 from federation.matching.index import warm_up
 from federation.protocol.origins import Cosigner, Lane, LogId
@@ -56,11 +56,6 @@ from federation.store.stores import Stores, open_stores
 log_lines = logging.getLogger(__name__)
 
 DATABASE_FILE: Final = "federation.sqlite3"
-UPKEEP_SECONDS: Final = 60.0
-"""How often leaves are looked at for renewal and indexes for a rebuild."""
-
-PROGRESS_SECONDS: Final = 5.0
-"""How often the log says how catching up goes, while thousands of statements are lacking."""
 
 
 def _unix_seconds() -> int:
@@ -251,7 +246,16 @@ class Node:
         await self.quotas.start(held)
         self.is_filled = True
         self._tasks = [asyncio.create_task(lane.run()) for lane in self._lanes.values()]
-        self._tasks += map(asyncio.create_task, (self._keep_up(), self._tell_progress()))
+        keeping = keep_up(
+            self._raise_alarm,
+            self.peer_side.renew_leaf,
+            self.platform.keep_up,
+            self.outlets.keep_up,
+            self._compare_quotas,
+            self.eraser.scrub,
+        )
+        telling = tell_progress(self.replicator.engine, self.pace)
+        self._tasks += map(asyncio.create_task, (keeping, telling))
         receipts = await restore_receipts(
             self.stores.receipts, self.membership, self.config.member, self._views
         )
@@ -260,7 +264,7 @@ class Node:
         own = self.links.to(self.config.member) if has_url else None
         await self.histories.begin(self._views, receipts, gaps, own, self.config.member)
         await self.histories.catch_up(self._views)
-        await self.quotas.compared(known_by_answers(self.replicator.engine))
+        await self._compare_quotas()
         await self.eraser.scrub()
         await self._settle_receipts(receipts)
         self._views = {}
@@ -365,6 +369,8 @@ class Node:
                 salts=secrets.token_bytes,
                 tell=self._published,
                 after_step=after_step,
+                after_commit=self.replicator.after_commit,
+                look_again=self.histories.durable_view,
             )
         return lanes
 
@@ -379,40 +385,26 @@ class Node:
 
     async def _published(self, step: Advance) -> None:
         """A publish is durable: it counts here first, then the peers are told."""
-        await self.platform.absorb(step)
-        await self.incidents.absorb(step.statements)
-        await self.eraser.absorb(step)
+        await self.replicator.after_commit.through(
+            step.view.log,
+            lambda: self.platform.absorb(step),
+            lambda: self.incidents.absorb(step.statements),
+            lambda: self.eraser.absorb(step),
+        )
         self.replicator.feed(events.Published(step))
         self.outside.published(step)
+
+    async def _compare_quotas(self) -> None:
+        await self.quotas.compared(known_by_answers(self.replicator.engine))
 
     async def _absorbed(self, step: Advance) -> None:
         """A step of another member's log is durable: it counts here."""
         self.pace.note(time.monotonic(), len(step.statements))
-        await self.platform.absorb(step)
-        await self.incidents.absorb(step.statements)
+        await self.replicator.after_commit.through(
+            step.view.log,
+            lambda: self.platform.absorb(step),
+            lambda: self.incidents.absorb(step.statements),
+        )
         await self.quotas.absorb(step)
         self.roster_changes.watch.absorb(step.statements)
         self.outside.accepted(step)
-
-    async def _tell_progress(self) -> None:
-        """Say in the log how catching up goes, while much is lacking."""
-        while True:
-            await asyncio.sleep(PROGRESS_SECONDS)
-            state = catching_up(self.replicator.engine, self.pace, time.monotonic())
-            if state.lacking >= JOIN_STATEMENTS_MIN:
-                left = "" if state.seconds_left is None else f", about {state.seconds_left:.0f} s"
-                log_lines.info(
-                    "catching up: %d statements to come, %.0f/s%s",
-                    state.lacking,
-                    state.per_second,
-                    left,
-                )
-
-    async def _keep_up(self) -> None:
-        while True:
-            await asyncio.sleep(UPKEEP_SECONDS)
-            self.peer_side.renew_leaf()
-            await self.platform.keep_up()
-            await self.outlets.keep_up()
-            await self.quotas.compared(known_by_answers(self.replicator.engine))
-            await self.eraser.scrub()

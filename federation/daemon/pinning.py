@@ -150,7 +150,6 @@ async def apply_pins(
     """
     logs, verifier = await stores.logs.load_logs(), membership.verifier
     before, after = membership.cuts, await find_cuts(stores, verifier.roster, logs)
-    membership.cuts = after
     views, spans = [], []
     for kept in logs:
         place = (kept.log, kept.branch)
@@ -164,4 +163,5 @@ async def apply_pins(
         goes_on = view is not None and old is not None and view.size == old
         if not kept.branch and old != new and (is_ended or goes_on):
             views.append(await standing_view(stores, verifier, kept, new))
+    membership.cuts = after  # last: what a failing disk interrupts is found once more
     return Recount(tuple(views), tuple(spans))

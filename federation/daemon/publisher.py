@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from federation.daemon.after_commit import AfterCommit
 from federation.daemon.guard import Guard
 from federation.daemon.membership import Membership
 from federation.daemon.own_keys import KeyOf
@@ -25,6 +26,7 @@ from federation.local_errors.askers import (
     StatementNotOpen,
     TooBusy,
 )
+from federation.local_errors.disk import StoreConflict
 from federation.protocol.bodies import (
     ERASABLE_KINDS,
     About,
@@ -45,7 +47,7 @@ from federation.protocol.statements import Statement
 from federation.protocol.statements_writing import kind_of, make_statement
 from federation.provenance.log_view import Advance, LogView, leaf_of
 from federation.provenance.taking_back import rulings_of
-from federation.provenance.verifier import VerifiedStatement
+from federation.provenance.verifier import Head, VerifiedStatement
 from federation.store.log_store import LogStore
 from federation.store.signal_store import SignalStore
 
@@ -94,6 +96,8 @@ class LanePublisher:
         tell: called with each durable step.
         after_step: called after "made", "signed", "stored", "appended" and "told": where crash
             tests cut.
+        after_commit: sees to it that what is durable is signed for and told.
+        look_again: reads from the store what is held of a log.
     """
 
     def __init__(
@@ -109,12 +113,15 @@ class LanePublisher:
         salts: Callable[[int], bytes],
         tell: Callable[[Advance], Awaitable[None]],
         after_step: Callable[[str], None],
+        after_commit: AfterCommit,
+        look_again: Callable[[LogId], Awaitable[LogView]],
     ) -> None:
         self.view = view
         self._log, self._key_of = log, key_of
         self._membership, self._store, self._guard = membership, store, guard
         self._clock_ms, self._salts = clock_ms, salts
         self._tell, self._after_step = tell, after_step
+        self._after_commit, self._look_again = after_commit, look_again
         self._waiting: list[_Order] = []
         self._statements_waiting = 0
         self._wake = asyncio.Event()
@@ -144,7 +151,7 @@ class LanePublisher:
             HeaderMalformed, BodyMalformed, TooLarge: a draft that no node would take.
             TooBusy: too many statements wait for this lane.
             LogEnded: governance ended this log.
-            SigningStopped: a person must look at this node first; nothing was said.
+            SigningStopped: a person must look at this node first; nothing was said to anybody.
             StoreError: it could not be made durable; nothing was said.
         """
         self._check_room(len(drafts))
@@ -236,13 +243,32 @@ class LanePublisher:
 
     async def _append(self, step: Advance) -> None:
         head = step.view.head
-        await self._store.append(step)
+        try:
+            await self._store.append(step)
+        except StoreConflict:
+            await self._go_on_from_store()
+            raise
         self._after_step("stored")
+        self.view = step.view  # so it is in the store, whatever the guard's disk says
         # In this order: what the guard does not know of must not have left; a crash in between left
         # the store ahead, and nobody was told.
         if head is not None:
-            await self._guard.signed(step.before.head, head)
-        self.view = step.view
+            await self._signed(step.before.head, head)
+
+    async def _signed(self, before: Head | None, head: Head) -> None:
+        await self._after_commit.until_done(self._log, lambda: self._guard.signed(before, head))
+
+    async def _go_on_from_store(self) -> None:
+        """The store holds more than was known here: a commit that was reported as failed was none.
+
+        Raises:
+            SigningStopped: it is not what this node signed.
+            StoreError: the disk.
+        """
+        view = await self._look_again(self._log)
+        if view.size > self.view.size and view.head is not None and view.is_complete:
+            await self._signed(self.view.head, view.head)
+            self.view = view
 
     def make(self, draft: Draft) -> Statement:
         """Encode and commit a statement of this log's member, to be said or thrown away.

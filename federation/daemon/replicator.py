@@ -15,17 +15,22 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from random import Random
 from typing import Any, Final
 
+from federation.daemon.after_commit import AfterCommit, tell_bug
 from federation.daemon.eraser import Eraser
+from federation.daemon.failures import failure_of
 from federation.daemon.guard import Guard
 from federation.daemon.membership import Membership
+from federation.daemon.openings import Openings
 from federation.daemon.own_keys import KeyOf
-from federation.errors import FederationError, ProtocolError, RosterUnproven, VerificationError
+from federation.daemon.restore import restore_view
+from federation.daemon.roster_fetch import RosterFetch
+from federation.errors import FederationError
 from federation.gossip import events, joining_events
 from federation.gossip.engine import GossipEngine
 from federation.gossip.fork_events import PersistBranch
 from federation.local_errors.askers import TooBusy
-from federation.local_errors.disk import StoreError
-from federation.local_errors.peers import PeerError, PeerRefused
+from federation.local_errors.disk import StoreConflict, StoreError
+from federation.local_errors.peers import PeerError
 from federation.net.asking import PeerCalls
 from federation.protocol.checkpoints_signing import cosign
 from federation.protocol.merkle_growth import CompactRange
@@ -52,9 +57,6 @@ log_lines = logging.getLogger(__name__)
 ASKS_MAX: Final = 512
 """Peer requests waiting for the engine; the listener's connection limit, and a second lock."""
 
-REFUSALS_TOLD_MAX: Final = 64
-"""Peers and reasons for which a roster was refused, each told once."""
-
 ALARMS_KEPT_MAX: Final = 100
 """Newest alarms shown to operators; all of them are in the log."""
 
@@ -75,6 +77,9 @@ class Replicator:
         monotonic: the engine's clock, seconds.
         unix_seconds: the clock that receipts are stamped with.
         rng: the engine's chance.
+
+    Attributes:
+        after_commit: sees to it that what is durable comes into use.
     """
 
     def __init__(
@@ -94,13 +99,13 @@ class Replicator:
         rng: Random,
     ) -> None:
         self.engine = engine
+        self.after_commit = AfterCommit(self.raise_alarm)
         self.alarms: list[events.RaiseAlarm] = []
         self._links, self._stores = links, stores
         self._membership, self._key_of, self._member = membership, key_of, member
         self._index, self._eraser, self._guard = index, eraser, guard
         self._monotonic, self._unix_seconds, self._rng = monotonic, unix_seconds, rng
         self._tasks: set[asyncio.Task[None]] = set()
-        self._refused_rosters: set[tuple[str, str]] = set()
         self._asks: dict[int, asyncio.Future[Any]] = {}
         self._ask_next = 0
         self._wake: asyncio.TimerHandle | None = None
@@ -110,11 +115,17 @@ class Replicator:
             events.FetchRange: self._fetch_range,
             joining_events.FetchHashes: self._fetch_hashes,
             joining_events.FetchPiece: self._fetch_piece,
-            events.FetchRoster: self._fetch_roster,
-            events.FetchOpenings: self._fetch_openings,
-            events.Reopen: self._reopen,
+            events.FetchRoster: RosterFetch(
+                engine,
+                membership,
+                link=self.link,
+                unix_seconds=unix_seconds,
+                alarm=self.raise_alarm,
+                feed=self.feed,
+            ).fetch,
             events.Persist: self._persist,
             events.KeepReceipt: self._keep_receipt,
+            **Openings(engine, eraser, link=self.link, feed=self.feed).carry(),
         }
 
     def also_carry(
@@ -125,8 +136,10 @@ class Replicator:
 
     # --- in -------------------------------------------------------------------------------------
 
-    def feed(self, event: events.Event) -> None:
-        """Give the engine an event and start carrying out what it orders."""
+    def feed(self, event: events.Event | None) -> None:
+        """Give the engine an event, where there is one, and start carrying out what it orders."""
+        if event is None:
+            return
         now = self._monotonic()
         for command in self.engine.handle(event, now, self._rng):
             self._begin(command, now)
@@ -175,6 +188,7 @@ class Replicator:
 
     async def close(self) -> None:
         """Stop asking and telling; writes under way end first."""
+        self.after_commit.close()
         if self._wake is not None:
             self._wake.cancel()
         for task in self._tasks:
@@ -220,14 +234,14 @@ class Replicator:
                     self._carry[type(command)](command), name=_WRITE if writes else None
                 )
                 self._tasks.add(task)
-                task.add_done_callback(self._ended)
+                task.add_done_callback(lambda done: self._ended(done, command))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """A command that ended in anything but a coded error is a bug: say so where it is seen."""
+    def _ended(self, task: asyncio.Task[None], command: events.Command) -> None:
+        """A command that ended in an error is a bug: the engine waits for it no longer."""
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log_lines.error("a command failed", exc_info=error)
-            self._begin(events.RaiseAlarm("internal-error", type(error).__name__), 0.0)
+            tell_bug(self.raise_alarm, error)
+            self.feed(failure_of(command, FederationError("this node met a bug")))
 
     async def _announce(self, command: events.Announce) -> None:
         try:
@@ -235,8 +249,7 @@ class Replicator:
             raw = await self.link(command.peer).announce(body, command.lane)
             answer = decode_announcement_answer(raw)
         except FederationError as error:
-            reason, wait = _failure(error)
-            self.feed(events.AnnouncementFailed(command.peer, command.lane, reason, wait))
+            self.feed(failure_of(command, error))
             return
         self.feed(events.AnnouncementAnswered(command.peer, command.lane, answer))
 
@@ -245,7 +258,7 @@ class Replicator:
             raw = await self.link(command.peer).digest(encode_comparison(command.message))
             answer = decode_comparison_answer(raw)
         except FederationError as error:
-            self.feed(events.ComparisonFailed(command.peer, *_failure(error)))
+            self.feed(failure_of(command, error))
             return
         self.feed(events.ComparisonAnswered(command.peer, answer))
 
@@ -260,7 +273,7 @@ class Replicator:
             )
             message = decode_range(raw)
         except FederationError as error:
-            self.feed(events.RangeFailed(command.peer, command.log, *_failure(error), command))
+            self.feed(failure_of(command, error))
             return
         self.feed(events.RangeReceived(command.peer, command.log, message, command))
 
@@ -271,8 +284,7 @@ class Replicator:
             )
             message = decode_hashes(raw)
         except FederationError as error:
-            failure = *_failure(error), command
-            self.feed(joining_events.HashesFailed(command.peer, command.log, *failure))
+            self.feed(failure_of(command, error))
             return
         self.feed(joining_events.HashesReceived(command.peer, command.log, message, command))
 
@@ -284,34 +296,9 @@ class Replicator:
             )
             message = decode_range(raw)
         except FederationError as error:
-            failed = joining_events.PieceFailed
-            self.feed(failed(command.peer, command.log, start, *_failure(error)))
+            self.feed(failure_of(command, error))
             return
         self.feed(joining_events.PieceReceived(command.peer, command.log, start, message))
-
-    async def _fetch_roster(self, command: events.FetchRoster) -> None:
-        is_refuted = False
-        try:
-            root = await self.link(command.peer).roster(command.version)
-            if not (is_refuted := root is None):
-                peer = self.engine.peers.get(command.peer)
-                is_newest = peer is None or peer.roster_version <= command.version
-                now_ms = self._unix_seconds() * 1_000
-                await self._membership.adopt(root, now_ms=now_ms, is_newest=is_newest)
-        except (ProtocolError, VerificationError) as error:
-            is_refuted = isinstance(error, ProtocolError | RosterUnproven)
-            self._refuse_roster(command, error)
-        except FederationError as error:
-            log_lines.warning("roster version %d from %s: %s", command.version, command.peer, error)
-        self.feed(events.RosterFetchEnded(command.peer, is_refuted))
-
-    def _refuse_roster(self, command: events.FetchRoster, error: FederationError) -> None:
-        """Nothing was applied; operators are told once of each peer and reason."""
-        attempt = (command.peer, error.code)
-        if attempt not in self._refused_rosters and len(self._refused_rosters) < REFUSALS_TOLD_MAX:
-            self._refused_rosters.add(attempt)
-            text = f"{command.peer} offers version {command.version} of the roster: {error.message}"
-            self.raise_alarm(error.code, text)
 
     async def _persist(self, command: events.Persist) -> None:
         step = command.step
@@ -322,14 +309,19 @@ class Replicator:
             receipt = await self._receipt(step.view.head, step.before) if is_whole else None
             receipts = [receipt] if receipt else []
             seconds = await self._stores.logs.append(step, receipts, erased=erased)
-            await self._index(step)
-            await self._eraser.absorb(step, erased)
-            if receipt is not None and not await self._guard.receipted(receipt):
-                receipt = None
+        except StoreConflict as error:
+            await self._look_again(step.view.log, error)
+            return
         except StoreError as error:
             log_lines.error("cannot keep %s: %s", step.view.log, error)
-            self.feed(events.PersistFailed(step.view.log, error.message))
+            self.feed(failure_of(command, error))
             return
+        # It is held from here on, whatever becomes of the rest.
+        await self.after_commit.through(
+            log, lambda: self._index(step), lambda: self._eraser.absorb(step, erased)
+        )
+        if receipt is not None and not await self._receipted(receipt):
+            receipt = None
         self.feed(events.Persisted(step, receipt, seconds))
         if receipt is None and (step.view.is_complete or step.view.log in self._eraser.lacking):
             try:
@@ -337,28 +329,24 @@ class Replicator:
             except StoreError as error:
                 log_lines.error("cannot say what is missing of %s: %s", step.view.log, error)
 
-    async def _fetch_openings(self, command: events.FetchOpenings) -> None:
-        log, branch = command.log, command.branch
-        head = self._head_of(log, branch)
-        root = head.root_hash if head is not None and self.engine.forks.is_accused(log) else None
-        at = command.end if root is None or head is None else head.size
+    async def _receipted(self, receipt: Receipt) -> bool:
+        """Whether a durable receipt may leave; not before the guard has it."""
+        log = receipt.head.log
+        return await self.after_commit.until_done(log, lambda: self._guard.receipted(receipt))
+
+    async def _look_again(self, log: LogId, error: StoreConflict) -> None:
+        """The store holds something else than the step was judged from: go on from what it holds.
+
+        A commit that was reported as failed and was durable all the same leads here.
+        """
+        text = f"the database moved {log} without this node: restart it, so that all of it matches"
+        self.raise_alarm("store-conflict", text)
+        view = None
         try:
-            raw = await self.link(command.peer).statements(
-                log.sha256, command.start, command.end, at, root=root
-            )
-            message = decode_range(raw)
-        except FederationError as error:
-            reason, wait = _failure(error)
-            self.feed(events.OpeningsFailed(command.peer, log, reason, wait, branch))
-            return
-        self.feed(events.OpeningsReceived(command.peer, log, message, branch))
-
-    def _head_of(self, log: LogId, branch: int) -> Head | None:
-        view = self.engine.forks.cases.views(log).get(branch)
-        return view.head if view is not None and view.is_complete else None
-
-    async def _reopen(self, command: events.Reopen) -> None:
-        await self._eraser.reopen(command.log, command.statements, branch=command.branch)
+            view = await restore_view(self._stores, self._membership, log)
+        except StoreError as failed:
+            log_lines.error("cannot read how much of %s is held: %s", log, failed)
+        self.feed(events.PersistFailed(log, error.message, view))
 
     async def receipt_on(self, log: LogId) -> Receipt | None:
         """This node's receipt on the newest head of another member's log, where all is held.
@@ -410,8 +398,3 @@ class Replicator:
 
 
 _WRITE: Final = "write"
-
-
-def _failure(error: FederationError) -> tuple[str, float | None]:
-    """The words for the operator, and how long the peer asked to be left alone."""
-    return error.message, error.retry_after_seconds if isinstance(error, PeerRefused) else None

@@ -37,6 +37,20 @@ async def restore_views(stores: Stores, membership: Membership) -> dict[LogId, L
     }
 
 
+async def restore_view(stores: Stores, membership: Membership, log: LogId) -> LogView:
+    """What is held of one log now (branch 0), as far as it stands.
+
+    Raises:
+        StoreCorrupt: what was kept does not verify any more.
+        StoreError: the disk.
+    """
+    for kept in await stores.logs.load_logs():
+        if kept.log == log and not kept.branch:
+            end = membership.cuts.ends.get((log, 0))
+            return await standing_view(stores, membership.verifier, kept, end)
+    return LogView(log)
+
+
 async def restore_forked(
     stores: Stores, membership: Membership, convictions: Iterable[Conviction]
 ) -> tuple[ForkedLog, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Final
 
 from federation.config import NodeConfig
 from federation.daemon.eraser import Eraser
@@ -32,6 +33,9 @@ from federation.provenance.log_view import LogView
 from federation.store.stores import Stores
 
 log_lines = logging.getLogger(__name__)
+
+APPLY_AGAIN_SECONDS: Final = 5.0
+"""Until a version that met a failing disk is applied once more, from its beginning."""
 
 
 async def find_own_membership(
@@ -102,20 +106,40 @@ class RosterChanges:
     ) -> None:
         self.watch = watch
         self._said: set[asyncio.Task[None]] = set()
+        self._renewed: set[str] = set()
+        self._again: asyncio.Task[None] | None = None
         self._config, self._keys = config, keys
         self._membership, self._stores = membership, stores
         self._matcher, self._eraser, self._replicator = matcher, eraser, replicator
         self._lanes, self._reconnect, self._tell = lanes, reconnect, tell
 
     async def apply(self) -> None:
-        """Follow the version that was adopted just now.
+        """Follow the version in force; each step may be repeated.
 
         Raises:
-            StoreError: the disk; what was done before stays done, and a restart does the rest.
+            StoreError: the disk; what was done stays done, and all of it is done again soon.
         """
+        try:
+            await self._follow()
+        except Exception:
+            if self._again is None:
+                self._again = asyncio.create_task(self._apply_again())
+            raise
+
+    async def _apply_again(self) -> None:
+        while not self._membership.is_applied:
+            await asyncio.sleep(APPLY_AGAIN_SECONDS)
+            try:
+                await self._membership.catch_up()
+            except Exception as error:  # noqa: BLE001 - nothing else would apply it
+                # The kind alone: an unforeseen error's words may hold what no log line may.
+                log_lines.error("the roster is not applied yet: %s", type(error).__name__)
+        self._again = None
+
+    async def _follow(self) -> None:
         log_lines.info("roster version %d is in force", self._membership.roster.version)
         mine = self._membership.roster.members.get(self._config.member)
-        renewed = () if mine is None else self._keys.settle(mine)
+        self._renewed.update(() if mine is None else self._keys.settle(mine))
         await self._reconnect()
         known = {log: sync.view for log, sync in self._replicator.engine.logs.items()}
         recount = await apply_pins(self._stores, self._membership, known)
@@ -126,15 +150,17 @@ class RosterChanges:
         await self._matcher.recount(recount.spans)
         await self._eraser.apply_roster()
         self._tell()
+        renewed, self._renewed = self._renewed, set()
         task = asyncio.create_task(self._say_what_is_in_force(renewed))
         self._said.add(task)
         task.add_done_callback(self._said.discard)
 
     async def close(self) -> None:
         """Say and ask nothing more."""
-        for task in self._said:
+        tasks = [*self._said, *([self._again] if self._again else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._said, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self.watch.close()
 
     async def _say_what_is_in_force(self, renewed: Collection[str]) -> None:

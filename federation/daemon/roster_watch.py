@@ -19,7 +19,6 @@ from federation.errors import FederationError
 from federation.local_errors.proofs import RosterForked
 from federation.net.asking import PeerCalls
 from federation.protocol.bodies import ActsUnder, Kind
-from federation.protocol.roster import parse_roster
 from federation.protocol.roster_changes import format_time
 from federation.provenance.reading import body_of
 from federation.provenance.verifier import VerifiedStatement
@@ -30,8 +29,14 @@ DAY_MS: Final = 24 * 3_600 * 1_000
 EXPIRY_ALARM_DAYS: Final = 21
 """Of the usual 90: three weeks to bring governors and their keys together."""
 
-CLAIMS_MAX: Final = 64
-"""Members whose claim of another roster is shown; each is shown once."""
+CLAIMANTS_MAX: Final = 64
+"""Members whose claims of another roster are shown."""
+
+CLAIMS_OF_ONE_MAX: Final = 4
+"""Versions that one member's claims are kept of: governance forks once, not often."""
+
+FETCHES_MAX: Final = 4
+"""Claimed rosters fetched at once: each is up to 4 MiB, and nothing urgent."""
 
 
 class RosterWatch:
@@ -50,12 +55,13 @@ class RosterWatch:
         unix_ms: Callable[[], int],
     ) -> None:
         self._membership, self._link_of, self._unix_ms = membership, link_of, unix_ms
-        self._claims: dict[str, ActsUnder] = {}
+        self._claims: dict[str, dict[int, ActsUnder]] = {}
+        self._fetching = asyncio.Semaphore(FETCHES_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def alarms(self) -> list[tuple[str, str]]:
         """What operators are told as long as it stands: code and sentence."""
-        return [*self._expiry(), *self._forks()]
+        return [*self._expiry(), *self._unapplied(), *self._forks()]
 
     def absorb(self, statements: Sequence[VerifiedStatement]) -> None:
         """Durable statements: those that name a roster are held against the chain."""
@@ -90,18 +96,28 @@ class RosterWatch:
             )
             yield "roster-expires", text
 
+    def _unapplied(self) -> Iterable[tuple[str, str]]:
+        if not self._membership.is_applied:
+            version = self._membership.roster.version
+            text = f"version {version} of the roster is in force and not applied to its end yet"
+            yield "roster-unapplied", text
+
     # --- forks ----------------------------------------------------------------------------------
 
     def _contradicts(self, body: ActsUnder) -> bool:
-        versions = self._membership.chain.versions
-        if body.version > len(versions):
+        decisions = self._membership.chain.decisions
+        if body.version > len(decisions):
             return False
-        return parse_roster(versions[body.version - 1]).decision_sha256 != body.decision
+        return decisions[body.version - 1] != body.decision
 
     def _note_claim(self, member: str, body: ActsUnder) -> None:
-        if self._claims.get(member) == body or len(self._claims) >= CLAIMS_MAX:
+        """Keep a member's first claim about a version, and have it show the file, once."""
+        if member not in self._claims and len(self._claims) >= CLAIMANTS_MAX:
             return
-        self._claims[member] = body
+        claims = self._claims.setdefault(member, {})
+        if body.version in claims or len(claims) >= CLAIMS_OF_ONE_MAX:
+            return
+        claims[body.version] = body
         log_lines.error("%s acts under another roster of version %d", member, body.version)
         task = asyncio.get_running_loop().create_task(self._fetch(member, body.version))
         self._tasks.add(task)
@@ -112,7 +128,8 @@ class RosterWatch:
         if link is None:
             return
         try:
-            root = await link.roster(version)
+            async with self._fetching:
+                root = await link.roster(version)
             if root is not None:
                 await self._membership.adopt(root)
         except RosterForked:
@@ -129,7 +146,8 @@ class RosterWatch:
             )
             yield "roster-forked", text
         proven = {rival.decision_sha256 for rival in self._membership.rivals}
-        for member, body in self._claims.items():
+        claims = [(name, body) for name, each in self._claims.items() for body in each.values()]
+        for member, body in claims:
             if body.decision not in proven and self._contradicts(body):
                 text = (
                     f"{member} says that it acts under another roster of version {body.version}, "

@@ -30,7 +30,7 @@ from federation.errors import (
 )
 from federation.local_errors.askers import LogNotFound, RangeNotHeld, SigningStopped
 from federation.local_errors.config import KeyFileInvalid
-from federation.local_errors.disk import StoreConflict
+from federation.local_errors.disk import StoreConflict, StoreError
 from federation.local_errors.proofs import ConsistencyUnproven, WitnessBehind, WitnessConflict
 from federation.protocol.checkpoints import parse_checkpoint
 from federation.protocol.checkpoints_signing import cosign
@@ -59,6 +59,9 @@ log_lines = logging.getLogger(__name__)
 
 WITNESS_SECONDS: Final = 1.0
 """How often accepted heads are signed: newest heads only, at most one of a log in a second."""
+
+RETRY_SECONDS: Final = 30.0
+"""Until a head is tried again that the disk, or a missing key, kept from being signed."""
 
 TEXT: Final = "text/plain; charset=utf-8"
 
@@ -122,16 +125,26 @@ class Witness:
         self._wake.set()
 
     async def run(self) -> None:
-        """Sign what was accepted until cancelled."""
+        """Sign what was accepted until cancelled.
+
+        What comes while nothing may be signed waits here: before the peers were asked at the start,
+        and until a person has decided where signing stopped.
+        """
         while True:
             await self._wake.wait()
+            if not self._guard.may_sign:
+                await asyncio.sleep(WITNESS_SECONDS)
+                continue
             self._wake.clear()
             logs, self._accepted = self._accepted, set()
             for log in sorted(logs, key=lambda each: each.origin):
                 try:
                     await self.catch_up(log)
-                except StoreConflict:
-                    self.accepted(log)  # another head came meanwhile: again, with the next ones
+                except (StoreConflict, SigningStopped):
+                    self.accepted(log)  # another head or a stop came meanwhile: with the next ones
+                except (StoreError, KeyFileInvalid) as error:
+                    log_lines.error("the witness does not sign %s yet: %s", log, error)
+                    asyncio.get_running_loop().call_later(RETRY_SECONDS, self.accepted, log)
                 except FederationError as error:
                     log_lines.error("the witness does not sign %s: %s", log, error)
             await asyncio.sleep(WITNESS_SECONDS)

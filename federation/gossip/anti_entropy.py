@@ -59,7 +59,7 @@ class AntiEntropy:
         for peer in peers:
             due = peer.compare_due is not None and peer.compare_due <= now
             if due and not peer.comparing and peer.is_open(now):
-                peer.comparing, peer.compare_due = True, None
+                peer.comparing, peer.compare_due, peer.compared_at = True, None, now
                 commands.append(Compare(peer.member, Comparison(vector(), roster_version)))
         return commands
 

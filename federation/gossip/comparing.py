@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from federation.gossip.branches import BRANCHES_MAX
 from federation.gossip.circle import Circle
 from federation.gossip.dice import Dice
 from federation.gossip.events import (
@@ -84,6 +85,9 @@ class Comparing:
         self._circle.note_answered(peer, now, compares=True)
         self._circle.note_version(peer, event.message.roster_version)
         if event.message.heads is None:
+            for view in self._reconciliation.views():
+                if view.is_complete:
+                    peer.holds[view.log] = view.size
             self._ask_receipts(peer, now)
             self._fork_telling.in_step(peer.member)
             return []
@@ -92,7 +96,8 @@ class Comparing:
             commands += self._forks.evidence(event.peer, each)
         heard: set[LogId] = set()
         # In any order: after too many failures the rest is heard another time.
-        heads = rng.sample(event.message.heads, len(event.message.heads))
+        count = min(len(event.message.heads), self._heads_max())
+        heads = rng.sample(event.message.heads, count)
         for more, log in self._hearing.heads(event.peer, heads):
             commands += more
             if log is not None:
@@ -104,6 +109,11 @@ class Comparing:
             if view.is_complete and peer.holds.get(view.log, 0) < view.size:
                 peer.make_due(view.log, now)
         return commands
+
+    def _heads_max(self) -> int:
+        """So many heads there are at most: one of each log, and of each branch of the accused."""
+        logs, accused = self._reconciliation.verifier.roster.logs, self._forks.convictions
+        return len(logs) + BRANCHES_MAX * len(accused)
 
     def _hear_forks(self, event: ComparisonAnswered, now: float) -> None:
         """What the peer knows of accused logs, as its answer showed."""

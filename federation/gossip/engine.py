@@ -127,8 +127,7 @@ class GossipEngine:
             joining_events.HashesFailed: arrivals.hashes_failed,
             joining_events.PieceReceived: arrivals.piece,
             joining_events.PieceFailed: arrivals.piece_failed,
-            events.OpeningsReceived: self._reopening.received,
-            events.OpeningsFailed: self._reopening.failed,
+            **self._reopening.takes(),
             events.GapsKnown: self._gaps_known,
             events.Erased: self._erased,
             events.RosterFetchEnded: self._roster_fetch_ended,
@@ -275,7 +274,7 @@ class GossipEngine:
             self._dissemination.owe(view, issuer, now, rng, len(self.peers.reachable))
 
     def _persist_failed(self, event: events.PersistFailed, now: float, _rng: Dice) -> list[Command]:
-        self._reconciliation.note_not_persisted(event.log, now)
+        self._reconciliation.note_not_persisted(event.log, event.view, now)
         return [self._answer(ask) for ask in self._answers.settle(event.log)]
 
     def _peer_came(self, event: events.PeerCame, now: float, _rng: Dice) -> list[Command]:

@@ -111,10 +111,17 @@ class Persisted:
 
 @dataclass(frozen=True, slots=True)
 class PersistFailed:
-    """A step could not be made durable; nothing of it was kept."""
+    """A step could not be made durable; nothing of it was kept.
+
+    Attributes:
+        log: whose step.
+        reason: in words.
+        view: what is durable, where that is not what the step was judged from.
+    """
 
     log: LogId
     reason: str
+    view: LogView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +235,14 @@ class OpeningsFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class ReopenFailed:
+    """What a peer had of a branch's missing openings could not be put back."""
+
+    log: LogId
+    branch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RosterFetchEnded:
     """A fetch of the next roster version is over, whatever came of it.
 
@@ -262,6 +277,7 @@ Event: TypeAlias = (
     | PieceFailed
     | OpeningsReceived
     | OpeningsFailed
+    | ReopenFailed
     | GapsKnown
     | Erased
     | RosterFetchEnded

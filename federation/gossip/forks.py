@@ -30,6 +30,7 @@ from federation.gossip.fork_events import (
     PartingFound,
     StopSigning,
 )
+from federation.gossip.parting import Parting
 from federation.gossip.peers import PeerView
 from federation.gossip.reconciliation import Reconciliation
 from federation.local_errors.proofs import ConsistencyUnproven, Fork
@@ -283,6 +284,9 @@ class Forks:
                 self.cases.fits(head)  # or it would be asked again and again
             return commands
         if not self.is_accused(head.log):
+            if parting == Parting():
+                case.forget(head)  # asked again when it is heard again
+                return []
             return self._not_forked(case, head)
         own = [branch for branch, view in self.cases.views(head.log).items() if view.head == head]
         is_held = bool(own) and self.cases.views(head.log)[own[0]].is_complete

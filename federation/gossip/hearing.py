@@ -62,7 +62,7 @@ class Hearing:
         self._reconciliation, self._forks = reconciliation, forks
         self._peers = peers
         self._opened: dict[bytes, Head] = {}
-        self._alarmed: set[LogId] = set()
+        self._alarmed: dict[LogId, int] = {}
         self._beyond_told: set[str] = set()
         self._failures = 0
 
@@ -178,14 +178,18 @@ class Hearing:
         if head == view.head:
             return []
         self._forks.doubt(head, peer_name)
-        if head.size <= view.size or head.log in self._alarmed:
+        if head.size <= view.size:
             return []
-        self._alarmed.add(head.log)
+        # Each time: a person may have gone on signing meanwhile. Where it is stopped, it stays so.
+        stop = StopSigning(head.log, head, peer_name)
+        if view.size < self._alarmed.get(head.log, 0):
+            return [stop]  # operators were told, and it is not taken back in yet
+        self._alarmed[head.log] = head.size
         text = (
             f"{peer_name} holds {head.size} statements of {head.log}; this node knows {view.size}: "
             f"signing stopped, see federation recover"
         )
-        return [StopSigning(head.log, head, peer_name), RaiseAlarm("own-head-unknown", text)]
+        return [stop, RaiseAlarm("own-head-unknown", text)]
 
     def receipt(self, peer_name: str, head: Head, line: str | None) -> list[Command]:
         """Judge a peer's receipt, given with a head."""
@@ -208,7 +212,7 @@ class Hearing:
         except (ProtocolError, VerificationError):
             # Not on this head: a lie, or an honest word on another history of that size. The
             # peer's own heads will tell which.
-            peer.compare_due = now
+            peer.compare_soon(now)
             return []
 
     def _keep_receipt(self, peer: PeerView, head: Head, line: str) -> list[Command]:

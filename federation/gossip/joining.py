@@ -83,6 +83,13 @@ class Joining:
         """Whether that log is caught up with here now, not range by range."""
         return log in self._joins
 
+    def is_worth_it(self, log: LogId, lacking: int) -> bool:
+        """Whether a log that lacks so much at most is joined, or could be now."""
+        if log in self._joins:
+            return True
+        is_full = log in self._given_up or len(self._joins) >= JOINS_MAX
+        return not is_full and lacking >= self._statements_min
+
     def takes(self, sync: Syncing, now: float, ask_at: AskAt) -> bool:
         """Whether a log is joined, or should be from now on."""
         log = sync.view.log
@@ -94,7 +101,7 @@ class Joining:
                 self.forget(log)
                 return False
             return True
-        if log in self._given_up or len(self._joins) >= JOINS_MAX:
+        if not self.is_worth_it(log, self._statements_min):
             return False
         sources = sources_of(sync, 0, now, ask_at)
         head = max(

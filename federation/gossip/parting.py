@@ -57,7 +57,7 @@ Search: TypeAlias = "Generator[Question, Any, Parting]"
 
 @dataclass(frozen=True, slots=True)
 class Parting:
-    """How a head stands to what is held of its log.
+    """How a head stands to what is held of its log; as it is made without arguments, nobody knows.
 
     Attributes:
         is_known: a branch held here contains it.
@@ -92,7 +92,7 @@ def find_parting(head: Head, views: Mapping[int, LogView], *, is_accused: bool) 
             if root_hash == head.root_hash and branch in views:
                 return Parting(is_known=True, branch=branch)
         if not is_accused:
-            return Parting(evidence=(yield from _against_larger(head, views)))
+            return (yield from _against_larger(head, views))
     smaller = sorted(
         (own.size, branch)
         for branch, view in views.items()
@@ -112,17 +112,18 @@ def find_parting(head: Head, views: Mapping[int, LogView], *, is_accused: bool) 
     return (yield from _search(head, views))
 
 
-def _against_larger(head: Head, views: Mapping[int, LogView]) -> Generator[Question, Any, bytes]:
+def _against_larger(head: Head, views: Mapping[int, LogView]) -> Search:
     """Evidence from a head that a complete branch of at least its size does not contain."""
     for branch, view in views.items():
         own = view.head
         if own is None or not view.is_complete or own.size < head.size:
             continue
         if own.size == head.size:
-            return _evidence(head, own, None)
+            return Parting(evidence=_evidence(head, own, None))
         prefix: Prefix = yield AskPrefix(branch, head.size, own.size)
-        return _evidence(head, own, prefix)
-    raise ValueError("a head is held against complete branches only")
+        return Parting(evidence=_evidence(head, own, prefix))
+    # A key was replaced, and its successor has signed nothing yet: no head to hold it against.
+    return Parting()
 
 
 def _search(head: Head, views: Mapping[int, LogView]) -> Search:

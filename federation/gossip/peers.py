@@ -27,6 +27,10 @@ BACKOFF_SECONDS_FIRST: Final = 0.5
 BACKOFF_SECONDS_MAX: Final = 300.0
 """A member back from an outage hears from everybody within five minutes even if it is silent."""
 
+COMPARE_GAP_SECONDS: Final = 1.0
+"""Between two comparisons with one peer: what it says may ask for one at any time, and an answer
+about a thousand members' logs takes a good part of that time to judge."""
+
 JITTER: Final = 0.4
 """Waits vary by 40 % either way, so that peers of one dead node do not return in step."""
 
@@ -74,6 +78,7 @@ class PeerView:
         receipted: log -> size of the newest head on which its receipt was kept here.
         comparing: whether a comparison is under way.
         compare_due: when to compare head vectors next, or None.
+        compared_at: when the last comparison began.
         failures: requests in a row that came to nothing.
         retry_at: when it may be asked again.
         left_alone_until: until when it asked to be left alone.
@@ -99,6 +104,7 @@ class PeerView:
     receipted: dict[LogId, int] = field(default_factory=dict)
     comparing: bool = False
     compare_due: float | None = None
+    compared_at: float = float("-inf")
     failures: int = 0
     retry_at: float = 0.0
     left_alone_until: float = 0.0
@@ -141,8 +147,8 @@ class PeerView:
             self.touched[self.member] = None
 
     def compare_soon(self, now: float) -> None:
-        """Head vectors are to be compared with it."""
-        self.compare_due = now
+        """Head vectors are to be compared with it, as soon as the gap between two allows."""
+        self.compare_due = max(now, self.compared_at + COMPARE_GAP_SECONDS)
         self.touched[self.member] = None
 
     def next_wake(self) -> float | None:

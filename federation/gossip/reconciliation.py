@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from typing import Final
 
 from federation.gossip.dice import Dice
@@ -18,9 +17,9 @@ from federation.gossip.events import Command, FetchRange, Persist
 from federation.gossip.joining import JOIN_STATEMENTS_MIN, Joining
 from federation.gossip.joins import AskAt
 from federation.gossip.slots import STALL_SECONDS, Slots
+from federation.gossip.vectors import head_vector
 from federation.gossip.window import Window
 from federation.local_errors.proofs import Fork, MessageMalformed
-from federation.protocol.limits import HEAD_VECTOR_TAG
 from federation.protocol.limits_messages import RANGE_STATEMENTS_MAX
 from federation.protocol.messages import StatementRange
 from federation.protocol.origins import Lane, LogId
@@ -47,6 +46,7 @@ class LogSync:
     Attributes:
         view: what is durable here.
         offers: peer -> newest head that it offers beyond the view.
+        most: the largest size that anybody ever offered.
         asked: the range under way, or None.
         asked_at: since when.
         asked_under: the head that it will be proven to.
@@ -58,6 +58,7 @@ class LogSync:
 
     view: LogView
     offers: dict[str, Head] = field(default_factory=dict)
+    most: int = 0
     asked: FetchRange | None = None
     asked_at: float = 0.0
     asked_under: Head | None = None
@@ -80,6 +81,11 @@ class LogSync:
     def is_wanting(self) -> bool:
         """Whether there is more to get, or something under way."""
         return bool(self.offers) or self.asked is not None
+
+    @property
+    def lacking(self) -> int:
+        """How many statements may be lacking here, at most."""
+        return self.most - self.view.size
 
     def may_follow(self, head: Head) -> bool:
         """Whether a step may be proven to that head: never to one older than the last."""
@@ -108,6 +114,15 @@ class LogSync:
         """Whether the range under way has been awaited for too long."""
         at = self.stalls_at()
         return at is not None and at <= now
+
+    def askable_at(self, now: float, ask_at: AskAt) -> float | None:
+        """When somebody more may be asked for it; None where nobody has to be waited for."""
+        lane = self.view.log.lane
+        times = (
+            max(self.paused_until, self.set_aside.get(peer, 0.0), ask_at(peer, lane))
+            for peer in self.offers
+        )
+        return min((at for at in times if at > now), default=None)
 
     def has_others(self, asked: FetchRange) -> bool:
         """Whether somebody else offers what was asked for."""
@@ -199,6 +214,7 @@ class Reconciliation:
         known = sync.offers.get(peer)
         if known is None or known.size <= head.size:
             sync.offers[peer] = head
+            sync.most = max(sync.most, head.size)
             self._wanting[head.log] = None
         lacking = head.size - sync.view.size
         if sync.writing or len(inline) < lacking or not sync.may_follow(head):
@@ -222,15 +238,12 @@ class Reconciliation:
             del self._wanting[log]
         for log in self._wanting:
             self._give_up_stalled(self.logs[log], now)
-        slots = Slots()
-        for log in self._wanting:
-            sync = self.logs[log]
-            if sync.asked is not None:
-                slots.take(log.lane, sync.asked.peer, has_stalled=sync.has_stalled(now))
+        slots = self._slots(now)
         joined: dict[LogId, LogSync] = {}
         for log in sorted(self._wanting, key=lambda log: _URGENCY[log.lane]):
             sync, lane = self.logs[log], log.lane
-            if sync.asked is None and self.joining.takes(sync, now, ask_at):
+            may_join = sync.asked is None and self.joining.is_worth_it(log, sync.lacking)
+            if may_join and self.joining.takes(sync, now, ask_at):
                 joined[log] = sync
                 continue
             if not sync.offers or not sync.is_idle or now < sync.paused_until:
@@ -246,6 +259,15 @@ class Reconciliation:
                 del self._wanting[log]
                 self._wanting[log] = None
         return commands + self.joining.pump(joined, now, rng, ask_at, self.verifier)
+
+    def _slots(self, now: float) -> Slots:
+        """What is under way."""
+        slots = Slots()
+        for log in self._wanting:
+            sync = self.logs[log]
+            if sync.asked is not None:
+                slots.take(log.lane, sync.asked.peer, has_stalled=sync.has_stalled(now))
+        return slots
 
     @staticmethod
     def _give_up_stalled(sync: LogSync, now: float) -> None:
@@ -354,29 +376,39 @@ class Reconciliation:
         self.joining.note_held(view)
         sync.offers = {peer: head for peer, head in sync.offers.items() if head.size > view.size}
 
-    def note_not_persisted(self, log: LogId, now: float) -> None:
-        """A step was lost on the way to the disk; it is fetched again after a pause."""
+    def note_not_persisted(self, log: LogId, durable: LogView | None, now: float) -> None:
+        """A step was lost on the way to the disk; it is fetched again after a pause.
+
+        Args:
+            log: whose step.
+            durable: what the store holds, where that is not the view it was judged from.
+            now: the engine's clock.
+        """
+        if durable is not None:
+            self.note_persisted(durable)
         sync = self.sync_of(log)
         sync.writing = False
         sync.paused_until = now + WRITE_RETRY_SECONDS
+
+    def _awaits_time(self, sync: LogSync, slots: Slots) -> bool:
+        """Whether a log goes on when a time has come; in a full lane, an answer or a stall does it.
+
+        With everything wanted from everybody, nobody's offers are looked through each time.
+        """
+        log = sync.view.log
+        can_be_asked = sync.is_idle and not slots.is_full(log.lane)
+        return can_be_asked or self.joining.is_worth_it(log, sync.lacking)
 
     def next_wake(self, now: float, ask_at: AskAt) -> float | None:
         """When a pause, a setting-aside or a peer's breaker ends that something waits for."""
         if not self._wanting:
             return None
+        slots = self._slots(now)
         times = [
-            time
+            at
             for log in self._wanting
-            if (sync := self.logs[log]).is_idle or self.joining.is_joining(log)
-            for peer in sync.offers
-            if (
-                time := max(
-                    sync.paused_until,
-                    sync.set_aside.get(peer, 0.0),
-                    ask_at(peer, log.lane),
-                )
-            )
-            > now
+            if self._awaits_time(self.logs[log], slots)
+            if (at := self.logs[log].askable_at(now, ask_at)) is not None
         ]
         times += [
             at
@@ -386,19 +418,3 @@ class Reconciliation:
         stalls = (self.joining.next_wake(self.logs[log], now) for log in self._wanting)
         times += [time for time in stalls if time is not None]
         return min(times, default=None)
-
-
-def head_vector(heads: Iterable[Head], accused: Iterable[LogId] = ()) -> bytes:
-    """32 bytes over every head held in full: equal on two nodes exactly when their heads are.
-
-    Args:
-        heads: of every log, and of every branch of those under evidence.
-        accused: the logs under evidence.
-    """
-    parts = [
-        head.log.sha256 + head.size.to_bytes(8, "big") + head.root_hash
-        for head in heads
-        if head.size
-    ]
-    parts += [log.sha256 + b"\xff" * 8 + bytes(32) for log in accused]
-    return sha256(HEAD_VECTOR_TAG + b"".join(sorted(parts))).digest()

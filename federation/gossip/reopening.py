@@ -11,7 +11,7 @@ missing the same. One that answers with another statement is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,6 +24,7 @@ from federation.gossip.events import (
     OpeningsFailed,
     OpeningsReceived,
     Reopen,
+    ReopenFailed,
 )
 from federation.gossip.peers import PeerView
 from federation.local_errors.proofs import CommitmentMismatch
@@ -98,6 +99,14 @@ class Reopening:
         self._peers, self._blame, self._is_forked = peers, blame, is_forked
         self._gaps: dict[tuple[LogId, int], Gaps] = {}
 
+    def takes(self) -> dict[type, Callable[..., list[Command]]]:
+        """Which event is taken in how."""
+        return {
+            OpeningsReceived: self.received,
+            OpeningsFailed: self.failed,
+            ReopenFailed: self.not_written,
+        }
+
     def note(self, known: GapsKnown, now: float) -> None:
         """What is missing of a log has changed, or was looked at again."""
         gaps = self._gaps.setdefault((known.log, known.branch), Gaps())
@@ -112,28 +121,35 @@ class Reopening:
         """Ask for the next run of each log that has one and no request under way."""
         commands: list[Command] = []
         for (log, branch), gaps in self._gaps.items():
-            if gaps.asked is not None or gaps.writing or now < gaps.due:
+            if gaps.writing:
                 continue
-            run = gaps.run()
-            if run is None:
-                gaps.next_run(0, now)
-                continue
-            start, end = run
-            untried = sorted(
-                name
-                for name, peer in self._peers().items()
-                if name not in gaps.tried
-                and peer.may_serve(log.lane, now)
-                # How far a peer holds a branch nobody keeps count of: it may refuse.
-                and (peer.holds.get(log, 0) >= end or self._is_forked(log))
-            )
-            if not untried:
-                gaps.next_run(end, now)
-                continue
-            gaps.asked = FetchOpenings(rng.choice(untried), log, start, end, branch)
-            gaps.tried.add(gaps.asked.peer)
-            commands.append(gaps.asked)
+            # On to the next run until somebody can be asked, or all of them had their turn.
+            while gaps.asked is None and now >= gaps.due:
+                run = gaps.run()
+                if run is None:
+                    gaps.next_run(0, now)
+                    continue
+                start, end = run
+                untried = self._untried(log, end, gaps.tried, now)
+                if untried:
+                    gaps.asked = FetchOpenings(rng.choice(untried), log, start, end, branch)
+                    gaps.tried.add(gaps.asked.peer)
+                    commands.append(gaps.asked)
+                else:
+                    # Where nobody at all can be asked for a run, nobody can for those behind it.
+                    gaps.next_run(end if gaps.tried else max(gaps.missing) + 1, now)
         return commands
+
+    def _untried(self, log: LogId, end: int, tried: Container[str], now: float) -> list[str]:
+        """Who can be asked for a log's statements up to an index, and was not."""
+        return sorted(
+            name
+            for name, peer in self._peers().items()
+            if name not in tried
+            and peer.may_serve(log.lane, now)
+            # How far a peer holds a branch nobody keeps count of: it may refuse.
+            and (peer.holds.get(log, 0) >= end or self._is_forked(log))
+        )
 
     def received(self, event: OpeningsReceived, now: float, _rng: Dice) -> list[Command]:
         """Statements that were asked for have arrived: write those that are opened."""
@@ -166,6 +182,14 @@ class Reopening:
         peer = self._peers().get(event.peer)
         if peer is not None:
             peer.note_not_served(event.log.lane, now, rng, event.reason, event.retry_after_seconds)
+        return []
+
+    def not_written(self, event: ReopenFailed, now: float, _rng: Dice) -> list[Command]:
+        """They are missing still: they are asked for again after a pause."""
+        gaps = self._gaps.get((event.log, event.branch))
+        if gaps is not None:
+            gaps.writing = False
+            gaps.due = now + gaps.pause_seconds
         return []
 
     def _asked(self, peer: str, log: LogId, branch: int) -> Gaps | None:

@@ -239,14 +239,18 @@ class PublicLimits:
 
     Attributes:
         backlog: connections the kernel queues while none is accepted.
-        connections_max: established connections, TLS handshakes among them.
+        handshakes_max: TLS handshakes under way, beside the established connections.
+        handshakes_per_address_max: of these, from one address: sixteen it takes to fill them.
+        connections_max: established connections.
         connections_per_address_max: of these, from one address; loopback is a proxy, and exempt.
         handshake_seconds: for TLS; two lost packets fit.
-        keepalive_seconds: idle time, and time to send a request's head, before closing.
+        keepalive_seconds: idle time, and time to send a request's head, before closing; who
+            never asks anything is cut within half as much again.
         body_seconds: for a request to the witness to arrive.
         answer_seconds: for an answer to be taken; a roster of 4 MiB at 35 KiB/s.
         lingering_seconds: how long a refused body is thrown away so the answer can be read.
-        in_flight_max: requests being answered at once: each reads the database.
+        in_flight_max: requests being answered at once: each reads the database. One whose body is
+            still coming, or whose answer is being taken, is none of them.
         requests_per_second: of one address, in the long run; loopback is exempt. A client that
             reads a whole log takes 51,200 entries a second at this rate.
         requests_burst: how many may come at once before that rate counts.
@@ -256,6 +260,8 @@ class PublicLimits:
     """
 
     backlog: int = 128
+    handshakes_max: int = 256
+    handshakes_per_address_max: int = 16
     connections_max: int = 256
     connections_per_address_max: int = 32
     handshake_seconds: float = 5.0

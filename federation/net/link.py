@@ -202,7 +202,8 @@ class PeerLink(PeerCalls):
                 if ended.is_reused and attempts_left:
                     continue
                 raise PeerUnreachable(f"{url}: {_CLOSED_IN_HANDSHAKE}") from None
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            # ValueError: a name that has no form in the DNS.
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 raise _peer_error(url, self.member, error) from None
 
     @asynccontextmanager
@@ -389,7 +390,7 @@ def _peer_error(url: str, member: str, error: Exception) -> PeerError:
             return PeerUnreachable(f"{url}: the connection broke within the answer")
         case aiohttp.ClientResponseError():
             return PeerUnreachable(f"{url}: what answers there does not speak HTTP")
-        case aiohttp.InvalidURL():
+        case aiohttp.InvalidURL() | ValueError():
             return PeerUnreachable(f"the roster's URL for {member} is not one")
         case _:
             return PeerUnreachable(f"{url}: the connection broke ({type(error).__name__})")

@@ -13,7 +13,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from federation.errors import FederationError, TooLarge
@@ -28,7 +28,6 @@ from federation.net.limits import (
     ListenerLimits,
     Share,
 )
-from federation.net.link import PeerLink
 from federation.net.peer_api import Permit
 from federation.net.rates import MemberRates
 from federation.net.refusals import encode_refusal, status_of, wait_seconds
@@ -123,6 +122,18 @@ class CallDesk:
             return Carried(_OK, await whole(await route.answer(self._desk, request)), share)
 
 
+class PolledPeer(Protocol):
+    """What is asked of a peer that is polled; :class:`federation.net.link.PeerLink` has it."""
+
+    member: str
+
+    async def heads(self, since: int, seconds: int) -> bytes:
+        """The calls that wait there, encoded."""
+
+    async def bring(self, number: int, status: int, body: bytes, share: Share) -> None:
+        """Bring the answer to one of them."""
+
+
 class Poller:
     """Polls one peer for as long as :meth:`run` runs.
 
@@ -133,13 +144,13 @@ class Poller:
 
     def __init__(
         self,
-        link: PeerLink,
+        link: PolledPeer,
         carry_out: Callable[[str, WaitingCall], Awaitable[Carried]],
     ) -> None:
         self._link = link
         self._carry_out = carry_out
         self._places = asyncio.Semaphore(CALLS_CARRIED_MAX)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._carrying: dict[int, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """Poll until cancelled; failures are waited out, for longer each time."""
@@ -155,15 +166,17 @@ class Poller:
                     continue
                 failures = 0
                 for call in calls:
-                    since = max(since, call.number)
+                    # Not the highest so far: a peer that was started again counts from elsewhere.
+                    since = call.number
+                    if call.number in self._carrying:
+                        continue
                     await self._places.acquire()
-                    task = asyncio.create_task(self._do(call))
-                    self._tasks.add(task)
-                    task.add_done_callback(self._tasks.discard)
+                    self._carrying[call.number] = asyncio.create_task(self._do(call))
         finally:
-            for task in self._tasks:
+            tasks = list(self._carrying.values())
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _do(self, call: WaitingCall) -> None:
         try:
@@ -173,6 +186,7 @@ class Poller:
             # The peer asks again when it misses the answer.
             _log.info("an answer for %s: %s", self._link.member, error.message)
         finally:
+            del self._carrying[call.number]
             self._places.release()
 
 

@@ -19,9 +19,11 @@ import socket
 import ssl
 import time
 import traceback
-from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
+from weakref import WeakSet
 
 from aiohttp import hdrs, web
 
@@ -29,7 +31,8 @@ from federation.errors import FederationError, ProtocolError, TooLarge
 from federation.local_errors.askers import NotFound, TooBusy
 from federation.local_errors.config import ConfigInvalid
 from federation.local_errors.disk import StoreError
-from federation.net.door import open_socket
+from federation.net.allowance import Allowance
+from federation.net.door import Door, open_socket
 from federation.net.exchange import ListenerCounters, expect_later, read_body
 from federation.net.limits import (
     HTTP_FIELD_BYTES_MAX,
@@ -96,38 +99,6 @@ class PublicAnswers(Protocol):
         """A log's request to the witness."""
 
 
-class Allowance:
-    """How many requests an address may make: a bucket that fills at a rate.
-
-    Args:
-        limits: rate, burst, and how many addresses are remembered.
-    """
-
-    def __init__(self, limits: PublicLimits) -> None:
-        self._limits = limits
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def take(self, address: str, now: float) -> None:
-        """Take one request out of an address's bucket.
-
-        Args:
-            address: who asks.
-            now: any clock that only goes forward, seconds.
-
-        Raises:
-            TooBusy: the bucket is empty.
-        """
-        limits = self._limits
-        left, at = self._buckets.pop(address, (float(limits.requests_burst), now))
-        left = min(limits.requests_burst, left + (now - at) * limits.requests_per_second)
-        if len(self._buckets) >= limits.addresses_max:
-            self._buckets.popitem(last=False)
-        is_empty = left < 1
-        self._buckets[address] = (left if is_empty else left - 1, now)
-        if is_empty:
-            raise TooBusy("too many requests from this address")
-
-
 class PublicListener:
     """The running public log of a node.
 
@@ -147,6 +118,9 @@ class PublicListener:
         self._limits = limits or PublicLimits()
         self._allowance = Allowance(self._limits)
         self._in_flight = 0
+        self._asked: WeakSet[asyncio.Transport] = WeakSet()
+        self._silent: dict[asyncio.Transport, float] = {}
+        self._sweep: asyncio.TimerHandle | None = None
         self._body_limits = ListenerLimits(body_seconds=self._limits.body_seconds)
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self._answer, expect_handler=expect_later)
@@ -163,7 +137,7 @@ class PublicListener:
             read_bufsize=READ_BUFFER_BYTES,
             shutdown_timeout=self._limits.shutdown_seconds,
         )
-        self._listening: asyncio.Server | None = None
+        self._door: Door | None = None
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         """Listen; port 0 takes any free one.
@@ -180,40 +154,105 @@ class PublicListener:
         listening: socket.socket = await open_socket(host, port, self._limits.backlog)
         self.port = listening.getsockname()[1]
         await self._runner.setup()
-        timeouts: dict[str, Any] = (
-            {} if tls is None else {"ssl_handshake_timeout": self._limits.handshake_seconds}
+        limits = self._limits
+        self._door = Door(
+            listening,
+            tls,
+            self._server,
+            is_full=lambda: len(self._server.connections) >= limits.connections_max,
+            admit=self._admit,
+            counters=self.counters,
+            limits=ListenerLimits(
+                handshakes_max=limits.handshakes_max,
+                # Without TLS a handshake is over at once: a crowd from one proxy is none.
+                handshakes_per_address_max=limits.handshakes_per_address_max
+                if tls is not None
+                else limits.handshakes_max,
+                handshake_seconds=limits.handshake_seconds,
+            ),
         )
-        self._listening = await asyncio.get_running_loop().create_server(
-            self._protocol, sock=listening, ssl=tls, backlog=self._limits.backlog, **timeouts
-        )
+        self._door.open()
+        self._close_silent()
 
     async def close(self) -> None:
         """Accept nothing more, let requests under way end within their seconds, and stop."""
-        if self._listening is not None:
-            self._listening.close()
-            self._listening = None
+        if self._door is not None:
+            await self._door.close()
+            self._door = None
+        if self._sweep is not None:
+            self._sweep.cancel()
         await self._runner.cleanup()
 
-    def _protocol(self) -> asyncio.Protocol:
-        """What speaks on a new connection: HTTP, or nothing where there are too many."""
-        server = self._runner.server
-        if server is None:
-            return _Refusing()
-        self.counters.connections_accepted += 1
-        if len(server.connections) >= self._limits.connections_max:
+    @property
+    def _server(self) -> web.Server:
+        if self._runner.server is None:
+            raise RuntimeError("the listener is not started")
+        return self._runner.server
+
+    # --- connections ------------------------------------------------------------------------------
+
+    def _admit(self, transport: asyncio.BaseTransport) -> bool:
+        """Whether one address has not too many; its own is among them already."""
+        address = _address_of(transport)
+        if _is_loopback(address):
+            return True
+        count = sum(_address_of(each.transport) == address for each in self._server.connections)
+        if count > self._limits.connections_per_address_max:
             self.counters.connections_refused_busy += 1
-            return _Refusing()
-        return server()
+            return False
+        return True
+
+    def _close_silent(self) -> None:
+        """Cut who connected and never asked anything: HTTP itself waits for the first request."""
+        loop = asyncio.get_running_loop()
+        now, silent = loop.time(), dict[asyncio.Transport, float]()
+        for connection in list(self._server.connections):
+            transport = connection.transport
+            if transport is None or transport in self._asked:
+                continue
+            since = self._silent.get(transport, now)
+            if now - since < self._limits.keepalive_seconds:
+                silent[transport] = since
+            else:
+                transport.abort()
+        self._silent = silent
+        self._sweep = loop.call_later(self._limits.keepalive_seconds / 4, self._close_silent)
+
+    # --- requests ---------------------------------------------------------------------------------
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if request.transport is not None:
+            self._asked.add(request.transport)
+        response = await self._response(request)
+        try:
+            await self._send(request, response)
+        except (ConnectionError, TimeoutError):
+            self.counters.answers_abandoned += 1
+            raise ConnectionResetError("the answer was not taken") from None
+        return response
+
+    async def _send(self, request: web.Request, response: web.Response) -> None:
+        """Write an answer and wait until it has been taken, or cut the connection."""
+        transport = request.transport
+        try:
+            async with asyncio.timeout(self._limits.answer_seconds):
+                if transport is not None:
+                    # All of it goes to the kernel before the next request is looked at.
+                    transport.set_write_buffer_limits(high=0)
+                await response.prepare(request)
+                await response.write_eof()
+        except BaseException:
+            if transport is not None:
+                transport.abort()  # a closing connection would wait for its reader for ever
+            raise
+
+    async def _response(self, request: web.Request) -> web.Response:
         try:
             self._check_allowance(request)
-            self._in_flight += 1
-            try:
+            body = await self._body(request)
+            with self._place():
                 async with asyncio.timeout(self._limits.answer_seconds):
-                    response = await self._route(request)
-            finally:
-                self._in_flight -= 1
+                    response = await self._route(request, body)
         except FederationError as error:
             self.counters.requests_refused[error.code] += 1
             return self._refusal(error)
@@ -235,22 +274,38 @@ class PublicListener:
 
     def _check_allowance(self, request: web.Request) -> None:
         address = request.remote or ""
-        if self._in_flight >= self._limits.in_flight_max:
-            raise TooBusy("this node answers as many requests as it can")
         if not _is_loopback(address):
             self._allowance.take(address, time.monotonic())
-            server = self._runner.server
-            ours = server.connections if server is not None else []
-            if sum(_address_of(each) == address for each in ours) > (
-                self._limits.connections_per_address_max
-            ):
-                raise TooBusy("too many connections from this address")
 
-    async def _route(self, request: web.Request) -> web.StreamResponse:
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """One of the places of those that are being answered, while the block runs.
+
+        Raises:
+            TooBusy: all are taken.
+        """
+        if self._in_flight >= self._limits.in_flight_max:
+            raise TooBusy("this node answers as many requests as it can")
+        self._in_flight += 1
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+
+    async def _body(self, request: web.Request) -> bytes:
+        """What the witness is asked; of any other request nothing is read."""
+        if not _is_to_witness(request):
+            return b""
+        return await read_body(
+            request, bytes_max=ADD_CHECKPOINT_BYTES_MAX, limits=self._body_limits
+        )
+
+    async def _route(self, request: web.Request, body: bytes) -> web.Response:
         # As it was sent: a path has one spelling, so an escape in it leads nowhere.
         path = request.rel_url.raw_path
-        if request.method == "POST" and path == "/add-checkpoint":
-            return await self._add_checkpoint(request)
+        if _is_to_witness(request):
+            answer = await self._answers.add_checkpoint(body)
+            return _said(answer.body, answer.media_type, NO_CACHE, status=answer.status)
         if request.method not in {"GET", "HEAD"}:
             return self._refusal(NotFound("there is nothing to write here"), status=405)
         if request.body_exists:
@@ -270,13 +325,6 @@ class PublicListener:
             return _said(await self._answers.checkpoint(found[1]), TEXT, CHECKPOINT_CACHE)
         raise NotFound("no such path; see docs/guides/public_log.md")
 
-    async def _add_checkpoint(self, request: web.Request) -> web.StreamResponse:
-        body = await read_body(
-            request, bytes_max=ADD_CHECKPOINT_BYTES_MAX, limits=self._body_limits
-        )
-        answer = await self._answers.add_checkpoint(body)
-        return _said(answer.body, answer.media_type, NO_CACHE, status=answer.status)
-
     def _refusal(self, error: FederationError, status: int | None = None) -> web.Response:
         ours = isinstance(error, StoreError) or status_of(error) == 500  # noqa: PLR2004
         told = "this node cannot answer at the moment" if ours else error.message
@@ -288,13 +336,6 @@ class PublicListener:
         if isinstance(error, TooLarge):
             response.force_close()
         return response
-
-
-class _Refusing(asyncio.Protocol):
-    """Closes the connection it is given."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
 
 
 class _Quiet(logging.Logger):
@@ -346,7 +387,10 @@ def _is_loopback(address: str) -> bool:
     return address in {"127.0.0.1", "::1"}
 
 
-def _address_of(connection: Any) -> str:
-    transport = connection.transport
+def _is_to_witness(request: web.Request) -> bool:
+    return request.method == "POST" and request.rel_url.raw_path == "/add-checkpoint"
+
+
+def _address_of(transport: asyncio.BaseTransport | None) -> str:
     peer = transport.get_extra_info("peername") if transport is not None else None
     return str(peer[0]) if peer else ""

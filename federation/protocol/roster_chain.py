@@ -32,11 +32,13 @@ class RosterChain:
     Attributes:
         versions: ``1.root.json``, ``2.root.json`` and so on, verbatim.
         newest: the roster of the last of them.
+        decisions: the decision digest of each version, 32 bytes.
     """
 
     versions: tuple[bytes, ...] = field(repr=False)
     newest: Roster
     _owners: Mapping[bytes, str] = field(repr=False, compare=False)
+    decisions: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
 
     @classmethod
     def trust(cls, first_root_bytes: bytes) -> RosterChain:
@@ -52,7 +54,7 @@ class RosterChain:
             raise RosterUnproven("the root of trust is version 1 of a roster")
         _check_signatures(metadata, None)
         owners = {key: owner for owner, key in roster.owned()}
-        return cls((first_root_bytes,), roster, MappingProxyType(owners))
+        return cls((first_root_bytes,), roster, MappingProxyType(owners), (roster.decision_sha256,))
 
     @property
     def federation_id(self) -> str:
@@ -72,15 +74,15 @@ class RosterChain:
         # (9) Exactly the next version of this federation: no gap, and no version twice.
         if roster.federation_id != self.federation_id:
             raise RosterUnproven("the roster is another federation's")
-        if roster.version != self.newest.version + 1:
-            raise RosterUnproven(
-                f"version {roster.version} of the roster where {self.newest.version + 1} follows"
-            )
+        follows = self.newest.version + 1
+        if roster.version != follows:
+            raise RosterUnproven(f"version {roster.version} of the roster where {follows} follows")
         _check_signatures(metadata, decode_root(self.newest.root_bytes))
         self.check_continues(roster)
         owners = {**self._owners, **{key: owner for owner, key in roster.owned()}}
         versions = (*self.versions, next_root_bytes)
-        return RosterChain(versions, roster, MappingProxyType(owners))
+        decisions = (*self.decisions, roster.decision_sha256)
+        return RosterChain(versions, roster, MappingProxyType(owners), decisions)
 
     def check_continues(self, following: Roster) -> None:
         """Accept a roster that unsays nothing, whoever signed it (step 11).
@@ -109,10 +111,8 @@ def _check_signatures(metadata: SignedRoot, before: SignedRoot | None) -> None:
     # what nobody needs, anybody could have added.
     result = count_signatures(metadata, before)
     if not result.verified:
-        signed = format_signatures(result, before)
-        raise RosterUnproven(
-            f"version {metadata.signed.version} of the roster is signed by {signed}"
-        )
+        signed, version = format_signatures(result, before), metadata.signed.version
+        raise RosterUnproven(f"version {version} of the roster is signed by {signed}")
     if metadata.signatures.keys() - result.signed.keys():
         raise RosterUnproven("a signature on the roster is no governor's, or does not verify")
 

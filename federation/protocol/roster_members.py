@@ -34,10 +34,10 @@ from federation.protocol.roster_mldsa import check_mldsa44_keys, read_mldsa44_ke
 
 ROOT_HASH_BYTES: Final = 32
 
-_HOST = r"(?P<host>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[(?P<ipv6>[0-9a-f:.]+)\])"
-_PORT = r"(?::(?P<port>[1-9][0-9]{0,4}))?"
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = rf"(?P<host>{_LABEL}(?:\.{_LABEL})*|\[(?P<ipv6>[0-9a-f:.]+)\])"
 _PATH = r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*"
-_URL = re.compile(rf"https(?:\+signatures)?://{_HOST}{_PORT}{_PATH}\Z")
+_URL = re.compile(rf"https(?:\+signatures)?://{_HOST}(?::(?P<port>[1-9][0-9]{{0,4}}))?{_PATH}\Z")
 _PORT_MAX: Final = 65_535
 
 _LANES: Final = list(Lane)
@@ -275,10 +275,9 @@ def _is_ipv6(text: str | None) -> bool:
 
 def check_tls_identity(der: bytes) -> None:
     """Accept the size; certificates are read where TLS is spoken. Raises: RosterMalformed."""
-    if not 1 <= len(der) <= limits.TLS_IDENTITY_BYTES_MAX:
-        raise RosterMalformed(
-            f"a TLS identity has between 1 and {limits.TLS_IDENTITY_BYTES_MAX} bytes"
-        )
+    most = limits.TLS_IDENTITY_BYTES_MAX
+    if not 1 <= len(der) <= most:
+        raise RosterMalformed(f"a TLS identity has between 1 and {most} bytes")
 
 
 # --- reading --------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 from aiohttp import web
 
 from federation.config import WitnessSettings
+from federation.daemon import cosigning
 from federation.daemon.cosigning import FAILURES_BEFORE_ALARM, ForeignWitnesses
+from federation.local_errors.peers import PeerUnreachable
 from federation.net.public_listener import PublicListener
-from federation.net.witness_client import WitnessClient
+from federation.net.witness_client import WitnessClient, WitnessReply
 from federation.protocol.keys import KeyType, VerifierKey
 from federation.protocol.notes import parse_note
 from federation.protocol.origins import Cosigner
@@ -24,6 +27,7 @@ from tests.builders import (
     make_log,
     make_roster,
 )
+from tests.integration.conftest import until
 from tests.integration.public_logs import PublicNode, open_public_node
 
 FOUNDED = make_roster()
@@ -86,6 +90,42 @@ async def test_its_line_stands_under_the_checkpoint(
     assert {NOVAS.name} == await cosigners(acme, made)
     note = await acme.quorum.public_head(made.log, 2**62)
     assert note is not None
+
+
+class Unreachable(WitnessClient):
+    """Cannot reach anybody so often, before it can."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    async def add_checkpoint(self, url: str, body: bytes) -> WitnessReply:
+        if self.times:
+            self.times -= 1
+            raise PeerUnreachable("no connection")
+        return await super().add_checkpoint(url, body)
+
+
+async def test_a_witness_that_was_down_is_asked_again_without_another_publish(
+    acme: PublicNode, witness: PublicListener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cosigning, "RETRY_SECONDS_FIRST", 0.0)
+    made = await published(acme, 5)
+    url = f"http://127.0.0.1:{witness.port}"
+    settings = WitnessSettings(name="outside", vkey=NOVAS.format(), url=url)
+    foreign = ForeignWitnesses([settings], acme.stores, Unreachable(FAILURES_BEFORE_ALARM))
+    asking = asyncio.create_task(foreign.run())
+    foreign.published(made.head())
+
+    async def is_signed() -> bool:
+        return {NOVAS.name} == await cosigners(acme, made)
+
+    try:
+        await until(is_signed)
+        assert [] == foreign.alarms()
+    finally:
+        asking.cancel()
+        await foreign.close()
 
 
 async def test_what_it_saw_before_is_learnt_from_its_409(

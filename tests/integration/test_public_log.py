@@ -23,9 +23,10 @@ from federation.daemon.log_fetch import Fetch, Fetched
 from federation.errors import RequestMalformed, SignatureInvalid, VerificationError
 from federation.local_errors.askers import LogNotFound, NotFound, RangeNotHeld, TooBusy
 from federation.local_errors.proofs import Fork
+from federation.net.allowance import Allowance
 from federation.net.limits import PublicLimits
 from federation.net.log_client import LogClient
-from federation.net.public_listener import Allowance, PublicListener
+from federation.net.public_listener import PublicListener
 from federation.protocol.keys import VerifierKey
 from federation.protocol.limits import TILE_WIDTH
 from federation.protocol.origins import Cosigner

@@ -7,10 +7,11 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from federation.daemon import roster_watch
+from federation.daemon import roster_changes, roster_watch
 from federation.daemon.node import Node
 from federation.errors import RosterMalformed, RosterUnproven, TooLarge
 from federation.local_errors.askers import NotFound
+from federation.local_errors.disk import StoreFull
 from federation.local_errors.proofs import RosterExpired, RosterForked
 from federation.protocol.bodies import ActsUnder
 from federation.protocol.keys_signing import SigningKey
@@ -215,3 +216,57 @@ async def test_expiry_is_told_early_and_an_expired_roster_goes_on_matching(
             assert codes == [code for code, _ in watch.alarms()]
         await a.publisher.confirm(Lane.LIVE, [make_confirm(1)])
         await until_matched(a, make_signal(1))
+
+
+def failing_eraser(node: Node, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """The last step of applying a roster meets a full disk so often."""
+    real, left = node.eraser.apply_roster, [times]
+
+    async def apply_roster() -> None:
+        if left[0]:
+            left[0] -= 1
+            raise StoreFull("no space is left")
+        await real()
+
+    monkeypatch.setattr(node.eraser, "apply_roster", apply_roster)
+
+
+def alarms_of(node: Node) -> list[str]:
+    return [code for code, _ in node.roster_changes.watch.alarms()]
+
+
+async def test_a_version_applied_halfway_is_no_success_until_it_is_applied_to_its_end(
+    found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    founded = found([A, B])
+    following = refreshed(founded, founded.chain).versions[-1]
+    async with AsyncExitStack() as stack:
+        a = await open_node(founded, A, stack)
+        failing_eraser(a, monkeypatch, 2)
+        for _ in range(2):
+            with pytest.raises(StoreFull):
+                await a.membership.adopt(following)
+            assert 2 == a.membership.roster.version
+            assert ["roster-unapplied"] == alarms_of(a)
+        await a.membership.adopt(following)
+        assert [] == alarms_of(a)
+        await until_says(a, 2)
+
+
+async def test_a_version_applied_halfway_is_applied_again_without_being_asked(
+    found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roster_changes, "APPLY_AGAIN_SECONDS", 0.0)
+    founded = found([A, B])
+    async with AsyncExitStack() as stack:
+        a = await open_node(founded, A, stack)
+        failing_eraser(a, monkeypatch, 3)
+        with pytest.raises(StoreFull):
+            await a.membership.adopt(refreshed(founded, founded.chain).versions[-1])
+
+        async def is_applied() -> bool:
+            return a.membership.is_applied
+
+        await until(is_applied)
+        assert [] == alarms_of(a)
+        await until_says(a, 2)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from federation.daemon import witness as witness_room
 from federation.daemon.witness import WitnessAnswer
 from federation.gossip.fork_events import EvidenceFound
 from federation.local_errors.askers import LogNotFound
+from federation.local_errors.disk import StoreFull
 from federation.protocol.checkpoints import Checkpoint, open_cosignature
 from federation.protocol.checkpoints_foreign import open_checkpoint
 from federation.protocol.checkpoints_signing import sign_checkpoint
@@ -24,6 +27,7 @@ from federation.protocol.origins import Cosigner, Lane
 from federation.protocol.witness import SIZE_MEDIA_TYPE, format_add_checkpoint
 from federation.provenance.convicting import open_evidence
 from tests.builders import ACME, NEW_YEAR_2026_MS, NOVA, MadeLog, make_key, make_log, make_roster
+from tests.integration.conftest import until
 from tests.integration.public_logs import PublicNode, open_public_node
 
 FOUNDED = make_roster()
@@ -35,6 +39,68 @@ async def node(tmp_path: Path) -> AsyncIterator[PublicNode]:
     opened = await open_public_node(tmp_path, FOUNDED, now_ms=NEW_YEAR_2026_MS)
     async with opened:
         yield opened
+
+
+async def until_signed(node: PublicNode, made: MadeLog) -> None:
+    async def is_signed() -> bool:
+        return (await node.stores.witness.newest(made.log)).size == made.view.size
+
+    await until(is_signed)
+
+
+async def test_what_is_held_at_the_start_is_signed_once_the_peers_were_asked(
+    node: PublicNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(witness_room, "WITNESS_SECONDS", 0.0)
+    node.guard.ready.clear()
+    made = make_log(3, founded=FOUNDED)
+    await node.hold(made)
+    signing = asyncio.create_task(node.witness.run())
+    node.witness.accepted(made.log)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert 0 == (await node.stores.witness.newest(made.log)).size
+    node.guard.ready.set()
+    await until_signed(node, made)
+    signing.cancel()
+
+
+async def test_what_was_accepted_while_signing_was_stopped_is_signed_after_it(
+    node: PublicNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(witness_room, "WITNESS_SECONDS", 0.0)
+    own, made = make_log(founded=FOUNDED, member=NOVA), make_log(3, founded=FOUNDED)
+    await node.guard.stop(own.log, "second-copy", "another copy is running")
+    await node.hold(made)
+    signing = asyncio.create_task(node.witness.run())
+    node.witness.accepted(made.log)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    await node.guard.go_on({})
+    await until_signed(node, made)
+    signing.cancel()
+
+
+async def test_a_head_that_a_full_disk_kept_from_being_signed_is_signed_later(
+    node: PublicNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(witness_room, "WITNESS_SECONDS", 0.0)
+    monkeypatch.setattr(witness_room, "RETRY_SECONDS", 0.0)
+    made = make_log(3, founded=FOUNDED)
+    await node.hold(made)
+    real, left = node.stores.witness.swap, [2]
+
+    async def swap(*given: Any, **named: Any) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise StoreFull("no space is left")
+        await real(*given, **named)
+
+    monkeypatch.setattr(type(node.stores.witness), "swap", staticmethod(swap))
+    signing = asyncio.create_task(node.witness.run())
+    node.witness.accepted(made.log)
+    await until_signed(node, made)
+    signing.cancel()
 
 
 def log_of(count: int, first: int = 0) -> MadeLog:

@@ -126,6 +126,7 @@ def bad_rosters() -> Iterator[Case]:
         ("a signature in upper case", edited(first_signature(put(sig="AB" * 64)))),
         ("a short signature", edited(first_signature(put(sig="ab")))),
         ("a field in a signature", edited(first_signature(put(method="x")))),
+        ("a name that the DNS cannot hold", forge(member(put(urls=["https://a..example"])))),
     )
     for desc, raw in forms:
         yield refused("roster", f"roster: {desc}", RosterMalformed, **as_input("root", raw))

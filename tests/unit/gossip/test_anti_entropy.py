@@ -7,7 +7,7 @@ from random import Random
 from federation.gossip.anti_entropy import JITTER, AntiEntropy
 from federation.gossip.events import Command, Compare
 from federation.gossip.peers import PeerView
-from federation.gossip.reconciliation import head_vector
+from federation.gossip.vectors import head_vector
 from tests.builders import make_log
 
 MADE = make_log(3)

@@ -15,7 +15,9 @@ from federation.gossip import events
 from federation.gossip.answers import ANSWER_SECONDS_MAX
 from federation.gossip.dissemination import RELAY_WAIT_SECONDS
 from federation.gossip.engine import WAKE_SECONDS_MIN, GossipEngine, GossipSettings
-from federation.gossip.reconciliation import head_vector
+from federation.gossip.peers import COMPARE_GAP_SECONDS
+from federation.gossip.reopening import PAUSE_SECONDS_FIRST
+from federation.gossip.vectors import head_vector
 from federation.gossip.waves import WAVE_SECONDS
 from federation.protocol.messages import (
     AnnouncedHead,
@@ -255,7 +257,41 @@ def test_a_peer_that_holds_nothing_is_told_everything() -> None:
 
 def compare(bench: Bench, peer: str) -> None:
     bench.engine.peers[peer].compare_soon(bench.now)
-    assert peer == only(events.Compare, bench.feed(events.Woke())).peer
+    assert peer == only(events.Compare, bench.feed(events.Woke(), COMPARE_GAP_SECONDS)).peer
+
+
+def test_a_peer_cannot_have_itself_compared_with_without_end() -> None:
+    bench, count = Bench(MADE), 0
+    nonsense = HeldLog(MADE.log.sha256, 3, "\u2014 nonsense AAAA")
+    for _ in range(100):
+        # A receipt that is none asks for a comparison: it may be honest, of another history.
+        bench.engine.peers[UMBRA].in_flight[Lane.LIVE] = {MADE.log: 3}
+        answer = AnnouncementAnswer((nonsense,), 1)
+        commands = bench.feed(events.AnnouncementAnswered(UMBRA, Lane.LIVE, answer), 0.01)
+        for each in of(events.Compare, commands):
+            count += 1
+            bench.feed(events.ComparisonAnswered(each.peer, ComparisonAnswer(None, 1)))
+    assert count <= 1
+
+
+def test_of_an_answer_no_more_heads_are_judged_than_there_are_logs() -> None:
+    bench = Bench(MADE)
+    compare(bench, UMBRA)
+    bad = AnnouncedHead(MADE.head().note.replace(b"\n3\n", b"\n9\n"))
+    bench.feed(events.ComparisonAnswered(UMBRA, ComparisonAnswer((bad,) * 200, 1)))
+    assert bench.engine.peers[UMBRA].faults <= len(FOUNDED.roster.logs)
+
+
+def test_who_compares_equal_is_asked_for_what_is_missing() -> None:
+    """A restarted node has nothing else to tell it that a peer holds a log."""
+    bench = Bench(member=NOVA)
+    view, gaps = MADE.view, events.GapsKnown(MADE.log, {1: MADE.said[1].id})
+    bench.engine = GossipEngine(NOVA, MADE.verifier, GossipSettings(1e9))
+    bench.feed(events.Started((view,), (), (gaps,)))
+    commands = bench.feed(events.ComparisonAnswered(UMBRA, ComparisonAnswer(None, 1)))
+    assert [] == of(events.FetchOpenings, commands)  # the first round found nobody yet
+    commands = bench.feed(events.Woke(), PAUSE_SECONDS_FIRST)
+    assert events.FetchOpenings(UMBRA, MADE.log, 1, 2) == only(events.FetchOpenings, commands)
 
 
 def test_a_comparison_brings_what_either_side_lacks() -> None:
@@ -335,7 +371,7 @@ def test_a_roster_that_a_peer_only_claims_to_have_excuses_nothing_any_more() -> 
 
 def test_a_new_member_is_met_and_a_removed_one_forgotten() -> None:
     bench = Bench()
-    compared = of(events.Compare, bench.feed(events.RosterChanged(grown())))
+    compared = of(events.Compare, bench.feed(events.RosterChanged(grown()), COMPARE_GAP_SECONDS))
     # Those who were known are told in the same way that there is a newer roster.
     assert {ACME, UMBRA, "delta.example"} == {compare.peer for compare in compared}
     assert {2} == {compare.message.roster_version for compare in compared}

@@ -179,8 +179,25 @@ def test_an_own_head_that_is_not_known_stops_signing_and_raises_one_alarm() -> N
     assert StopSigning(MADE.log, MADE.head(), NOVA) == stop
     assert isinstance(alarm, RaiseAlarm)
     assert "own-head-unknown" == alarm.code
-    assert [] == bench.hear(head_of(make_log(4, founded=FOUNDED)), UMBRA)
+    longer = make_log(4, founded=FOUNDED)
+    assert [StopSigning(MADE.log, longer.head(), UMBRA)] == bench.hear(head_of(longer), UMBRA)
     assert {NOVA: 0, UMBRA: 0} == bench.faults()
+
+
+def test_a_second_unknown_own_head_stops_signing_after_the_first_was_taken_back_in() -> None:
+    bench = Bench(ACME, make_log(2, founded=FOUNDED).view)
+    bench.hear(head_of(MADE))
+    bench.reconciliation.hold(MADE.view)  # a person had it taken back in, and went on
+    longer = make_log(4, founded=FOUNDED)
+    stop, alarm = bench.hear(head_of(longer))
+    assert StopSigning(MADE.log, longer.head(), NOVA) == stop
+    assert isinstance(alarm, RaiseAlarm)
+
+
+def test_an_unknown_own_head_stops_signing_again_where_a_person_went_on_without_it() -> None:
+    bench = Bench(ACME, make_log(2, founded=FOUNDED).view)
+    bench.hear(head_of(MADE))
+    assert [StopSigning(MADE.log, MADE.head(), NOVA)] == bench.hear(head_of(MADE))
 
 
 def test_an_own_head_with_another_root_is_held_against_the_store_first() -> None:

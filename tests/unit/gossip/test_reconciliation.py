@@ -13,7 +13,6 @@ from federation.gossip.reconciliation import (
     SET_ASIDE_SECONDS,
     WRITE_RETRY_SECONDS,
     Reconciliation,
-    head_vector,
 )
 from federation.gossip.slots import (
     FETCHES_MAX,
@@ -21,6 +20,7 @@ from federation.gossip.slots import (
     STALL_SECONDS,
     STALLED_MAX,
 )
+from federation.gossip.vectors import head_vector
 from federation.local_errors.proofs import Fork, MessageMalformed, RootMismatch
 from federation.protocol.limits_messages import RANGE_STATEMENTS_MAX
 from federation.protocol.merkle_proofs import consistency_proof
@@ -210,7 +210,7 @@ def test_a_failed_write_is_tried_again_after_a_pause() -> None:
     reconciliation = follower(made)
     (fetch,) = fetches(reconciliation)
     reconciliation.receive(NOVA, made.log, served(made, fetch))
-    reconciliation.note_not_persisted(made.log, 10.0)
+    reconciliation.note_not_persisted(made.log, None, 10.0)
     assert [] == fetches(reconciliation, now=10.0)
     assert 10.0 + WRITE_RETRY_SECONDS == reconciliation.next_wake(10.0, lambda _peer, _lane: 0.0)
     assert 1 == len(fetches(reconciliation, now=10.0 + WRITE_RETRY_SECONDS))
@@ -411,3 +411,26 @@ def test_what_is_awaited_in_vain_is_bounded_too() -> None:
         node.offer(member, member)
     asked = sum(len(fetches(node.reconciliation, 15.0 * turn)) for turn in range(20))
     assert most == asked
+
+
+def test_with_everything_wanted_from_everybody_an_event_looks_through_no_offers() -> None:
+    members = [f"m{number}.example" for number in range(3 * FETCHES_MAX[Lane.LIVE])]
+    founded = make_roster(*members)
+    reconciliation = Reconciliation(make_log(founded=founded, member=members[0]).verifier)
+    for member in members:
+        made = make_log(founded=founded, member=member)
+        made.say_numbers(range(2))
+        for peer in members:
+            reconciliation.hear(peer, made.head(), ())
+    asked: list[str] = []
+
+    def ask_at(peer: str, _lane: Lane) -> float:
+        asked.append(peer)
+        return 0.0
+
+    fetches = reconciliation.pump(0.0, Random(1), ask_at)
+    assert FETCHES_MAX[Lane.LIVE] == len(fetches)
+    asked.clear()
+    assert [] == reconciliation.pump(0.0, Random(1), ask_at)
+    assert STALL_SECONDS[Lane.LIVE] == reconciliation.next_wake(0.0, ask_at)
+    assert [] == asked

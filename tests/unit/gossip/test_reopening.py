@@ -123,6 +123,20 @@ def test_a_failed_request_is_no_answer_and_the_peer_is_left_alone_for_a_while() 
     assert bench.asked() is None
 
 
+def test_every_run_is_asked_for_in_a_round_without_anything_else_happening() -> None:
+    bench, starts = Bench(0, 2, 4, 6), list[int]()
+    while (fetch := bench.asked()) is not None:
+        starts.append(fetch.start)
+        bench.answer(fetch, bare(MADE.said[fetch.start]))
+    assert [0, 0, 2, 2, 4, 4, 6, 6] == starts
+
+
+def test_a_round_in_which_nobody_can_be_asked_is_over_at_once() -> None:
+    bench = Bench(0, 2, 4, 6, peers=[])
+    assert bench.asked() is None
+    assert PAUSE_SECONDS_FIRST == bench.reopening.next_wake(0.0)
+
+
 def test_a_peer_that_does_not_hold_it_is_not_asked() -> None:
     bench = Bench(7, peers=[NOVA])
     bench.peers[NOVA].holds[LOG] = 7
