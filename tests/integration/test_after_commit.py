@@ -224,7 +224,7 @@ async def test_late_rows_that_cannot_be_written_fail_no_append(
     monkeypatch.setattr(late_rows, "LATE_ROWS_MAX", LATE_STATEMENTS_MIN)
     async with await open_stores(tmp_path / "node", member=NOVA, federation_id=FID) as stores:
         made = make_log(LATE_STATEMENTS_MIN, founded=FOUNDED)
-        with failing(monkeypatch, LateRows, "_write"):
+        with failing(monkeypatch, LateRows, "_write_stretch"):
             await stores.logs.append(made.moves[0])
         assert await stores.logs.statement(made.said[7].id) is not None
         assert len(made.said) == await stores.check_log(made.log)
