@@ -17,23 +17,12 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
 
-from federation.errors import (
-    LogUnknown,
-    MemberUnknown,
-    RequestMalformed,
-    RosterMalformed,
-)
+from federation.errors import LogUnknown, MemberUnknown, RequestMalformed, RosterMalformed
 from federation.protocol import limits
 from federation.protocol.headers import StatementId, parse_statement_id
 from federation.protocol.keys import KeyType, VerifierKey, vkey_of
 from federation.protocol.origins import Cosigner, LogId, check_federation_id, federation_id_of
-from federation.protocol.roster_fields import (
-    Json,
-    read_fields,
-    read_integer,
-    read_list,
-    read_text,
-)
+from federation.protocol.roster_fields import Json, read_fields, read_integer, read_list, read_text
 from federation.protocol.roster_members import Member, MemberLog, read_member
 from federation.protocol.roster_root import (
     FACTS_FIELD,

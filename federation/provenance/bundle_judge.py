@@ -144,12 +144,22 @@ def claims_of(report: Report) -> dict[str, bool | None]:
 
 
 def _open_rosters(bundle: Bundle, first: bytes, known: Sequence[bytes]) -> tuple[Roster, Roster]:
-    """The roster that the bundle names, and the newest at hand; what is at hand goes first."""
-    version, brought = bundle.roster.version, bundle.roster.chain
-    is_at_hand = brought is None or len(known) >= version - 1
+    """The roster that the bundle names, and the newest at hand.
+
+    What the auditor has is walked first, and what the file brings can only come after it: governors
+    who were replaced could sign another second version, and a third one on top.
+    """
+    version, brought = bundle.roster.version, bundle.roster.chain or ()
     chains = [_trust(first)]
-    for root in known if is_at_hand else brought or ():
+    for root in known:
         chains.append(chains[-1].extend(root))
+    for number, root in enumerate(brought, start=1):
+        if number == len(chains):
+            chains.append(chains[-1].extend(root))
+        elif root != known[number - 1]:  # other signatures under one decision make another file
+            other = chains[number - 1].extend(root).newest
+            if other.decision_sha256 != chains[number].newest.decision_sha256:
+                raise errors.RosterUnproven(f"another version {number + 1} than the one at hand")
     if len(chains) < version:
         raise errors.RosterNotAtHand(f"version {version} is named, and {len(chains)} at hand")
     named = chains[version - 1].newest

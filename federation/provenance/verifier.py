@@ -16,11 +16,7 @@ from itertools import pairwise
 from typing import Final
 
 from federation import errors
-from federation.protocol.checkpoints import (
-    Checkpoint,
-    open_cosignature,
-    parse_checkpoint,
-)
+from federation.protocol.checkpoints import Checkpoint, open_cosignature, parse_checkpoint
 from federation.protocol.headers import Header, StatementId, decode_header
 from federation.protocol.keys import KeyType, SignatureCheck, VerifierKey, vkey_of
 from federation.protocol.notes import Note, format_note, parse_note, parse_signature_line

@@ -60,7 +60,7 @@ from tests.builders import (
     make_withdraw,
     sign_as,
 )
-from tests.vectors import pinned_bundles
+from tests.vectors import governed_bundles, pinned_bundles
 from tests.vectors.bundle_fields import checkpoint_fields, weak_roots
 from tests.vectors.bundle_parts import (
     ADDING,
@@ -487,6 +487,7 @@ def cases() -> list[Case]:
         *good_bundles(),
         *malformed(),
         *rosters(),
+        *governed_bundles.cases(),
         *checkpoints(),
         *pinned_bundles.cases(),
         *headers(),
