@@ -121,7 +121,7 @@ def _judge_force(
     newest: Roster,
     count: int | None,
 ) -> str:
-    attested = open_attestations(bundle.attestations, statement, head, verifier)  # (10)
+    attested = open_attestations(bundle.attestations, statement, head, verifier, newest)  # (10)
     said = ", ".join(f"{member}: {each.findings[0].state}" for member, each in attested.items())
     is_judged = bool(attested) or count is not None
     examination.passed(said or "there are none", Outcome.PASSED if is_judged else Outcome.NOT_ASKED)
@@ -203,15 +203,16 @@ def _open_cosignatures(
             continue
         name, _, purpose = line.name.partition(f"/{roster.federation_id}/")
         member, is_own = roster.members.get(name), line.name == own.origin
-        keys = dict(member.mldsa44_keys) if member else {}
-        public = keys.get(own.lane if is_own else purpose)
+        # Of a lane's second keys, only the log's own speaks here: another's is for its own log.
+        held = own.lane if is_own else purpose if purpose in _COSIGNERS else ""
+        public = dict(member.mldsa44_keys).get(held) if member else None
         second = public and vkey_of(line.name, KeyType.COSIGNATURE_MLDSA44, public)
         if second and line.key_id == second.key_id:
             at_seconds = open_mldsa_cosignature(head.checkpoint, line, second, check_second)
             if at_seconds is None:
                 raise errors.SignatureInvalid("a second line without a time")
             seconds.append((line.name if is_own else name, at_seconds))
-        elif member and purpose in _COSIGNERS:
+        elif member and purpose in _COSIGNERS and member.cosigner_keys(Cosigner(purpose)):
             text = format_signature_line(line).removesuffix("\n")
             receipts.append(verifier.open_receipt(head, name, Cosigner(purpose), text))
         else:
