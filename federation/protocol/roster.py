@@ -241,8 +241,6 @@ def _check_between_members(roster: Roster) -> None:
         if member.successor == member.name:
             raise RosterMalformed(f"{member.name} is its own successor")
         for log in member.logs:
-            pinned = [pin for pin in (log.pin, *(key.start for key in log.keys)) if pin]
-            if log.epoch > roster.limits.epochs or any(
-                pin.size > roster.limits.log_size for pin in pinned
-            ):
+            sizes = [pin.size for pin in log.pins]
+            if log.epoch > roster.limits.epochs or max(sizes, default=0) > roster.limits.log_size:
                 raise RosterMalformed(f"a log of {member.name} is beyond the roster's limits")

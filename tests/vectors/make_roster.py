@@ -88,6 +88,8 @@ def good_rosters() -> Iterator[Case]:
         ("a member departed", forge(member(put_status("departed", successor=NOVA)))),
         ("a log key rotated", forge(log(lambda each: each["keys"].append(rotated)))),
         ("a member without URL", forge(member(put(urls=[])))),
+        ("an IPv6 address", forge(member(put(urls=["https://[2001:db8::ffff:102:304]:7001"])))),
+        ("one that looks mapped", forge(member(put(urls=["https://[::ffff:0]"])))),
         (
             "a member behind a balancer",
             forge(member(put(urls=["https+signatures://acme.example/peers"]))),
