@@ -73,6 +73,7 @@ class Roster:
         decision_sha256: of the signed part. Two files of one version that agree in it are one
             decision with other signatures; two that do not are a forked roster.
         root_bytes: ``N.root.json``, verbatim.
+        metadata: its TUF side, as it was decoded, for whoever asks who signed it; never changed.
     """
 
     version: int
@@ -87,6 +88,7 @@ class Roster:
     erased: frozenset[StatementId] = field(repr=False, compare=False)
     decision_sha256: bytes = field(repr=False, compare=False)
     root_bytes: bytes = field(repr=False)
+    metadata: SignedRoot = field(repr=False, compare=False)
 
     @property
     def is_laptop_federation(self) -> bool:
@@ -148,18 +150,10 @@ def parse_roster(root_bytes: bytes) -> Roster:
     """Read one ``N.root.json``, without asking who signed it (steps 1 to 8).
 
     Raises:
-        TooLarge: over ``ROSTER_BYTES_MAX``.
+        TooLarge: over ``ROSTER_BYTES_MAX`` or ``ROSTER_PARTS_MAX``.
         ProtocolError: RosterMalformed, or the leaf for a malformed name or key in it.
     """
-    return read_roster(decode_root(root_bytes), root_bytes)
-
-
-def read_roster(metadata: SignedRoot, root_bytes: bytes) -> Roster:
-    """The same for a file whose TUF side :func:`decode_root` decoded already (steps 4 to 8).
-
-    Raises:
-        ProtocolError: RosterMalformed, or the leaf for a malformed name or key in it.
-    """
+    metadata = decode_root(root_bytes)
     root = metadata.signed
     governors, threshold = read_governors(root)
     facts = read_fields(root.unrecognized_fields.get(FACTS_FIELD), _FACTS_FIELDS, FACTS_FIELD)
@@ -182,6 +176,7 @@ def read_roster(metadata: SignedRoot, root_bytes: bytes) -> Roster:
         erased=_statement_ids(facts["erased"], "erased"),
         decision_sha256=sha256(metadata.signed_bytes).digest(),
         root_bytes=root_bytes,
+        metadata=metadata,
     )
     _check_between_members(roster)
     return roster

@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 
 from federation.protocol.keys import check_ed25519
+from federation.protocol.limits import ROSTER_PARTS_MAX
 from federation.protocol.policy import parse_quorum
 from federation.provenance.bundle_judge import STATED_STEPS, STEPS, claims_of, judge_bundle
 from federation.provenance.report import Report
@@ -160,6 +161,12 @@ async def judge_by_hand(page: Page, quorum: str) -> str:
     await page.until("document.getElementById('answer').ariaBusy === 'false'")
     verdict: str = await page.evaluate("document.getElementById('verdict').textContent")
     return verdict
+
+
+@in_the_browser
+async def test_millions_of_parts_of_a_roster_are_refused_by_the_page_too(page: Page) -> None:
+    attack = f"parseRoster(utf8('['.repeat({ROSTER_PARTS_MAX + 1}))).catch((error) => error.code)"
+    assert "too-large" == await page.evaluate(attack)
 
 
 @in_the_browser
