@@ -16,7 +16,7 @@ Source: docs/spec/attestations.md (PROTOCOL section 5).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -70,7 +70,7 @@ class Attestation:
 
     roster: tuple[int, str]
     at_ms: int
-    about: str
+    about: str = field(repr=False)  # a signal's identity is in no log line
     findings: tuple[Finding, ...]
     heads: tuple[Checkpoint, ...]
 

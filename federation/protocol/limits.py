@@ -33,7 +33,7 @@ INTEGER_MAX: Final = 2**53 - 1
 DEPTH_MAX: Final = 8
 """Nesting of maps and lists; the deepest message defined needs 6."""
 PARTS_MAX: Final = 64 * 1024
-"""List elements and map values in one message: 14,000 heads in a digest are 56,000 of them. Four
+"""List elements and map values in one message: 8,192 heads in a digest are 33,000 of them. Four
 million zeros in the 4 MiB of a digest would hold up a reader for seconds."""
 
 # Statements

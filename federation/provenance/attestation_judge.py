@@ -88,7 +88,7 @@ def open_attestations(
 
 
 def taking_back_origins(roster: Roster, name: str) -> set[str]:
-    """The logs, by origin, that may take back what a member said: its own, and its successors'."""
+    """The logs, by origin, of a member and its successors. Raises: MemberUnknown: there is none."""
     members: list[str | None] = [name]
     while members[-1] is not None:
         following = roster.member(members[-1]).successor

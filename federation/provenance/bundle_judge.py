@@ -50,9 +50,9 @@ STATED_STEPS: Final = 9  # show the first of the two claims, the others the seco
 _WORDS: Final = {"src": "source", "by": "confirmed by", "why": "reason"}
 # Labels, signal types and codes. Anything else stays unsaid: it could steer a terminal.
 _WORD: Final = re.compile(r"[a-z0-9][a-z0-9:._-]{0,63}\Z")
-# A cosigner may claim any time up to 2^63 - 1 seconds.
 _trust = lru_cache(maxsize=4)(RosterChain.trust)  # a pure function: one auditor has many bundles
 _COSIGNERS: Final = frozenset(Cosigner)
+# A cosigner may claim any time up to 2^63 - 1 seconds.
 _LAST_SECOND: Final = int(datetime.max.replace(microsecond=0, tzinfo=UTC).timestamp())
 
 
@@ -133,13 +133,12 @@ def _judge_force(
     return f"IN FORCE as of {_date(as_of_ms // 1_000)}, under the heads that are attested."
 
 
-def claims_of(report: Report) -> dict[str, bool | None]:
+def claims_of(report: Report, *, is_force_asked: bool) -> dict[str, bool | None]:
     """The two claims, each shown or not; None where nobody asked."""
     outcomes = [step.outcome for step in report.steps]
-    asked = outcomes[-1] is not Outcome.NOT_ASKED
     return {
         "stated": set(outcomes[:STATED_STEPS]) == {Outcome.PASSED},
-        "in_force": outcomes[-1] is Outcome.PASSED if asked else None,
+        "in_force": outcomes[-1] is Outcome.PASSED if is_force_asked else None,
     }
 
 

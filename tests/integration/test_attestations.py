@@ -73,7 +73,7 @@ async def test_in_force_is_proven_by_two_other_members_and_judged_offline(found:
         root = founded.chain.versions[0]
         report = judge_bundle(bundle, root, Quorum(2), check_ed25519, in_force=2)
         assert report.is_verified, report.failed_step
-        assert {"stated": True, "in_force": True} == claims_of(report)
+        assert {"stated": True, "in_force": True} == claims_of(report, is_force_asked=True)
         # The own member's word is not among them, whoever makes the bundle.
         theirs = await nodes[1].prover.bundle(statement.id, in_force=2)
         assert judge_bundle(theirs, root, Quorum(1), check_ed25519, in_force=2).is_verified
@@ -101,7 +101,7 @@ async def test_an_omitted_withdraw_never_verifies_as_in_force(found: Found) -> N
         assert "IN FORCE as of" in report.conclusion
         bare = await nodes[0].prover.bundle(statement.id)
         report = judge_bundle(bare, root, Quorum(1), check_ed25519, in_force=1)
-        assert {"stated": True, "in_force": False} == claims_of(report)
+        assert {"stated": True, "in_force": False} == claims_of(report, is_force_asked=True)
 
 
 async def test_a_node_that_signs_nothing_attests_nothing(found: Found) -> None:

@@ -124,6 +124,10 @@ def bad_rosters() -> Iterator[Case]:
         ("a byte order mark", b"\xef\xbb\xbf" + FIRST),
         ("UTF-16", FIRST[:40].decode().encode("utf-16-le")),
         ("an unsigned field", edited(put(**{"x-note": 1}))),
+        (
+            "a key id in a list",
+            edited(first_signature(lambda each: each.update(keyid=[each["keyid"]]))),
+        ),
         ("signatures out of order", edited(lambda document: document["signatures"].reverse())),
         ("a signature in upper case", edited(first_signature(put(sig="AB" * 64)))),
         ("a short signature", edited(first_signature(put(sig="ab")))),

@@ -22,12 +22,12 @@ from federation.protocol.limits_messages import (
     DIGEST_BYTES_MAX,
     INLINE_STATEMENT_BYTES_MAX,
     INLINE_STATEMENTS_MAX,
+    LOGS_IN_MESSAGE_MAX,
     RANGE_ANSWER_BYTES_MAX,
     RANGE_BYTES_MAX,
     RANGE_STATEMENTS_MAX,
 )
 from federation.protocol.messages import (
-    LOGS_IN_MESSAGE_MAX,
     AnnouncedHead,
     Announcement,
     AnnouncementAnswer,
