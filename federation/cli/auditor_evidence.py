@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from federation.cli.auditor_rooms import convicting
+from federation.cli.auditor_convicting import convicting
 from federation.cli.auditor_telling import Told
 from federation.protocol.limits_messages import EVIDENCE_BYTES_MAX
 from federation.provenance.convicting import judge_evidence

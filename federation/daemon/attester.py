@@ -4,7 +4,7 @@ The heads are taken first, then the statements are read: what is read may be new
 never older, so an attestation may know of a withdraw beyond the heads that it names, and never
 leaves out one that lies under them.
 
-Source: docs/spec/attestations.md (PROTOCOL section 5).
+Source: docs/spec/attestations.md.
 """
 
 from __future__ import annotations

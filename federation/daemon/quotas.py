@@ -5,7 +5,7 @@ and tells operators. Counted is what arrives here, by this node's clock, since a
 are its own claims. What a log held before this node heard of it, at a start or when it joins, is
 history and counted against nobody.
 
-Source: PROTOCOL section 8.
+Source: docs/concepts/glossary.md, "Quota".
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@
 A C2SP signed note (type 01) by the member's mirror key, which vouches for holding what is under a
 head. The first line is its domain tag: no checkpoint and no cosignature begins so.
 
-Source: docs/spec/attestations.md (PROTOCOL section 5).
+Source: docs/spec/attestations.md.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A header holds no signal and no free text: who says what kind of thing about which statements, in
 which federation, and when by their own clock.
 
-Source: docs/spec/headers.md (PROTOCOL section 3).
+Source: docs/spec/headers.md.
 """
 
 from __future__ import annotations

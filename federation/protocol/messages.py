@@ -4,7 +4,7 @@ All are deterministic MessagePack (docs/spec/encoding.md). A message is a claim 
 other end of the connection; everything in it that matters carries its own proof and goes to the
 judge. Statements travel as they rest: ``[header, salt, body]``, or ``[header, C]`` where erased.
 
-Source: docs/spec/messages.md (PROTOCOL section 7).
+Source: docs/spec/messages.md.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class Lane(StrEnum):
 
 
 class Cosigner(StrEnum):
-    """The two roles in which a member cosigns other members' checkpoints (PROTOCOL 4)."""
+    """The two roles in which a member cosigns other members' checkpoints."""
 
     WITNESS = "witness"
     MIRROR = "mirror"

@@ -5,7 +5,7 @@ federation's facts stand in the signed part under the field ``x-hash-federation`
 stored and served verbatim. One file alone is judged here: a :class:`Roster` is well-formed and not
 yet proven, which takes :mod:`federation.protocol.roster_chain`.
 
-Source: docs/spec/roster.md (PROTOCOL section 6), where the steps are numbered.
+Source: docs/spec/roster.md, where the steps are numbered.
 """
 
 from __future__ import annotations

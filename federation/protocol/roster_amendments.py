@@ -4,7 +4,7 @@ A proposal made of them is :func:`propose_members`: whatever is not changed goes
 extension fields included. Each function keeps the rules of docs/spec/roster.md by making a
 :class:`Member`, which cannot be made otherwise.
 
-Source: docs/spec/roster.md, "Proposals" (PROTOCOL section 6).
+Source: docs/spec/roster.md, "Proposals".
 """
 
 from __future__ import annotations

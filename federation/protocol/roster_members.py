@@ -4,7 +4,7 @@ A value that exists is legal: the rules that hold within one member are in the c
 between members in :mod:`federation.protocol.roster`. Nothing here ever disappears. A member that
 leaves keeps its name, logs and keys, each log pinned, so that what it said stays provable.
 
-Source: docs/spec/roster.md (PROTOCOL section 6).
+Source: docs/spec/roster.md.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def check_threshold(threshold: int, governors: int) -> None:
     Raises:
         RosterMalformed: any other pair, or more than ``GOVERNORS_MAX`` governors.
     """
-    is_quorum = 2 <= threshold <= governors <= GOVERNORS_MAX  # noqa: PLR2004 - PROTOCOL section 6
+    is_quorum = 2 <= threshold <= governors <= GOVERNORS_MAX  # noqa: PLR2004 - docs/spec/roster.md (5)
     if not is_quorum and (threshold, governors) != (1, 1):
         raise RosterMalformed(
             f"{threshold} of {governors} governors cannot be: it is 2 or more of them, or 1 of 1"

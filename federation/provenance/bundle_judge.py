@@ -262,7 +262,7 @@ def _stated(statement: VerifiedStatement, quorum: Quorum, cosigned: _Cosigned) -
     if statement.statement.opening is None:
         stated += ", whose body is not in the bundle: what it said was not shown"
     # With k cosigners asked for, at most k-1 may lie; the k-th earliest time is then an honest one
-    # or later than one (PROTOCOL section 5).
+    # or later than one (docs/spec/bundles.md, "What a pass shows").
     firsts = tuple((receipt.member, receipt.at_seconds) for receipt in cosigned.receipts)
     earliest: dict[str, int] = {}
     for member, at_seconds in cosigned.seconds if quorum.second_lines else firsts:

@@ -6,7 +6,7 @@ off it, is **cut off**: stored, provable as evidence, without effect in the view
 when governance moves or lifts the pin. A pure function of the roster and of what is held, so that
 nodes that hold the same agree.
 
-Source: docs/spec/view.md, "Cut off"; PROTOCOL section 6.
+Source: docs/spec/view.md, "Cut off".
 """
 
 from __future__ import annotations
