@@ -41,7 +41,8 @@ def _run(given: argparse.Namespace) -> list[Told]:
         in_force=given.in_force and given.in_force.count,
     )
     in_force = given.in_force and str(given.in_force)
-    fields = {"claims": claims_of(report), "quorum": str(given.quorum), "in_force": in_force}
+    claims = claims_of(report, is_force_asked=in_force is not None)
+    fields = {"claims": claims, "quorum": str(given.quorum), "in_force": in_force}
     return [Told(str(given.file), report, fields)]
 
 

@@ -18,12 +18,18 @@ from typing import Final
 
 from federation.cli.auditor_files import read_file
 from federation.cli.auditor_telling import Told
-from federation.cli.auditor_tree import audit_folder, log_folders, vkeys_of, write_file
+from federation.cli.auditor_tree import (
+    audit_folder,
+    log_folders,
+    parse_vkey_of,
+    vkeys_of,
+    write_file,
+)
 from federation.errors import FederationError, ProtocolError, RequestMalformed
 from federation.local_errors.proofs import FileNotAtHand, Fork
 from federation.protocol.checkpoints_foreign import open_checkpoint
 from federation.protocol.evidence import encode_evidence
-from federation.protocol.keys import VerifierKey, check_ed25519
+from federation.protocol.keys import KeyType, VerifierKey, check_ed25519
 from federation.protocol.limits import NOTE_BYTES_MAX
 from federation.protocol.merkle_proofs import root_from
 from federation.provenance.comparing import fork_evidence
@@ -52,15 +58,22 @@ def command(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], l
 
 @dataclass(frozen=True)
 class _Seen:
+    """A head that stood: under which key, which a rotation leaves behind."""
+
     size: int
     note: bytes
+    vkey: str | None  # None: kept by a release that did not write it down
 
 
 def _run(given: argparse.Namespace) -> list[Told]:
     seen = _read_state(given.state)
     judged: list[Told] = []
     for folder in log_folders(given.folder):
-        vkey, second = vkeys_of(folder, None)
+        try:
+            vkey, second = vkeys_of(folder, None)
+        except RequestMalformed as error:  # of one log: the others are judged all the same
+            judged.append(Told(folder.name, Examination(STEPS).failed(error), {"log": None}))
+            continue
         report, log = audit_folder(folder, vkey, second)
         before = seen.get(vkey.name)
         written = None
@@ -72,7 +85,7 @@ def _run(given: argparse.Namespace) -> list[Told]:
                 write_file(path, evidence)
                 written = str(path)
         if log is not None and report.is_verified:
-            seen[vkey.name] = _Seen(log.checkpoint.size, log.note)
+            seen[vkey.name] = _Seen(log.checkpoint.size, log.note, vkey.format())
         fields: dict[str, object] = {
             "log": vkey.name,
             "size": None if log is None else log.checkpoint.size,
@@ -98,7 +111,8 @@ def _follow(
         examination.passed("seen for the first time")
         return examination.concluded(f"FIRST SEEN: {vkey.name} with {size} entries."), None
     try:
-        was = open_checkpoint(before.note, vkey, check_ed25519)
+        key = vkey if before.vkey is None else parse_vkey_of(before.vkey, KeyType.ED25519)
+        was = open_checkpoint(before.note, key, check_ed25519)
     except FederationError as error:
         return examination.failed(error), None
     if was.size > size:
@@ -108,7 +122,8 @@ def _follow(
         )
         return examination.failed(behind), None
     if was.size == 0 or root_from(was.size, log.nodes) == was.root_hash:
-        examination.passed(f"{was.size} entries seen before, {size - was.size} new")
+        under = "" if key == vkey else ", under the key before this one"
+        examination.passed(f"{was.size} entries seen before{under}, {size - was.size} new")
         words = f"FOLLOWS: {vkey.name} grew by {size - was.size} to {size} entries."
         return examination.concluded(words), None
     evidence = None
@@ -133,7 +148,11 @@ def _read_state(path: Path) -> dict[str, _Seen]:
         if state["format"] != FORMAT:
             raise RequestMalformed(f"{path} is not what this command keeps")
         seen = {
-            str(origin): _Seen(int(kept["size"]), str(kept["note"]).encode())
+            str(origin): _Seen(
+                size=int(kept["size"]),
+                note=str(kept["note"]).encode(),
+                vkey=kept.get("vkey") and str(kept["vkey"]),
+            )
             for origin, kept in state["logs"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -149,7 +168,7 @@ def _read_state(path: Path) -> dict[str, _Seen]:
 def _write_state(path: Path, seen: dict[str, _Seen]) -> None:
     """Whole or not at all: what was seen is never lost to a full disk."""
     logs = {
-        origin: {"size": each.size, "note": each.note.decode("utf-8")}
+        origin: {"size": each.size, "note": each.note.decode("utf-8"), "vkey": each.vkey}
         for origin, each in sorted(seen.items())
     }
     beside = path.with_name(f".{path.name}.{os.getpid()}")

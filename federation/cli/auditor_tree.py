@@ -60,16 +60,20 @@ def vkeys_of(folder: Path, given: str | None) -> tuple[VerifierKey, VerifierKey 
     text = given
     if text is None or "+" not in text:
         path = beside.with_name(beside.name + VKEY_SUFFIX) if text is None else Path(text)
-        text = read_file(path, VKEY_BYTES_MAX).decode("utf-8", "replace").removesuffix("\n")
+        text = _text(path)
     second = beside.with_name(beside.name + SECOND_VKEY_SUFFIX)
-    return _vkey(text, KeyType.ED25519), (
-        _vkey(second.read_text("utf-8", "replace").removesuffix("\n"), KeyType.COSIGNATURE_MLDSA44)
-        if given is None and second.is_file()
-        else None
+    has_second = given is None and second.is_file()
+    return parse_vkey_of(text, KeyType.ED25519), (
+        parse_vkey_of(_text(second), KeyType.COSIGNATURE_MLDSA44) if has_second else None
     )
 
 
-def _vkey(text: str, wanted: KeyType) -> VerifierKey:
+def _text(path: Path) -> str:
+    return read_file(path, VKEY_BYTES_MAX).decode("utf-8", "replace").removesuffix("\n")
+
+
+def parse_vkey_of(text: str, wanted: KeyType) -> VerifierKey:
+    """A verifier key of that type. Raises: RequestMalformed: it is none."""
     try:
         vkey = parse_vkey(text)
     except FederationError as error:

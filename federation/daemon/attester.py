@@ -4,7 +4,7 @@ The heads are taken first, then the statements are read: what is read may be new
 never older, so an attestation may know of a withdraw beyond the heads that it names, and never
 leaves out one that lies under them.
 
-Source: docs/spec/attestations.md (PROTOCOL section 5).
+Source: docs/spec/attestations.md.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from federation.errors import MemberUnknown, RequestMalformed
 from federation.local_errors.askers import AttestationNotGiven, RangeNotHeld, TooBusy
 from federation.protocol.attestations import Attestation, Finding, State
 from federation.protocol.attestations_signing import sign_attestation
-from federation.protocol.bodies import Erase, Inert, Withdraw
+from federation.protocol.bodies import ERASABLE_KINDS, Erase, Inert, Withdraw
 from federation.protocol.checkpoints import Checkpoint
 from federation.protocol.headers import StatementId, parse_statement_id
 from federation.protocol.keys_signing import SigningKey
@@ -212,7 +212,8 @@ class Attester:
         counting = [
             each
             for each in about
-            if statement.id in each.header.references
+            if statement.header.kind in ERASABLE_KINDS
+            and statement.id in each.header.references
             and rulings.may_take_back(each.header.member, statement.header.member)
         ]
         erases = [each.id for each in counting if isinstance(body_of(each), Erase)]

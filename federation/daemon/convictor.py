@@ -12,7 +12,7 @@ from federation.daemon.membership import Membership
 from federation.errors import EncodingMalformed, RosterUnproven
 from federation.local_errors.askers import NothingToConvict
 from federation.protocol.attestations import Attestation, State
-from federation.protocol.bodies import Erase, Withdraw
+from federation.protocol.bodies import ERASABLE_KINDS, Erase, Withdraw
 from federation.protocol.convictions import Conviction, encode_conviction
 from federation.protocol.headers import StatementId
 from federation.protocol.statements import erased_statement
@@ -85,6 +85,8 @@ class Convictor:
         by = verifier.open_statement(taking.log, taking.index, taking.statement)
         said = verifier.open_statement(stored.log, stored.index, stored.statement)
         rulings = rulings_of(self._membership.roster)
-        return isinstance(body_of(by), Withdraw | Erase) and rulings.may_take_back(
-            by.header.member, said.header.member
+        return (
+            said.header.kind in ERASABLE_KINDS
+            and isinstance(body_of(by), Withdraw | Erase)
+            and rulings.may_take_back(by.header.member, said.header.member)
         )

@@ -5,7 +5,7 @@ its own erases are applied to what is held, and what it holds is asked about onc
 that became durable in between is found by one of the two. Until salt and body are here, or a valid
 erase of them, a statement is missing, and this node's mirror signs no head that covers it.
 
-Source: docs/adr/0003-erasure.md (PROTOCOL section 4).
+Source: docs/adr/0003-erasure.md.
 """
 
 from __future__ import annotations

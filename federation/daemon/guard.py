@@ -9,8 +9,8 @@ holds are compared, and this node's own address is called: whoever answers there
 is another copy of it. A signature leaves the process only after its row in the guard's file is
 durable.
 
-Source: PROTOCOL section 4; docs/internals/store.md. The order of writing, and that the guard is a
-file of its own, follow Sunlight's lock.
+Source: docs/internals/store.md. The order of writing, and that the guard is a file of its own,
+follow Sunlight's lock.
 """
 
 from __future__ import annotations

@@ -133,14 +133,16 @@ class Membership:
                 there is one, and the operator has not said which of them stands.
             StoreError: the disk; the version may be in force and not applied to its end yet.
         """
-        offered = parse_roster(root)
+        # Beside the event loop: whoever is asked for the roster may answer with 4 MiB that nobody
+        # signed.
+        offered = await asyncio.to_thread(parse_roster, root)
         async with self._adopting:
-            if self._holds(offered):
+            if await asyncio.to_thread(self._holds, offered):
                 await self._apply()
                 return self.roster
             if await self._keep_if_rival(offered) or self.rivals:
                 raise RosterForked(f"there are two rosters of version {self.rivals[0].version}")
-            chain = self.chain.extend(root)
+            chain = await asyncio.to_thread(self.chain.follow, offered)
             if is_newest and now_ms is not None and chain.newest.is_expired(now_ms):
                 raise RosterExpired(f"version {offered.version} of the roster has expired")
             await self._store.keep(chain.newest)
@@ -200,7 +202,8 @@ class Membership:
         """
         if not 1 < offered.version <= len(self.chain.versions):
             return False
-        verify_chain((*self.chain.versions[: offered.version - 1], offered.root_bytes))
+        versions = (*self.chain.versions[: offered.version - 1], offered.root_bytes)
+        await asyncio.to_thread(verify_chain, versions)
         known = {each.decision_sha256 for each in self.rivals}
         is_kept = await self._store.keep_rival(offered, self._unix_ms())
         if is_kept and offered.decision_sha256 not in known:

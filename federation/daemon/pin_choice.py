@@ -4,7 +4,7 @@ A pin is chosen where a checkpoint is held, so that everybody can be shown it. "
 largest head that other members had signed for before T: a thief can date his own statements as he
 likes, and nobody else's receipts.
 
-Source: PROTOCOL section 6.
+Source: docs/spec/roster.md; docs/internals/membership.md.
 """
 
 from __future__ import annotations

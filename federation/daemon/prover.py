@@ -164,13 +164,13 @@ class Prover:
         for member, note in zip(asked, notes, strict=True):
             try:
                 text = "" if note is None else note.decode("utf-8")
-                open_attestations([text], statement, head, verifier)
+                open_attestations([text], statement, head, verifier, verifier.roster)
                 fit.append(text)
             except (FederationError, UnicodeDecodeError) as error:
                 silent.append(member)
                 if note is not None:
                     log_lines.warning("an attestation by %s is of no use: %s", member, error)
-        opened = open_attestations(fit, statement, head, verifier)
+        opened = open_attestations(fit, statement, head, verifier, verifier.roster)
         try:
             check_in_force(statement, opened, count, verifier.roster)
         except QuorumUnmet as error:

@@ -1,9 +1,11 @@
 """The publishing policy: how many other members must vouch for an own head, and what if too few do.
 
 What this member says always goes to its peers at once: without that nobody could vouch for it, and
-no limit holds a withdraw back (PROTOCOL section 10). What waits is the public's view of its own
-logs: with ``if_unmet = "hold"`` it stays at the last head that has its quorum. Either way operators
-see an alarm, as long as it stands.
+no limit holds a withdraw back. What waits is the public's view of its own logs: with
+``if_unmet = "hold"`` it stays at the last head that has its quorum. Either way operators see an
+alarm, as long as it stands.
+
+Source: docs/internals/public_log.md.
 """
 
 from __future__ import annotations

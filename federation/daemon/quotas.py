@@ -7,7 +7,7 @@ the first comparison after a start shows of a log that was held, or of any where
 joins). A log first heard of later counts from its first statement. Windows outlive a restart: they
 are made again from when checkpoints were kept here.
 
-Source: PROTOCOL section 8.
+Source: docs/concepts/glossary.md, "Quota".
 """
 
 from __future__ import annotations

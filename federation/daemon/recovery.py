@@ -5,7 +5,7 @@ peer's head, signed by this node's own key, goes on from what the database holds
 between can be taken back in (a restored backup). Where it does not, somebody signed another
 history: that takes a new epoch from governance, and no button here.
 
-Source: PROTOCOL section 4; docs/guides/recover.md.
+Source: docs/guides/recover.md; docs/internals/store.md.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Every member's log says which roster its node acts under. One that names another
 version held here is either a lie or a fork of the roster: the file itself decides, which is fetched
 from that member and judged. A claim alone changes nothing.
 
-Source: PROTOCOL section 6; docs/spec/roster.md.
+Source: docs/spec/roster.md.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ anybody may send a log's head with a proof (C2SP ``add-checkpoint``). Both move 
 each by one compare-and-swap, after the state was brought up to what this node accepted: the two
 ways can never sign two histories between them. A log under evidence is signed no more.
 
-Source: docs/spec/witness.md; PROTOCOL sections 4 and 9.
+Source: docs/spec/witness.md.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ The parts: ``peers`` (how each one is doing), ``circle`` (whom to tell and ask),
 (getting), ``anti_entropy`` (making sure), ``answers`` (requests that wait for the disk).
 
 An event costs what it concerns: the peers it touched and those whose time has come (``agenda``),
-never a look at every peer or every log. Source: PROTOCOL section 8; docs/internals/gossip.md.
+never a look at every peer or every log. Source: docs/internals/gossip.md.
 """
 
 from __future__ import annotations

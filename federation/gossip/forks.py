@@ -6,7 +6,7 @@ the log *accused*: its linear replication ends, and each of its branches is fetc
 its own, from where it parts from the others (``branches``). Nothing is frozen and nothing is first
 seen: two nodes that were shown two histories end with both.
 
-Source: PROTOCOL section 9; docs/internals/gossip.md.
+Source: docs/internals/gossip.md.
 """
 
 from __future__ import annotations

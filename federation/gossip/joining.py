@@ -8,7 +8,7 @@ written in order, in steps that :meth:`LogView.advance` judges like any other. W
 always a prefix, so nothing but the tree is fetched again after an interruption, and matching begins
 with the first step.
 
-Source: PROTOCOL section 8; docs/internals/gossip.md, "Joining late".
+Source: docs/internals/gossip.md, "Joining late".
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ simulator its own. Every answer of the peer is a consistency proof under the hea
 that it can be silent but not lie; what one's own store says is held against signatures as well
 before anybody is accused by it (:mod:`federation.provenance.convicting`).
 
-Source: PROTOCOL section 9; docs/internals/gossip.md.
+Source: docs/internals/gossip.md.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Two members can speak if either has a URL: the one with a URL is connected to, a
 asker has one, its calls wait until the other polls for them. Two that both only call others hear
 of each other through everybody else.
 
-Source: PROTOCOL section 7; docs/internals/gossip.md.
+Source: docs/internals/gossip.md.
 """
 
 from __future__ import annotations

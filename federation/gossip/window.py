@@ -4,7 +4,7 @@ The receiver decides. What is asked for and not yet durable is counted in bytes;
 bounds them grows while writes keep up and halves where they do not, as TCP's does. A write holds so
 many statements that it is over before an urgent one would notice: the writer is one for all lanes.
 
-Source: docs/internals/gossip.md; PROTOCOL section 8.
+Source: docs/internals/gossip.md.
 """
 
 from __future__ import annotations

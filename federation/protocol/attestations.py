@@ -10,13 +10,13 @@
 A C2SP signed note (type 01) by the member's mirror key, which vouches for holding what is under a
 head. The first line is its domain tag: no checkpoint and no cosignature begins so.
 
-Source: docs/spec/attestations.md (PROTOCOL section 5).
+Source: docs/spec/attestations.md.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -70,7 +70,7 @@ class Attestation:
 
     roster: tuple[int, str]
     at_ms: int
-    about: str
+    about: str = field(repr=False)  # a signal's identity is in no log line
     findings: tuple[Finding, ...]
     heads: tuple[Checkpoint, ...]
 

@@ -1,6 +1,6 @@
 """Making a status attestation: its only form, and the mirror key's signature under it.
 
-Source: docs/spec/attestations.md (PROTOCOL section 5).
+Source: docs/spec/attestations.md.
 """
 
 from __future__ import annotations

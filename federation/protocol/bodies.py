@@ -4,7 +4,7 @@ Reading never fails: a body of an unknown kind or higher version, or one that br
 reads as :class:`Inert`, so that one strange statement never stalls a lane. Strictness lives at the
 local door: what this node publishes must be readable by itself, in known words.
 
-Source: docs/spec/bodies.md (PROTOCOL section 3).
+Source: docs/spec/bodies.md.
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ JSON with exactly these fields, in its only form (sorted keys, no spaces, one fi
     withdrawal    {"body", "hashes": [base64 …], "header", "index", "origin", "salt"}: a withdraw or
                   erase of it, and its inclusion proof to the head of that log that was attested
 
-A file carries nothing that a judge does not check. Source: docs/spec/convictions.md (PROTOCOL
-section 5).
+A file carries nothing that a judge does not check. Source: docs/spec/convictions.md.
 """
 
 from __future__ import annotations

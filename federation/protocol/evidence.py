@@ -10,7 +10,7 @@ that no byte can change without it being noticed:
                     consistency proof of that
 
 A file carries nothing that a judge does not check, and convicts nobody before a judge has done so
-(:mod:`federation.provenance.convicting`). Source: docs/spec/evidence.md (PROTOCOL section 9); the
+(:mod:`federation.provenance.convicting`). Source: docs/spec/evidence.md; the
 idea that a report of a fork carries its own proof is Go's checksum database client's.
 """
 

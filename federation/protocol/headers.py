@@ -3,7 +3,7 @@
 A header holds no signal and no free text: who says what kind of thing about which statements, in
 which federation, and when by their own clock.
 
-Source: docs/spec/headers.md (PROTOCOL section 3).
+Source: docs/spec/headers.md.
 """
 
 from __future__ import annotations
@@ -15,14 +15,8 @@ from functools import lru_cache
 from typing import Final
 
 from federation import errors
+from federation.protocol import limits
 from federation.protocol.encoding import Decoded, decode_map
-from federation.protocol.limits import (
-    FORMAT_VERSION,
-    HEADER_BYTES_MAX,
-    INTEGER_MAX,
-    REFERENCES_MAX,
-    STATEMENT_ID_BYTES,
-)
 from federation.protocol.origins import check_member_name
 
 FEDERATION_ID_BYTES: Final = 16
@@ -65,7 +59,7 @@ class Header:
     kind: str
     references: tuple[StatementId, ...] = ()
     claimed_at_ms: int = 0
-    version: int = FORMAT_VERSION
+    version: int = limits.FORMAT_VERSION
 
 
 _HEADER_FIELDS: Final = frozenset({"at", "fed", "kind", "member", "refs", "v"})
@@ -87,7 +81,7 @@ def decode_header(encoded: bytes) -> Header:
 @lru_cache(maxsize=256)  # what one import says at one time has one header
 def _decode_timed(encoded: bytes) -> Header:
     at_ms = int.from_bytes(encoded[len(_TIMED) : _TIME_END], "big")
-    if not _TIME_OF_EIGHT_BYTES_MIN <= at_ms <= INTEGER_MAX:
+    if not _TIME_OF_EIGHT_BYTES_MIN <= at_ms <= limits.INTEGER_MAX:
         return _decode_strictly(encoded)
     said = _decode_after_time(encoded[_TIME_END:])
     return Header(said.federation_id, said.member, said.kind, (), at_ms, said.version)
@@ -105,7 +99,7 @@ def _decode_after_time(rest: bytes) -> Header:
 
 def _decode_strictly(encoded: bytes) -> Header:
     try:
-        return _read(decode_map(encoded, bytes_max=HEADER_BYTES_MAX))
+        return _read(decode_map(encoded, bytes_max=limits.HEADER_BYTES_MAX))
     except (errors.EncodingMalformed, errors.MemberNameMalformed, errors.TooLarge) as error:
         raise errors.HeaderMalformed(error.message) from None
 
@@ -114,7 +108,7 @@ def _read(fields: Mapping[str, Decoded]) -> Header:
     version = _integer(fields, "v")
     if version < 1:
         raise errors.HeaderMalformed("versions of the format start at 1")
-    if version <= FORMAT_VERSION and not fields.keys() <= _HEADER_FIELDS:
+    if version <= limits.FORMAT_VERSION and not fields.keys() <= _HEADER_FIELDS:
         raise errors.HeaderMalformed("an unknown field in the header")
     federation_id, kind, member = fields.get("fed"), fields.get("kind"), fields.get("member")
     if not isinstance(federation_id, bytes) or len(federation_id) != FEDERATION_ID_BYTES:
@@ -137,13 +131,13 @@ def _read(fields: Mapping[str, Decoded]) -> Header:
 def _references(value: Decoded | None) -> tuple[StatementId, ...]:
     if value is None:
         return ()
-    if not isinstance(value, list) or not 1 <= len(value) <= REFERENCES_MAX:
+    if not isinstance(value, list) or not 1 <= len(value) <= limits.REFERENCES_MAX:
         raise errors.HeaderMalformed(
-            f"a header refers to between 1 and {REFERENCES_MAX} statements"
+            f"a header refers to between 1 and {limits.REFERENCES_MAX} statements"
         )
     references = []
     for entry in value:
-        if not isinstance(entry, bytes) or len(entry) != STATEMENT_ID_BYTES:
+        if not isinstance(entry, bytes) or len(entry) != limits.STATEMENT_ID_BYTES:
             raise errors.HeaderMalformed("a reference is a statement id of 32 bytes")
         references.append(StatementId(entry))
     if len(set(references)) != len(references):

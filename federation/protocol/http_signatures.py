@@ -5,7 +5,7 @@ the asker's leaf and is signed with its key (RFC 9421), content digest (RFC 9530
 answer is signed by the node that gives it, over the request that it answers. Which leaf is whose is
 judged as in a TLS handshake.
 
-Source: docs/spec/http_signatures.md (PROTOCOL section 7).
+Source: docs/spec/http_signatures.md.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ INTEGER_MAX: Final = 2**53 - 1
 DEPTH_MAX: Final = 8
 """Nesting of maps and lists; the deepest message defined needs 6."""
 PARTS_MAX: Final = 64 * 1024
-"""List elements and map values in one message: 14,000 heads in a digest are 56,000 of them. Four
+"""List elements and map values in one message: 8,192 heads in a digest are 33,000 of them. Four
 million zeros in the 4 MiB of a digest would hold up a reader for seconds."""
 
 # Statements
@@ -73,6 +73,9 @@ TLOG_PROOF_BYTES_MAX: Final = NOTE_BYTES_MAX + 2 * TLOG_PROOF_EXTRA_BYTES_MAX
 MEMBERS_MAX: Final = 1_000
 ROSTER_BYTES_MAX: Final = 4 * 1024 * 1024
 """1,000 members at about 3 kB each, and as many governance withdrawals."""
+ROSTER_PARTS_MAX: Final = 256 * 1024
+"""Commas and opening brackets and braces: 1,000 members have 40,000, 4 MiB of pinned logs 230,000.
+Millions of empty lists would hold up a reader for seconds before he sees that nobody signed."""
 ROSTER_VERSIONS_MAX: Final = 1_024
 """Versions a reader walks from its root of trust in one go (python-tuf's default is 256)."""
 MEMBER_URLS_MAX: Final = 4

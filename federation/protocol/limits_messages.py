@@ -21,7 +21,10 @@ INLINE_STATEMENTS_MAX: Final = 64
 """Statements that ride in one announcement; more are pulled."""
 
 DIGEST_BYTES_MAX: Final = 4 * 1024 * 1024
-"""1,000 members, three lanes, some epochs, at about 300 bytes a checkpoint."""
+"""``LOGS_IN_MESSAGE_MAX`` heads at about 300 bytes a checkpoint, with some receipts."""
+
+LOGS_IN_MESSAGE_MAX: Final = 8_192
+"""Heads, or logs held, in one message: eight for each of 1,000 members."""
 
 RANGE_STATEMENTS_MAX: Final = 1_024
 """Statements in one answer: the quantum of the round robin over logs (four tile widths)."""

@@ -4,7 +4,7 @@ All are deterministic MessagePack (docs/spec/encoding.md). A message is a claim 
 other end of the connection; everything in it that matters carries its own proof and goes to the
 judge. Statements travel as they rest: ``[header, salt, body]``, or ``[header, C]`` where erased.
 
-Source: docs/spec/messages.md (PROTOCOL section 7).
+Source: docs/spec/messages.md.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from federation.protocol.limits_messages import (
     EVIDENCE_IN_MESSAGE_MAX,
     INLINE_STATEMENT_BYTES_MAX,
     INLINE_STATEMENTS_MAX,
+    LOGS_IN_MESSAGE_MAX,
     RANGE_ANSWER_BYTES_MAX,
     RANGE_STATEMENTS_MAX,
 )
@@ -38,8 +39,6 @@ from federation.protocol.statements import Statement, erased_statement, opened_s
 
 RECEIPT_CHARACTERS_MAX = 8 * 1024
 """One signature line; ML-DSA-44 makes 3.3 kB of base64."""
-LOGS_IN_MESSAGE_MAX = 8_192
-"""1,000 members, three lanes, and some restarted logs."""
 OPENED_PARTS, ERASED_PARTS = 3, 2
 _EVIDENCE = frozenset({"evidence"})
 

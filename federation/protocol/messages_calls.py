@@ -4,7 +4,7 @@ A node behind a firewall connects to others and takes no connections. What other
 waits with them; it polls, carries each call out as if it had come to its own listener, and brings
 the answer. So such a node takes part in everything, and nothing else in the protocol knows of it.
 
-Source: docs/spec/messages.md (PROTOCOL section 7).
+Source: docs/spec/messages.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a branch of a log was at an earlier size: the answer that tells where two histories part.
 
-Source: docs/spec/messages.md (PROTOCOL section 9).
+Source: docs/spec/messages.md.
 """
 
 from __future__ import annotations

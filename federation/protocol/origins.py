@@ -39,7 +39,7 @@ class Lane(StrEnum):
 
 
 class Cosigner(StrEnum):
-    """The two roles in which a member cosigns other members' checkpoints (PROTOCOL 4)."""
+    """The two roles in which a member cosigns other members' checkpoints."""
 
     WITNESS = "witness"
     MIRROR = "mirror"
@@ -119,7 +119,7 @@ def parse_origin(origin: str) -> LogId:
 
 
 def cosigner_name(member: str, federation_id: str, cosigner: Cosigner) -> str:
-    """The C2SP key name under which a member cosigns in that role."""
+    """The C2SP key name of a member's role. Raises: MemberNameMalformed, OriginMalformed."""
     check_member_name(member)
     check_federation_id(federation_id)
     return f"{member}/{federation_id}/{cosigner}"

@@ -5,7 +5,7 @@ federation's facts stand in the signed part under the field ``x-hash-federation`
 stored and served verbatim. One file alone is judged here: a :class:`Roster` is well-formed and not
 yet proven, which takes :mod:`federation.protocol.roster_chain`.
 
-Source: docs/spec/roster.md (PROTOCOL section 6), where the steps are numbered.
+Source: docs/spec/roster.md, where the steps are numbered.
 """
 
 from __future__ import annotations
@@ -17,23 +17,12 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
 
-from federation.errors import (
-    LogUnknown,
-    MemberUnknown,
-    RequestMalformed,
-    RosterMalformed,
-)
+from federation.errors import LogUnknown, MemberUnknown, RequestMalformed, RosterMalformed
 from federation.protocol import limits
 from federation.protocol.headers import StatementId, parse_statement_id
 from federation.protocol.keys import KeyType, VerifierKey, vkey_of
 from federation.protocol.origins import Cosigner, LogId, check_federation_id, federation_id_of
-from federation.protocol.roster_fields import (
-    Json,
-    read_fields,
-    read_integer,
-    read_list,
-    read_text,
-)
+from federation.protocol.roster_fields import Json, read_fields, read_integer, read_list, read_text
 from federation.protocol.roster_members import Member, MemberLog, read_member
 from federation.protocol.roster_root import (
     FACTS_FIELD,
@@ -84,6 +73,7 @@ class Roster:
         decision_sha256: of the signed part. Two files of one version that agree in it are one
             decision with other signatures; two that do not are a forked roster.
         root_bytes: ``N.root.json``, verbatim.
+        metadata: its TUF side, as it was decoded, for whoever asks who signed it; never changed.
     """
 
     version: int
@@ -98,6 +88,7 @@ class Roster:
     erased: frozenset[StatementId] = field(repr=False, compare=False)
     decision_sha256: bytes = field(repr=False, compare=False)
     root_bytes: bytes = field(repr=False)
+    metadata: SignedRoot = field(repr=False, compare=False)
 
     @property
     def is_laptop_federation(self) -> bool:
@@ -159,18 +150,10 @@ def parse_roster(root_bytes: bytes) -> Roster:
     """Read one ``N.root.json``, without asking who signed it (steps 1 to 8).
 
     Raises:
-        TooLarge: over ``ROSTER_BYTES_MAX``.
+        TooLarge: over ``ROSTER_BYTES_MAX`` or ``ROSTER_PARTS_MAX``.
         ProtocolError: RosterMalformed, or the leaf for a malformed name or key in it.
     """
-    return read_roster(decode_root(root_bytes), root_bytes)
-
-
-def read_roster(metadata: SignedRoot, root_bytes: bytes) -> Roster:
-    """The same for a file whose TUF side :func:`decode_root` decoded already (steps 4 to 8).
-
-    Raises:
-        ProtocolError: RosterMalformed, or the leaf for a malformed name or key in it.
-    """
+    metadata = decode_root(root_bytes)
     root = metadata.signed
     governors, threshold = read_governors(root)
     facts = read_fields(root.unrecognized_fields.get(FACTS_FIELD), _FACTS_FIELDS, FACTS_FIELD)
@@ -193,6 +176,7 @@ def read_roster(metadata: SignedRoot, root_bytes: bytes) -> Roster:
         erased=_statement_ids(facts["erased"], "erased"),
         decision_sha256=sha256(metadata.signed_bytes).digest(),
         root_bytes=root_bytes,
+        metadata=metadata,
     )
     _check_between_members(roster)
     return roster
@@ -252,8 +236,6 @@ def _check_between_members(roster: Roster) -> None:
         if member.successor == member.name:
             raise RosterMalformed(f"{member.name} is its own successor")
         for log in member.logs:
-            pinned = [pin for pin in (log.pin, *(key.start for key in log.keys)) if pin]
-            if log.epoch > roster.limits.epochs or any(
-                pin.size > roster.limits.log_size for pin in pinned
-            ):
+            sizes = [pin.size for pin in log.pins]
+            if log.epoch > roster.limits.epochs or max(sizes, default=0) > roster.limits.log_size:
                 raise RosterMalformed(f"a log of {member.name} is beyond the roster's limits")

@@ -4,7 +4,7 @@ A proposal made of them is :func:`propose_members`: whatever is not changed goes
 extension fields included. Each function keeps the rules of docs/spec/roster.md by making a
 :class:`Member`, which cannot be made otherwise.
 
-Source: docs/spec/roster.md, "Proposals" (PROTOCOL section 6).
+Source: docs/spec/roster.md, "Proposals".
 """
 
 from __future__ import annotations
@@ -238,7 +238,8 @@ def with_roles(
         request: its keys; needed where it will publish and has no open log.
 
     Raises:
-        RequestMalformed: a pin or the request is missing.
+        RequestMalformed: a pin or the request is missing, or the request is another member's or
+            has no keys.
         RosterMalformed: a key that the roles need is missing.
     """
     publishes = MemberRole.MEMBER in roles
@@ -247,6 +248,7 @@ def with_roles(
     if publishes and not member.publishes:
         if request is None:
             raise RequestMalformed(f"{member.name} will publish: give its request with the keys")
+        _check_request(member, request, roles)
         return _with_keys(member, request, _restarted(member, request), roles=roles)
     return replace(member, roles=roles)
 
@@ -255,24 +257,36 @@ def with_roles(
 
 
 def changed_keys(member: Member, request: JoinRequest) -> tuple[str, ...]:
-    """What of ``PURPOSES`` a request has another key for than the roster.
+    """What of ``PURPOSES`` a request has another key for than the roster; of what its roles use.
 
     Raises:
-        RequestMalformed: the request is another member's.
+        RequestMalformed: the request is another member's, or has no keys and the roles need them.
     """
-    if request.member != member.name:
-        raise RequestMalformed(f"the request is of {request.member}, not of {member.name}")
-    held: dict[str, bytes | None] = {}
-    for lane in Lane:
-        logs = [log for log in member.logs if log.lane is lane]
-        held[lane] = logs[-1].public if logs else None
-    for cosigner in Cosigner:
-        keys = member.cosigner_keys(cosigner)
-        held[cosigner] = keys[-1] if keys else None
-    changed = [purpose for purpose in held if request.keys[purpose] != held[purpose]]
+    _check_request(member, request, member.roles)
+    held: dict[str, bytes] = {log.lane: log.public for log in member.logs}  # the newest epoch's
+    held |= {each: keys[-1] for each in Cosigner if (keys := member.cosigner_keys(each))}
+    used = _used_keys(member.roles)
+    changed = [purpose for purpose in used if request.keys[purpose] != held.get(purpose)]
     if request.tls_identity not in member.tls_identities[-1:]:
         changed.append(TLS)
     return tuple(changed)
+
+
+def _used_keys(roles: frozenset[MemberRole]) -> tuple[str, ...]:
+    """What a member with these roles has keys for; an observer or auditor for nothing."""
+    if MemberRole.MEMBER in roles:
+        return (*Lane, *Cosigner)
+    return (Cosigner.WITNESS,) if MemberRole.WITNESS in roles else ()
+
+
+def _check_request(member: Member, request: JoinRequest, roles: frozenset[MemberRole]) -> None:
+    if request.member != member.name:
+        raise RequestMalformed(f"the request is of {request.member}, not of {member.name}")
+    if _used_keys(roles) and not request.keys:
+        raise RequestMalformed(
+            f"{member.name} asks for no keys: it can be an observer or an auditor",
+            hint="for a member, make the request without --observer-of",
+        )
 
 
 def rekeyed(member: Member, request: JoinRequest, starts: Pins) -> Member:
@@ -287,11 +301,12 @@ def rekeyed(member: Member, request: JoinRequest, starts: Pins) -> Member:
         starts: where the new key of a lane starts.
 
     Raises:
-        RequestMalformed: another member's request, no start for a lane with a new key, or nothing
-            changes.
+        RequestMalformed: another member's request or one without the keys that its roles need, no
+            start for a lane with a new key, or nothing changes.
     """
     changed = changed_keys(member, request)
-    if not changed and request.mldsa44_keys == member.mldsa44_keys:
+    second = _second_keys(member.roles, member, request)
+    if not changed and second == member.mldsa44_keys:
         raise RequestMalformed("the request holds the very keys that the roster holds")
     logs = []
     for log in member.logs:
@@ -326,12 +341,12 @@ def restored(member: Member, request: JoinRequest) -> Member:
     What it said up to the pins stands, and what was said beyond them in its name never counts.
 
     Raises:
-        RequestMalformed: another member's request; the member is not suspended; or the request
-            holds a key that the roster holds already.
+        RequestMalformed: another member's request or one without the keys that its roles need; the
+            member is not suspended; or the request holds a key that the roster holds already.
     """
     if member.status is not MemberStatus.SUSPENDED:
         raise RequestMalformed(f"{member.name} is not suspended")
-    kept = set(PURPOSES) - set(changed_keys(member, request))
+    kept = {*_used_keys(member.roles), TLS} - set(changed_keys(member, request))
     if kept:
         raise RequestMalformed(
             f"the request holds keys that were there before: {', '.join(sorted(kept))}",
@@ -354,14 +369,31 @@ def _restarted(member: Member, request: JoinRequest) -> tuple[MemberLog, ...]:
 def _with_keys(
     member: Member, request: JoinRequest, logs: tuple[MemberLog, ...], **changes: Any
 ) -> Member:
-    """The cosigners' keys and the identity of a request, these logs, and what changes with them."""
-    witness, mirror = request.keys[Cosigner.WITNESS], request.keys[Cosigner.MIRROR]
+    """The keys and the identity of a request, these logs, and what changes with them.
+
+    Of the cosigners' keys only those that the roles use: a company's further machines are no
+    further opinions, whatever they ask for.
+    """
+    roles = changes.get("roles", member.roles)
+    keys = {
+        cosigner: tuple(dict.fromkeys((*member.cosigner_keys(cosigner), request.keys[cosigner])))
+        if cosigner in _used_keys(roles)
+        else member.cosigner_keys(cosigner)
+        for cosigner in Cosigner
+    }
     return replace(
         member,
         logs=logs,
-        witness_keys=tuple(dict.fromkeys((*member.witness_keys, witness))),
-        mirror_keys=tuple(dict.fromkeys((*member.mirror_keys, mirror))),
+        witness_keys=keys[Cosigner.WITNESS],
+        mirror_keys=keys[Cosigner.MIRROR],
         tls_identities=(request.tls_identity,),
-        mldsa44_keys=request.mldsa44_keys or member.mldsa44_keys,
+        mldsa44_keys=_second_keys(roles, member, request),
         **changes,
     )
+
+
+def _second_keys(
+    roles: frozenset[MemberRole], member: Member, request: JoinRequest
+) -> tuple[tuple[str, bytes], ...]:
+    asked = request.mldsa44_keys if MemberRole.MEMBER in roles else ()
+    return asked or member.mldsa44_keys

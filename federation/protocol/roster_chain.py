@@ -15,14 +15,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from federation.errors import RosterUnproven
-from federation.protocol.roster import Roster, read_roster
+from federation.protocol.roster import Roster, parse_roster
 from federation.protocol.roster_members import Member
-from federation.protocol.roster_root import (
-    SignedRoot,
-    count_signatures,
-    decode_root,
-    format_signatures,
-)
+from federation.protocol.roster_root import SignedRoot, count_signatures, format_signatures
 
 
 @dataclass(frozen=True)
@@ -48,11 +43,10 @@ class RosterChain:
             ProtocolError: see :func:`~federation.protocol.roster.parse_roster`.
             RosterUnproven: another version, or too few of its own governors signed it (9).
         """
-        metadata = decode_root(first_root_bytes)
-        roster = read_roster(metadata, first_root_bytes)
+        roster = parse_roster(first_root_bytes)
         if roster.version != 1:
             raise RosterUnproven("the root of trust is version 1 of a roster")
-        _check_signatures(metadata, None)
+        _check_signatures(roster.metadata, None)
         owners = {key: owner for owner, key in roster.owned()}
         return cls((first_root_bytes,), roster, MappingProxyType(owners), (roster.decision_sha256,))
 
@@ -66,21 +60,27 @@ class RosterChain:
 
         Raises:
             ProtocolError: see :func:`~federation.protocol.roster.parse_roster`.
+            RosterUnproven: see :meth:`follow`.
+        """
+        return self.follow(parse_roster(next_root_bytes))
+
+    def follow(self, roster: Roster) -> RosterChain:
+        """The same for a version that was read already.
+
+        Raises:
             RosterUnproven: not the next version of this federation (9), too few signatures (10),
                 or it unsays what an earlier version said (11).
         """
-        metadata = decode_root(next_root_bytes)
-        roster = read_roster(metadata, next_root_bytes)
         # (9) Exactly the next version of this federation: no gap, and no version twice.
         if roster.federation_id != self.federation_id:
             raise RosterUnproven("the roster is another federation's")
         follows = self.newest.version + 1
         if roster.version != follows:
             raise RosterUnproven(f"version {roster.version} of the roster where {follows} follows")
-        _check_signatures(metadata, decode_root(self.newest.root_bytes))
+        _check_signatures(roster.metadata, self.newest.metadata)
         self.check_continues(roster)
         owners = {**self._owners, **{key: owner for owner, key in roster.owned()}}
-        versions = (*self.versions, next_root_bytes)
+        versions = (*self.versions, roster.root_bytes)
         decisions = (*self.decisions, roster.decision_sha256)
         return RosterChain(versions, roster, MappingProxyType(owners), decisions)
 

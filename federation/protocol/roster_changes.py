@@ -3,6 +3,8 @@
 A governor signs what these lines say. So each fact of a roster has a line, each line can be
 understood alone, and a change is lines that went and lines that came: nothing changes without one.
 Keys are numbered, because the last of several is the one in use. Nothing is abbreviated.
+
+Source: docs/spec/roster.md, "Proposals".
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A value that exists is legal: the rules that hold within one member are in the c
 between members in :mod:`federation.protocol.roster`. Nothing here ever disappears. A member that
 leaves keeps its name, logs and keys, each log pinned, so that what it said stays provable.
 
-Source: docs/spec/roster.md (PROTOCOL section 6).
+Source: docs/spec/roster.md.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
-from itertools import pairwise
 from typing import Final, TypeVar
 
 from federation.errors import RosterMalformed
@@ -35,7 +34,7 @@ from federation.protocol.roster_mldsa import check_mldsa44_keys, read_mldsa44_ke
 ROOT_HASH_BYTES: Final = 32
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_HOST = rf"(?P<host>{_LABEL}(?:\.{_LABEL})*|\[(?P<ipv6>[0-9a-f:.]+)\])"
+_HOST = rf"(?P<host>{_LABEL}(?:\.{_LABEL})*|\[(?P<ipv6>[0-9a-f:]+)\])"
 _PATH = r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)*"
 _URL = re.compile(rf"https(?:\+signatures)?://{_HOST}(?::(?P<port>[1-9][0-9]{{0,4}}))?{_PATH}\Z")
 _PORT_MAX: Final = 65_535
@@ -121,16 +120,20 @@ class MemberLog:
             raise RosterMalformed(f"an epoch is between 0 and {limits.EPOCH_MAX}")
         if not 1 <= len(self.keys) <= limits.LOG_KEYS_MAX:
             raise RosterMalformed(f"a log has between 1 and {limits.LOG_KEYS_MAX} keys")
-        starts = [key.start for key in self.keys]
-        later = [start for start in starts[1:] if start is not None]
-        if starts[0] is not None or len(later) != len(starts) - 1:
+        if [key.start is None for key in self.keys] != [True] + [False] * (len(self.keys) - 1):
             raise RosterMalformed("each key of a log but its first has a start")
-        for start, following in pairwise(later):
-            # Equal starts: a key replaced before it signed anything.
-            if following.size < start.size or (following.size == start.size) != (
-                following == start
-            ):
-                raise RosterMalformed("a log's keys start at growing sizes")
+        # Equal starts: a key replaced before it signed anything.
+        sizes = [key.start.size for key in self.keys if key.start is not None]
+        if sizes != sorted(sizes):
+            raise RosterMalformed("a log's keys start at growing sizes")
+        if len({pin.size for pin in self.pins}) != len(self.pins):
+            raise RosterMalformed("a log has one root at one size: two of its pins exclude another")
+
+    @property
+    def pins(self) -> tuple[Pin, ...]:
+        """Where the roster says what its root is: its end and its keys' starts, by size."""
+        pins = {pin for pin in (self.pin, *(key.start for key in self.keys)) if pin is not None}
+        return tuple(sorted(pins, key=lambda pin: pin.size))
 
     @property
     def is_open(self) -> bool:
@@ -267,10 +270,13 @@ def check_urls(urls: tuple[str, ...]) -> None:
 
 
 def _is_ipv6(text: str | None) -> bool:
+    # An IPv4 address mapped into IPv6 has two shortest forms (RFC 5952, section 5), and which of
+    # them Python writes depends on its version: write the IPv4 address.
     try:
-        return text is None or str(ipaddress.IPv6Address(text)) == text
+        address = None if text is None else ipaddress.IPv6Address(text)
     except ValueError:
         return False
+    return address is None or (str(address) == text and address.ipv4_mapped is None)
 
 
 def check_tls_identity(der: bytes) -> None:
@@ -309,24 +315,19 @@ def read_member(value: Json) -> Member:
     ]
     if roles != sorted(set(roles)):
         raise RosterMalformed("the roles of a member are sorted, each once")
+    successor = fields["successor"]
     urls = read_list(fields["urls"], "urls", limits.MEMBER_URLS_MAX)
     logs = read_list(fields["logs"], "logs", _LOGS_MAX)
     return Member(
         name=read_text(fields["name"], "a member's name"),
         roles=frozenset(roles),
         status=_word(MemberStatus, fields["status"]),
-        successor=(
-            None
-            if fields["successor"] is None
-            else read_text(fields["successor"], "a member's successor")
-        ),
+        successor=None if successor is None else read_text(successor, "a member's successor"),
         urls=tuple(read_text(url, "a member's URL") for url in urls),
         logs=tuple(_read_log(log) for log in logs),
-        witness_keys=_read_all(fields["witness_keys"], "witness_keys", limits.COSIGNER_KEYS_MAX),
-        mirror_keys=_read_all(fields["mirror_keys"], "mirror_keys", limits.COSIGNER_KEYS_MAX),
-        tls_identities=_read_all(
-            fields["tls_identities"], "tls_identities", limits.TLS_IDENTITIES_MAX
-        ),
+        witness_keys=_read_all(fields, "witness_keys", limits.COSIGNER_KEYS_MAX),
+        mirror_keys=_read_all(fields, "mirror_keys", limits.COSIGNER_KEYS_MAX),
+        tls_identities=_read_all(fields, "tls_identities", limits.TLS_IDENTITIES_MAX),
         mldsa44_keys=read_mldsa44_keys(fields[_MLDSA44_FIELD]) if has_mldsa44 else (),
     )
 
@@ -355,8 +356,8 @@ def _read_pin(value: Json) -> Pin | None:
     return Pin(size, read_base64(fields["root"], "a pin's root"))
 
 
-def _read_all(value: Json, what: str, most: int) -> tuple[bytes, ...]:
-    return tuple(read_base64(part, what) for part in read_list(value, what, most))
+def _read_all(fields: dict[str, Json], name: str, most: int) -> tuple[bytes, ...]:
+    return tuple(read_base64(part, name) for part in read_list(fields[name], name, most))
 
 
 def _word(vocabulary: type[_Word], value: Json) -> _Word:

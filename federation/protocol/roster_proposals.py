@@ -4,7 +4,7 @@ A proposal is the next ``N.root.json`` itself with the signatures it has so far,
 that one file and a key, on a machine that may have no network. What a governor signs is what
 :meth:`Proposal.diff` says; :func:`finish` lets nothing out that the chain would not take.
 
-Source: docs/spec/roster.md, "Proposals" (PROTOCOL section 6).
+Source: docs/spec/roster.md, "Proposals".
 """
 
 from __future__ import annotations

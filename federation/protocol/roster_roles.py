@@ -4,7 +4,7 @@ One table, asked per request by the peer listener and by whoever decides whom to
 Data proves itself, whoever passes it on; who may *read* is the roster's to say, and only while a
 member is active.
 
-Source: docs/spec/roster.md, "Roles" (PROTOCOL sections 1 and 7).
+Source: docs/spec/roster.md, "Roles".
 """
 
 from __future__ import annotations

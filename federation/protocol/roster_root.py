@@ -25,7 +25,12 @@ from tuf.api.metadata import (  # type: ignore[attr-defined]
 
 from federation.errors import RosterMalformed, TooLarge
 from federation.protocol.keys import check_public_key
-from federation.protocol.limits import GOVERNORS_MAX, ROSTER_BYTES_MAX, ROSTER_VERSIONS_MAX
+from federation.protocol.limits import (
+    GOVERNORS_MAX,
+    ROSTER_BYTES_MAX,
+    ROSTER_PARTS_MAX,
+    ROSTER_VERSIONS_MAX,
+)
 from federation.protocol.roster_fields import check_unknown, plain_json, read_integer
 
 GOVERNOR: Final = "governor"
@@ -46,12 +51,13 @@ def decode_root(root_bytes: bytes) -> SignedRoot:
     """TUF root metadata in its one form: what the TUF library writes, compact (steps 1 to 3).
 
     Raises:
-        TooLarge: over ``ROSTER_BYTES_MAX``.
+        TooLarge: over ``ROSTER_BYTES_MAX`` or ``ROSTER_PARTS_MAX``.
         RosterMalformed: no TUF root, or bytes the library would not write for it.
     """
-    # (1) Size before anything is read.
-    if len(root_bytes) > ROSTER_BYTES_MAX:
-        raise TooLarge(f"a roster has at most {ROSTER_BYTES_MAX} bytes")
+    # (1) Size before anything is read, and what reading it would build.
+    parts = sum(map(root_bytes.count, b",[{"))
+    if len(root_bytes) > ROSTER_BYTES_MAX or parts > ROSTER_PARTS_MAX:
+        raise TooLarge(f"a roster has at most {ROSTER_BYTES_MAX} bytes, {ROSTER_PARTS_MAX} parts")
     # (2) TUF root metadata of plain parts, in the one form the library writes. Encoding again is
     # the whole check of form: duplicate fields, order, spaces, escapes, numbers like 1.0.
     metadata: Metadata[Any]
@@ -123,7 +129,7 @@ def check_threshold(threshold: int, governors: int) -> None:
     Raises:
         RosterMalformed: any other pair, or more than ``GOVERNORS_MAX`` governors.
     """
-    is_quorum = 2 <= threshold <= governors <= GOVERNORS_MAX  # noqa: PLR2004 - PROTOCOL section 6
+    is_quorum = 2 <= threshold <= governors <= GOVERNORS_MAX  # noqa: PLR2004 - docs/spec/roster.md (5)
     if not is_quorum and (threshold, governors) != (1, 1):
         raise RosterMalformed(
             f"{threshold} of {governors} governors cannot be: it is 2 or more of them, or 1 of 1"

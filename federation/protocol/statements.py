@@ -6,7 +6,7 @@
 Salt and body can be erased without breaking a proof: the entry needs only C. Bytes that were
 signed are kept verbatim; headers and bodies are readings of them.
 
-Source: docs/spec/statements.md (PROTOCOL section 3).
+Source: docs/spec/statements.md.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 What a local door lets through must be readable by every node, so whatever is encoded here is read
 back before it is given out.
 
-Source: docs/spec/statements.md, headers.md and bodies.md (PROTOCOL section 3).
+Source: docs/spec/statements.md, headers.md and bodies.md.
 """
 
 from __future__ import annotations

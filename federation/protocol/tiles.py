@@ -240,7 +240,10 @@ def nodes_from(read_tile: ReadTile) -> Nodes:
         read_tile: gives the widest tile held, of the log's size or any later one.
 
     Returns:
-        A function that raises TileMalformed where a tile is too narrow for the subtree.
+        A function of level and index.
+
+    Raises:
+        TileMalformed: by that function, where a tile is too narrow for the subtree.
     """
 
     def node(level: int, index: int) -> bytes:

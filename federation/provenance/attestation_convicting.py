@@ -22,7 +22,7 @@ from federation.errors import (
 )
 from federation.local_errors.proofs import ConvictionUnproven
 from federation.protocol.attestations import Attestation, State, parse_attestation
-from federation.protocol.bodies import Erase, Withdraw, read_body
+from federation.protocol.bodies import ERASABLE_KINDS, Erase, Withdraw, read_body
 from federation.protocol.checkpoints import Checkpoint
 from federation.protocol.convictions import Conviction, decode_conviction
 from federation.protocol.headers import Header, decode_header
@@ -123,6 +123,9 @@ def _open_withdrawal(conviction: Conviction, roster: Roster) -> Header:
         raise ConvictionUnproven("it is no withdraw and no erase that anybody can read")
     if conviction.statement.id not in header.references:
         raise ConvictionUnproven("it takes back something else")
+    if stated.kind not in ERASABLE_KINDS:
+        # Nothing resurrects: a withdraw of a withdraw has no effect, and active was true.
+        raise ConvictionUnproven(f"nobody can take back a statement of the kind {stated.kind}")
     if not rulings_of(roster).may_take_back(header.member, stated.member):
         raise ConvictionUnproven(f"{header.member} may not take back what {stated.member} said")
     held = roster.log(log)

@@ -51,6 +51,7 @@ def open_attestations(
     statement: VerifiedStatement,
     head: Head,
     verifier: Verifier,
+    newest: Roster,
 ) -> Attested:
     """Judge the attestations of a bundle (10); what they say is not judged here.
 
@@ -59,15 +60,19 @@ def open_attestations(
         statement: what was proven, under ``head``.
         head: a head of its log.
         verifier: by whose roster, and with which check.
+        newest: the newest roster at hand.
 
     Raises:
-        AttestationUnfit: one is about something else, or names other heads than those of all logs
-            that may take the statement back, or a head that cannot hold the statement.
+        AttestationUnfit: one is by a member that is suspended or departed, or about something
+            else, or names other heads than those of all logs that may take the statement back, or
+            a head that cannot hold the statement.
         ProtocolError, VerificationError: see :func:`open_attestation`; a member attests twice.
     """
     opened: Attested = {}
     for text in texts:
         member, said = open_attestation(text.encode(), verifier)
+        if not all(roster.member(member).is_active for roster in (verifier.roster, newest)):
+            raise errors.AttestationUnfit(f"{member} is no active member: its word has ended")
         if member in opened:
             raise errors.AttestationMalformed(f"{member} attests twice")
         if said.about != str(statement.id):
@@ -83,7 +88,7 @@ def open_attestations(
 
 
 def taking_back_origins(roster: Roster, name: str) -> set[str]:
-    """The logs, by origin, that may take back what a member said: its own, and its successors'."""
+    """The logs, by origin, of a member and its successors. Raises: MemberUnknown: there is none."""
     members: list[str | None] = [name]
     while members[-1] is not None:
         following = roster.member(members[-1]).successor
@@ -121,6 +126,7 @@ def check_in_force(
         expires_at_ms = decode_map(opening.body, bytes_max=BODY_BYTES_MAX).get("exp")
     except (errors.EncodingMalformed, errors.TooLarge):
         raise errors.NotInForce("nobody can read what it says, so it has no effect") from None
-    if isinstance(expires_at_ms, int) and expires_at_ms <= times[-count]:
-        raise errors.NotInForce("it expired before that")
+    is_lasting = type(expires_at_ms) is int and expires_at_ms > times[-count]
+    if expires_at_ms is not None and not is_lasting:
+        raise errors.NotInForce("it expired before that, or its expiry is no time")
     return times[-count]

@@ -50,9 +50,9 @@ STATED_STEPS: Final = 9  # show the first of the two claims, the others the seco
 _WORDS: Final = {"src": "source", "by": "confirmed by", "why": "reason"}
 # Labels, signal types and codes. Anything else stays unsaid: it could steer a terminal.
 _WORD: Final = re.compile(r"[a-z0-9][a-z0-9:._-]{0,63}\Z")
-# A cosigner may claim any time up to 2^63 - 1 seconds.
 _trust = lru_cache(maxsize=4)(RosterChain.trust)  # a pure function: one auditor has many bundles
 _COSIGNERS: Final = frozenset(Cosigner)
+# A cosigner may claim any time up to 2^63 - 1 seconds.
 _LAST_SECOND: Final = int(datetime.max.replace(microsecond=0, tzinfo=UTC).timestamp())
 
 
@@ -121,7 +121,7 @@ def _judge_force(
     newest: Roster,
     count: int | None,
 ) -> str:
-    attested = open_attestations(bundle.attestations, statement, head, verifier)  # (10)
+    attested = open_attestations(bundle.attestations, statement, head, verifier, newest)  # (10)
     said = ", ".join(f"{member}: {each.findings[0].state}" for member, each in attested.items())
     is_judged = bool(attested) or count is not None
     examination.passed(said or "there are none", Outcome.PASSED if is_judged else Outcome.NOT_ASKED)
@@ -133,23 +133,32 @@ def _judge_force(
     return f"IN FORCE as of {_date(as_of_ms // 1_000)}, under the heads that are attested."
 
 
-def claims_of(report: Report) -> dict[str, bool | None]:
+def claims_of(report: Report, *, is_force_asked: bool) -> dict[str, bool | None]:
     """The two claims, each shown or not; None where nobody asked."""
     outcomes = [step.outcome for step in report.steps]
-    asked = outcomes[-1] is not Outcome.NOT_ASKED
     return {
         "stated": set(outcomes[:STATED_STEPS]) == {Outcome.PASSED},
-        "in_force": outcomes[-1] is Outcome.PASSED if asked else None,
+        "in_force": outcomes[-1] is Outcome.PASSED if is_force_asked else None,
     }
 
 
 def _open_rosters(bundle: Bundle, first: bytes, known: Sequence[bytes]) -> tuple[Roster, Roster]:
-    """The roster that the bundle names, and the newest at hand; what is at hand goes first."""
-    version, brought = bundle.roster.version, bundle.roster.chain
-    is_at_hand = brought is None or len(known) >= version - 1
+    """The roster that the bundle names, and the newest at hand.
+
+    What the auditor has is walked first, and what the file brings can only come after it: governors
+    who were replaced could sign another second version, and a third one on top.
+    """
+    version, brought = bundle.roster.version, bundle.roster.chain or ()
     chains = [_trust(first)]
-    for root in known if is_at_hand else brought or ():
+    for root in known:
         chains.append(chains[-1].extend(root))
+    for number, root in enumerate(brought, start=1):
+        if number == len(chains):
+            chains.append(chains[-1].extend(root))
+        elif root != known[number - 1]:  # other signatures under one decision make another file
+            other = chains[number - 1].extend(root).newest
+            if other.decision_sha256 != chains[number].newest.decision_sha256:
+                raise errors.RosterUnproven(f"another version {number + 1} than the one at hand")
     if len(chains) < version:
         raise errors.RosterNotAtHand(f"version {version} is named, and {len(chains)} at hand")
     named = chains[version - 1].newest
@@ -193,15 +202,16 @@ def _open_cosignatures(
             continue
         name, _, purpose = line.name.partition(f"/{roster.federation_id}/")
         member, is_own = roster.members.get(name), line.name == own.origin
-        keys = dict(member.mldsa44_keys) if member else {}
-        public = keys.get(own.lane if is_own else purpose)
+        # Of a lane's second keys, only the log's own speaks here: another's is for its own log.
+        held = own.lane if is_own else purpose if purpose in _COSIGNERS else ""
+        public = dict(member.mldsa44_keys).get(held) if member else None
         second = public and vkey_of(line.name, KeyType.COSIGNATURE_MLDSA44, public)
         if second and line.key_id == second.key_id:
             at_seconds = open_mldsa_cosignature(head.checkpoint, line, second, check_second)
             if at_seconds is None:
                 raise errors.SignatureInvalid("a second line without a time")
             seconds.append((line.name if is_own else name, at_seconds))
-        elif member and purpose in _COSIGNERS:
+        elif member and purpose in _COSIGNERS and member.cosigner_keys(Cosigner(purpose)):
             text = format_signature_line(line).removesuffix("\n")
             receipts.append(verifier.open_receipt(head, name, Cosigner(purpose), text))
         else:
@@ -252,7 +262,7 @@ def _stated(statement: VerifiedStatement, quorum: Quorum, cosigned: _Cosigned) -
     if statement.statement.opening is None:
         stated += ", whose body is not in the bundle: what it said was not shown"
     # With k cosigners asked for, at most k-1 may lie; the k-th earliest time is then an honest one
-    # or later than one (PROTOCOL section 5).
+    # or later than one (docs/spec/bundles.md, "What a pass shows").
     firsts = tuple((receipt.member, receipt.at_seconds) for receipt in cosigned.receipts)
     earliest: dict[str, int] = {}
     for member, at_seconds in cosigned.seconds if quorum.second_lines else firsts:

@@ -9,17 +9,17 @@ Source: docs/guides/auditing.md; docs/spec/evidence.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from federation.errors import FederationError, SignatureInvalid
+from federation.errors import FederationError
 from federation.local_errors.proofs import Fork
 from federation.protocol.evidence import Evidence, Prefix, encode_evidence, make_evidence
 from federation.protocol.keys import VerifierKey
 from federation.protocol.merkle_proofs import consistency_proof, root_from
 from federation.protocol.notes import Note, format_note, parse_note
-from federation.provenance.report import Examination, Report
+from federation.provenance.report import Examination, Outcome, Report
 from federation.provenance.tree_audit import AuditedLog
 
 STEPS: Final = (
@@ -62,10 +62,7 @@ def compare_logs(
     logs: list[AuditedLog] = []
     for report, log in (first, second):  # (1), (2)
         if log is None:
-            failed = report.failed_step
-            code = SignatureInvalid if failed and failed.number == 1 else FederationError
-            found = failed.detail if failed else "it was not audited"
-            return Compared(examination.failed(code(found)))
+            return Compared(_failed_like(examination, report))
         logs.append(log)
         head = log.checkpoint
         examination.passed(f"{head.size} entries, root {head.root_hash.hex()[:16]}…")
@@ -86,6 +83,17 @@ def compare_logs(
     examination.passed(f"the {which} is the beginning of the other")
     words = f"PREFIX: the {which} copy is the first {size} of {large.checkpoint.size} entries."
     return Compared(examination.concluded(words), Comparison.PREFIX)
+
+
+def _failed_like(examination: Examination, audit: Report) -> Report:
+    """The next step does not hold, for what the audit ended at: a missing file is no accusation."""
+    (cause,) = (step for step in audit.steps if step.outcome is Outcome.FAILED)
+    failed = examination.failed(FederationError(cause.detail, hint=cause.hint))
+    steps = (
+        replace(step, code=cause.code) if step.outcome is Outcome.FAILED else step
+        for step in failed.steps
+    )
+    return replace(failed, steps=tuple(steps))
 
 
 def fork_evidence(seen: bytes, seen_size: int, log: AuditedLog, vkey: VerifierKey) -> Evidence:

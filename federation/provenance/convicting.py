@@ -5,7 +5,7 @@ relay cannot forge it, an honest log cannot fit it, and nobody but the key's hol
 make it true. A node asks :func:`open_evidence`, an auditor :func:`judge_evidence`, which walks the
 same five steps and tells of each.
 
-Source: docs/spec/evidence.md, whose step numbers stand beside the checks (PROTOCOL section 9).
+Source: docs/spec/evidence.md, whose step numbers stand beside the checks.
 """
 
 from __future__ import annotations

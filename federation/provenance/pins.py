@@ -6,7 +6,7 @@ off it, is **cut off**: stored, provable as evidence, without effect in the view
 when governance moves or lifts the pin. A pure function of the roster and of what is held, so that
 nodes that hold the same agree.
 
-Source: docs/spec/view.md, "Cut off"; PROTOCOL section 6.
+Source: docs/spec/view.md, "Cut off".
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ class Cuts:
 
 def pinned_sizes(log: MemberLog, held: int) -> list[int]:
     """The sizes, at most ``held``, at which the roster says what the log's root is."""
-    starts = (key.start for key in log.keys)
-    return sorted({pin.size for pin in (log.pin, *starts) if pin is not None and pin.size <= held})
+    return [pin.size for pin in log.pins if pin.size <= held]
 
 
 def cut_of(
@@ -53,8 +52,7 @@ def cut_of(
         signer: the public key that signed the newest head accepted of it, if any was.
     """
     stands = 0
-    starts = [key.start for key in log.keys if key.start is not None]
-    for pin in sorted({*starts, *filter(None, (log.pin,))}, key=lambda pin: pin.size):
+    for pin in log.pins:
         if pin.size <= held and root_at(pin.size) != pin.root_hash:
             return stands
         stands = min(pin.size, held)

@@ -3,7 +3,7 @@
 The judge asks for proof, header and size only, so that statements this release cannot read are
 stored, relayed and receipted like any other. Reading one is a second step, and never fails.
 
-Source: docs/spec/bodies.md (PROTOCOL section 3).
+Source: docs/spec/bodies.md.
 """
 
 from __future__ import annotations

@@ -2,12 +2,14 @@
 
 Steps are numbered as in the spec page they come from. The first one that fails ends the judgement;
 those after it were not reached and say so, as do those that nobody asked for.
+
+Source: docs/spec/bundles.md, "Judging".
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from federation.errors import FederationError
@@ -73,18 +75,16 @@ class Examination:
         self._steps: list[Step] = []
 
     def passed(self, detail: str, outcome: Outcome = Outcome.PASSED) -> None:
-        """The next step holds, or was not asked for."""
+        """The next step holds, or became what is said."""
         number = len(self._steps) + 1
         self._steps.append(Step(number, self._titles[number - 1], outcome, detail))
 
     def failed(self, error: FederationError, conclusion: str = "") -> Report:
         """The next step does not hold: the judgement is over, whatever was shown before it."""
-        number = len(self._steps) + 1
-        title = self._titles[number - 1]
-        failed = Step(number, title, Outcome.FAILED, error.message, error.code, error.hint)
-        self._steps.append(failed)
-        for title in self._titles[number:]:
-            self._steps.append(Step(len(self._steps) + 1, title, Outcome.NOT_REACHED))
+        self.passed(error.message, Outcome.FAILED)
+        self._steps[-1] = replace(self._steps[-1], code=error.code, hint=error.hint)
+        while len(self._steps) < len(self._titles):
+            self.passed("", Outcome.NOT_REACHED)
         return Report(tuple(self._steps), conclusion)
 
     def concluded(self, conclusion: str) -> Report:

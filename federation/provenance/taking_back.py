@@ -4,7 +4,7 @@ A member takes back what it said; the successor that the roster names takes back
 member said; governance takes back what it lists in the roster. Nobody else can, and what took back
 is never itself taken back: nothing resurrects.
 
-Source: docs/spec/view.md (PROTOCOL section 3); docs/adr/0003-erasure.md.
+Source: docs/spec/view.md; docs/adr/0003-erasure.md.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ from federation.protocol.tiles import (
     TILE_BYTES_MAX,
     TilePath,
     decode_entries,
+    encode_entries,
     nodes_from,
     tile_levels,
     tile_width,
@@ -134,7 +135,7 @@ def _audit_entries(
         width = tile_width(0, index, size)
         joined = _tile(read, TilePath(0, index, width))
         path = TilePath(None, index, width)
-        bundle = _file(read, path.format(), _BUNDLE_BYTES_MAX)
+        bundle = _bundle(read, path)
         if _leaf_hashes(bundle, width) != joined:
             raise RootMismatch(f"{path.format()} does not hash to the tile of level 0 above it")
         if width == TILE_WIDTH:
@@ -221,6 +222,17 @@ def _tile(read: ReadFile, path: TilePath) -> bytes:
     if len(raw) != path.width * DIGEST_BYTES:
         raise ProofMalformed(f"{path.format()} is not {path.width} hashes of {DIGEST_BYTES} bytes")
     return raw
+
+
+def _bundle(read: ReadFile, path: TilePath) -> bytes:
+    """An entry bundle of that width; where only the full one is there, its beginning."""
+    try:
+        return _file(read, path.format(), _BUNDLE_BYTES_MAX)
+    except FileNotAtHand:
+        whole = read(TilePath(None, path.index).format(), _BUNDLE_BYTES_MAX)
+        if whole is None:
+            raise
+    return encode_entries(decode_entries(whole)[: path.width])
 
 
 def _file(read: ReadFile, path: str, bytes_max: int) -> bytes:

@@ -19,7 +19,7 @@ disputed when one is, then accused, suspended, expired, withdrawn, and unknown w
 anything. So one dispute marks the signal for everyone, and takes nothing from it that another
 member confirmed: how much a dispute weighs is for each policy to say.
 
-Source: docs/concepts/verdict_and_policy.md (PROTOCOL sections 3, 6 and 9).
+Source: docs/concepts/verdict_and_policy.md.
 """
 
 from __future__ import annotations

@@ -16,11 +16,7 @@ from itertools import pairwise
 from typing import Final
 
 from federation import errors
-from federation.protocol.checkpoints import (
-    Checkpoint,
-    open_cosignature,
-    parse_checkpoint,
-)
+from federation.protocol.checkpoints import Checkpoint, open_cosignature, parse_checkpoint
 from federation.protocol.headers import Header, StatementId, decode_header
 from federation.protocol.keys import KeyType, SignatureCheck, VerifierKey, vkey_of
 from federation.protocol.notes import Note, format_note, parse_note, parse_signature_line
@@ -121,8 +117,7 @@ def speakers(log: MemberLog, size: int, root_hash: bytes) -> tuple[bytes, ...]:
     None where the roster pins the log, at that size, to another root, or ended it before. At the
     size where a key starts, its predecessor's last word and its own first one both count.
     """
-    pins = [pin for pin in (log.pin, *(key.start for key in log.keys)) if pin is not None]
-    is_off = any(pin.size == size and pin.root_hash != root_hash for pin in pins)
+    is_off = any(pin.size == size and pin.root_hash != root_hash for pin in log.pins)
     if is_off or (log.pin is not None and log.pin.size < size):
         return ()
     starts = [0 if key.start is None else key.start.size for key in log.keys]

@@ -10,7 +10,7 @@ Who may take back is one question for withdraws and erases (``provenance.taking_
 An erase beats a withdraw. One member's endorse and dispute of one statement may both stand, since
 nobody can order them; then both are shown, until the member withdraws one.
 
-Source: docs/spec/view.md (PROTOCOL section 3).
+Source: docs/spec/view.md.
 """
 
 from __future__ import annotations

@@ -38,3 +38,9 @@ def test_bad_text_is_refused(case: Case) -> None:
     assert AttestationMalformed.code == case["error"]
     with pytest.raises(AttestationMalformed):
         parse_attestation(text_of(case, "text"))
+
+
+def test_the_signal_that_was_asked_about_is_in_no_log_line() -> None:
+    about = "pdq " + "5a" * 32
+    case = next(case for case in held_cases("accept") if f"about {about}" in text_of(case, "text"))
+    assert "5a5a" not in repr(parse_attestation(text_of(case, "text")))

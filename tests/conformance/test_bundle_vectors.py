@@ -46,7 +46,7 @@ def test_good_bundle_is_verified_with_its_answer(case: Case) -> None:
     assert report.is_verified
     assert text_of(gives, "statement_id") == report.steps[4].detail
     assert text_of(gives, "statement_id") in report.conclusion
-    assert gives["claims"] == claims_of(report)
+    assert gives["claims"] == claims_of(report, is_force_asked="in_force" in case)
     cosigners = gives["cosigners"]
     assert isinstance(cosigners, list)
     assert report.steps[6].detail.endswith(", ".join(map(str, cosigners)) or "nobody")
@@ -54,9 +54,13 @@ def test_good_bundle_is_verified_with_its_answer(case: Case) -> None:
 
 @pytest.mark.parametrize("case", held_cases("reject"), ids=lambda case: str(case["desc"]))
 def test_bad_bundle_fails_at_its_step_with_its_code(case: Case) -> None:
-    failed = judged(case).failed_step
+    report = judged(case)
+    failed = report.failed_step
     assert failed is not None
     assert (case["step"], case["error"]) == (failed.number, failed.code)
+    claims = claims_of(report, is_force_asked="in_force" in case)
+    is_stated = failed.number > STATED_STEPS
+    assert {"stated": is_stated, "in_force": False if "in_force" in case else None} == claims
 
 
 def test_every_step_that_can_fail_has_a_case() -> None:

@@ -12,6 +12,7 @@ from federation.daemon import attester as attesting
 from federation.daemon.convictor import Convictor
 from federation.daemon.keyring import load_keyring
 from federation.daemon.node import Node
+from federation.daemon.publisher import Draft
 from federation.errors import NotInForce, QuorumUnmet, RequestMalformed
 from federation.local_errors.askers import (
     AttestationNotGiven,
@@ -22,7 +23,7 @@ from federation.local_errors.askers import (
 )
 from federation.protocol.attestations import Finding, State, parse_attestation
 from federation.protocol.attestations_signing import sign_attestation
-from federation.protocol.bodies import Erase
+from federation.protocol.bodies import Erase, Withdraw
 from federation.protocol.headers import StatementId
 from federation.protocol.keys import check_ed25519
 from federation.protocol.notes import parse_note
@@ -72,7 +73,7 @@ async def test_in_force_is_proven_by_two_other_members_and_judged_offline(found:
         root = founded.chain.versions[0]
         report = judge_bundle(bundle, root, Quorum(2), check_ed25519, in_force=2)
         assert report.is_verified, report.failed_step
-        assert {"stated": True, "in_force": True} == claims_of(report)
+        assert {"stated": True, "in_force": True} == claims_of(report, is_force_asked=True)
         # The own member's word is not among them, whoever makes the bundle.
         theirs = await nodes[1].prover.bundle(statement.id, in_force=2)
         assert judge_bundle(theirs, root, Quorum(1), check_ed25519, in_force=2).is_verified
@@ -100,7 +101,7 @@ async def test_an_omitted_withdraw_never_verifies_as_in_force(found: Found) -> N
         assert "IN FORCE as of" in report.conclusion
         bare = await nodes[0].prover.bundle(statement.id)
         report = judge_bundle(bare, root, Quorum(1), check_ed25519, in_force=1)
-        assert {"stated": True, "in_force": False} == claims_of(report)
+        assert {"stated": True, "in_force": False} == claims_of(report, is_force_asked=True)
 
 
 async def test_a_node_that_signs_nothing_attests_nothing(found: Found) -> None:
@@ -224,6 +225,26 @@ async def test_who_left_out_a_withdraw_that_it_holds_is_convicted_and_nobody_els
         for told in (before, honest):
             with pytest.raises(NothingToConvict):
                 await convictor.convict(told.decode())
+
+
+async def test_a_withdraw_that_was_withdrawn_stands_and_convicts_nobody_who_says_so(
+    found: Found,
+) -> None:
+    """Nothing resurrects, so the second withdraw has no effect, and "active" is the truth."""
+    async with AsyncExitStack() as stack:
+        _, nodes = await running(found, stack)
+        statement = await said(nodes)
+        withdraw = await nodes[0].publisher.withdraw(statement.id, "mistake")
+        lane = nodes[0].publisher._lanes[Lane.LIVE]
+        await lane.publish([Draft(Withdraw("mistake"), (withdraw,))])
+        for node in nodes[1:]:
+            await until_held(node, statement.log, 3)
+        told = await nodes[1].attester.attest(str(withdraw))
+        (finding,) = parse_attestation(parse_note(told).text).findings
+        assert (State.ACTIVE, ()) == (finding.state, finding.by)
+        convictor = Convictor(nodes[2].stores, nodes[2].membership)
+        with pytest.raises(NothingToConvict):
+            await convictor.convict(told.decode())
 
 
 async def test_second_lines_of_log_and_mirrors_are_collected_where_the_policy_asks_for_them(

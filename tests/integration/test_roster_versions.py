@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import AsyncExitStack
 
 import pytest
 
-from federation.daemon import roster_changes, roster_watch
+from federation.daemon import membership, roster_changes, roster_watch
 from federation.daemon.node import Node
 from federation.errors import RosterMalformed, RosterUnproven, TooLarge
 from federation.local_errors.askers import NotFound
@@ -17,6 +18,7 @@ from federation.protocol.bodies import ActsUnder
 from federation.protocol.keys_signing import SigningKey
 from federation.protocol.limits import ROSTER_BYTES_MAX
 from federation.protocol.origins import Lane, LogId
+from federation.protocol.roster import Roster, parse_roster
 from federation.protocol.roster_amendments import propose_members, readdressed
 from federation.protocol.roster_chain import RosterChain
 from federation.protocol.roster_proposals import finish, propose_refresh, sign_proposal
@@ -46,6 +48,32 @@ def readdressed_chain(founded: Founded, chain: RosterChain) -> RosterChain:
     changed = readdressed(member, (*member.urls, "https://elsewhere.example"))
     proposal = propose_members(chain, [changed], now_ms=time.time_ns() // 1_000_000)
     return finish(sign_proposal(proposal.proposal_bytes, founded.governor), chain)
+
+
+async def test_a_roster_is_judged_beside_the_event_loop(
+    found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever answers a question for the roster may answer with 4 MiB that nobody signed."""
+    judges: list[threading.Thread] = []
+    follow = RosterChain.follow
+
+    def read(root: bytes) -> Roster:
+        judges.append(threading.current_thread())
+        return parse_roster(root)
+
+    def followed(chain: RosterChain, offered: Roster) -> RosterChain:
+        judges.append(threading.current_thread())
+        return follow(chain, offered)
+
+    async with AsyncExitStack() as stack:
+        founded = found([A, B])
+        node = await open_node(founded, A, stack)
+        second = refreshed(founded, founded.chain)
+        monkeypatch.setattr(membership, "parse_roster", read)
+        monkeypatch.setattr(RosterChain, "follow", followed)
+        assert 2 == (await node.membership.adopt(second.versions[1])).version
+        assert len(judges) >= 2
+        assert threading.current_thread() not in judges
 
 
 async def view_of(node: Node, federation_id: str) -> bytes:

@@ -39,7 +39,10 @@ from federation.protocol.checkpoints import Checkpoint
 from federation.protocol.checkpoints_signing import sign_checkpoint
 from federation.protocol.merkle import EMPTY_ROOT
 from federation.protocol.origins import Cosigner, Lane, LogId, cosigner_name
+from federation.protocol.roster_amendments import propose_members, suspended
 from federation.protocol.roster_chain import RosterChain
+from federation.protocol.roster_members import EMPTY_PIN, MemberRole
+from federation.protocol.roster_proposals import propose_add
 from federation.protocol.statements import opened_statement
 from federation.protocol.texts import format_base64
 from tests.builders import (
@@ -54,13 +57,15 @@ from tests.builders import (
     make_confirm,
     make_key,
     make_log,
+    make_member,
     make_roster,
     make_salt,
     make_statement,
     make_withdraw,
+    sign_and_finish,
     sign_as,
 )
-from tests.vectors import pinned_bundles
+from tests.vectors import governed_bundles, pinned_bundles
 from tests.vectors.bundle_fields import checkpoint_fields, weak_roots
 from tests.vectors.bundle_parts import (
     ADDING,
@@ -332,6 +337,13 @@ def cosignatures() -> Iterator[Case]:
     for desc, wrong in chosen:
         parts = replace(GOOD, lines=[line(UMBRA), wrong])
         yield fails(7, f"7, a cosignature {desc}", SignatureInvalid, parts, quorum="1")
+    delta = make_member("delta.example").request
+    observing = frozenset({MemberRole.OBSERVER})
+    proposal = propose_add(FOUNDED.chain, delta, now_ms=NEW_YEAR_2026_MS, roles=observing)
+    chain = sign_and_finish(proposal, FOUNDED.chain, FOUNDED.governors)
+    keyless = replace(GOOD, chain=chain, lines=[line(), line(delta.member)])
+    desc = "7, a cosignature by a member without a key for that"
+    yield fails(7, desc, SignatureInvalid, keyless, quorum="1")
 
 
 def quorums() -> Iterator[Case]:
@@ -439,6 +451,21 @@ def attestations() -> Iterator[Case]:
     twice = _attesting(good, attested(at_ms=LATER_MS + 1))
     yield fails(10, "10, one member twice", AttestationMalformed, twice, in_force="1")
     yield fails(10, "10, not asked for, and wrong", SignatureInvalid, _attesting(by_log))
+    gone = _without_nova()
+    by_gone = sign_as(NOVA, make_attestation(MADE, INDEX, roster=gone.newest), FEDERATION)
+    under = replace(_attesting(by_gone), chain=gone)
+    desc = "10, an attestation by a suspended member"
+    yield fails(10, desc, AttestationUnfit, under, in_force="1")
+    # The bundle names version 1; version 2, by which nova is suspended, is at hand.
+    desc = "10, an attestation by a member that is suspended by a later version at hand"
+    at_hand = gone.versions
+    yield fails(10, desc, AttestationUnfit, _attesting(good), roots=at_hand, in_force="1")
+
+
+def _without_nova() -> RosterChain:
+    member = suspended(FOUNDED.roster.member(NOVA), dict.fromkeys(Lane, EMPTY_PIN))
+    proposal = propose_members(FOUNDED.chain, [member], now_ms=NEW_YEAR_2026_MS)
+    return sign_and_finish(proposal, FOUNDED.chain, FOUNDED.governors)
 
 
 def _older() -> Checkpoint:
@@ -461,6 +488,12 @@ def forces() -> Iterator[Case]:
     until = _expiring(LATER_MS)
     expired = _attesting(attested(made=until, index=0), parts=parts_of(until, 0))
     yield fails(11, "11, it has expired", NotInForce, expired, in_force="1")
+    for desc, expiry in (("true", b"\xc3"), ("text", text("later"))):
+        timeless = make_log(founded=FOUNDED)
+        raw = header(fed=fields_federation(FEDERATION))
+        timeless.say(opened_statement(raw, make_salt(1), fields(exp=expiry)))
+        parts = _attesting(attested(made=timeless, index=0), parts=parts_of(timeless, 0))
+        yield fails(11, f"11, its expiry is {desc}", NotInForce, parts, in_force="1")
     strange = _strange_log()
     junk = _attesting(attested(made=strange, index=2), parts=parts_of(strange, 2))
     yield fails(11, "11, nobody can read it", NotInForce, junk, in_force="1")
@@ -487,6 +520,7 @@ def cases() -> list[Case]:
         *good_bundles(),
         *malformed(),
         *rosters(),
+        *governed_bundles.cases(),
         *checkpoints(),
         *pinned_bundles.cases(),
         *headers(),

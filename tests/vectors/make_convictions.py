@@ -183,6 +183,19 @@ def withdrawals() -> Iterator[Case]:
     dispute = make_statement(9, Dispute("benign"), federation_id=FEDERATION, references=[said.id])
     yield _fails(4, "a dispute", ConvictionUnproven, _conviction(_log(dispute)))
     taken = _withdraw()
+    again = make_withdraw(10, taken.id, federation_id=FEDERATION)
+    made = _log(taken, again)
+    attested = make_attestation(made, 3, NOVA)
+    desc = "of a withdraw, which nobody can take back"
+    stands = Conviction(
+        sign_as(NOVA, attested, FEDERATION),
+        erased_statement(taken.header_bytes, taken.commitment),
+        again,
+        made.log.origin,
+        4,
+        inclusion_proof(4, made.head().size, made.node),
+    )
+    yield _fails(4, desc, ConvictionUnproven, stands)
     junk = opened_statement(taken.header_bytes, make_salt(9), b"\x80")
     yield _fails(4, "that nobody can read", ConvictionUnproven, _conviction(_log(junk)))
     foreign = _withdraw(federation_id="0" * 32)

@@ -88,6 +88,8 @@ def good_rosters() -> Iterator[Case]:
         ("a member departed", forge(member(put_status("departed", successor=NOVA)))),
         ("a log key rotated", forge(log(lambda each: each["keys"].append(rotated)))),
         ("a member without URL", forge(member(put(urls=[])))),
+        ("an IPv6 address", forge(member(put(urls=["https://[2001:db8::ffff:102:304]:7001"])))),
+        ("one that looks mapped", forge(member(put(urls=["https://[::ffff:0]"])))),
         (
             "a member behind a balancer",
             forge(member(put(urls=["https+signatures://acme.example/peers"]))),
@@ -122,6 +124,10 @@ def bad_rosters() -> Iterator[Case]:
         ("a byte order mark", b"\xef\xbb\xbf" + FIRST),
         ("UTF-16", FIRST[:40].decode().encode("utf-16-le")),
         ("an unsigned field", edited(put(**{"x-note": 1}))),
+        (
+            "a key id in a list",
+            edited(first_signature(lambda each: each.update(keyid=[each["keyid"]]))),
+        ),
         ("signatures out of order", edited(lambda document: document["signatures"].reverse())),
         ("a signature in upper case", edited(first_signature(put(sig="AB" * 64)))),
         ("a short signature", edited(first_signature(put(sig="ab")))),

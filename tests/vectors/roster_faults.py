@@ -326,6 +326,21 @@ FACT_FAULTS = [
     ),
     Fault("a name of a newline", member(put(name="acme.example\n")), RosterMalformed, "ASCII"),
     Fault("a member's unknown field", member(put(email="a@b")), RosterMalformed, "field 'email'"),
+    *(
+        Fault(
+            f"an IPv4 address mapped into IPv6, {form}",
+            member(put(urls=[f"https://[::ffff:{address}]"])),
+            RosterMalformed,
+            "a member's URL",
+        )
+        for form, address in (("in hex", "102:304"), ("with dots", "1.2.3.4"))
+    ),
+    Fault(
+        "an IPv6 address that ends in dots",
+        member(put(urls=["https://[2001:db8::1.2.3.4]"])),
+        RosterMalformed,
+        "a member's URL",
+    ),
     Fault("no role", member(put(roles=[])), RosterMalformed, "no role"),
     Fault("an unknown role", member(put(roles=["king"])), RosterMalformed, "unknown word"),
     Fault("a role twice", member(put(roles=["member"] * 2)), RosterMalformed, "each once"),
@@ -485,7 +500,24 @@ FACT_FAULTS = [
             )
         ),
         RosterMalformed,
-        "growing sizes",
+        "one root at one size",
+    ),
+    Fault(
+        "an end with another root than the key that starts at its size",
+        log(
+            lambda each: each.update(
+                keys=[
+                    *each["keys"],
+                    {
+                        "public": base64_key("of 1"),
+                        "start": {"root": format_base64(bytes([1]) * 32), "size": 7},
+                    },
+                ],
+                pin=PIN,
+            )
+        ),
+        RosterMalformed,
+        "one root at one size",
     ),
     Fault(
         "a restart without a pin",

@@ -124,6 +124,12 @@ def test_a_full_tile_stands_for_its_partial_forerunner(program: Program, tmp_pat
     shutil.copy(grown / "tile" / "0" / "001", folder / "tile" / "0" / "001")
     shutil.rmtree(folder / "tile" / "0" / "001.p")
     assert ExitCode.YES == program.run("log", folder)[0]
+    entries = Path("tile") / "entries"
+    shutil.rmtree(folder / entries / "001.p")
+    code, answer = program.run("log", folder)
+    assert (ExitCode.UNKNOWN, 2) == (code, failed_step(answer))
+    shutil.copy(grown / entries / "001", folder / entries / "001")
+    assert ExitCode.YES == program.run("log", folder)[0]
 
 
 def test_every_log_of_an_export_is_audited(program: Program, tmp_path: Path) -> None:
@@ -195,6 +201,20 @@ def test_a_damaged_copy_convicts_nobody(program: Program, tmp_path: Path) -> Non
     assert not file.exists()
 
 
+@pytest.mark.parametrize(("file", "step"), [("checkpoint", 2), ("tile/entries/001", 2)])
+def test_a_file_that_a_copy_lacks_is_no_accusation_and_can_be_fetched(
+    program: Program, tmp_path: Path, file: str, step: int
+) -> None:
+    first = write_tree(tmp_path / "first", ENTRIES[:700])
+    second = write_tree(tmp_path / "second", ENTRIES[:700])
+    (second / file).unlink()
+    code, answer = program.run("compare", first, second)
+    assert (ExitCode.UNKNOWN, step) == (code, failed_step(answer))
+    failed = answer["steps"][step - 1]
+    assert "file-not-at-hand" == failed["code"]
+    assert "fetch" in failed["hint"]
+
+
 # --- monitor ------------------------------------------------------------------------------------
 
 
@@ -219,6 +239,61 @@ def test_what_was_seen_is_kept_between_runs_and_must_be_the_beginning(
     assert kept == state.read_bytes()
 
 
+def test_a_log_goes_on_under_a_key_that_followed_the_one_seen_before(
+    program: Program, tmp_path: Path
+) -> None:
+    state, folder = tmp_path / "seen.json", tmp_path / "export"
+    write_tree(folder / "log", ENTRIES[:300])
+    assert ExitCode.YES == program.run("monitor", folder, "--state", state)[0]
+    for size in (400, 500):
+        write_tree(folder / "log", ENTRIES[:size], key=make_key("the next live key"))
+        code, answer = program.run("monitor", folder, "--state", state)
+        assert (ExitCode.YES, True) == (code, "grew by 100" in answer["conclusion"])
+    # Nor does the new key let anybody put another beginning under it.
+    shutil.rmtree(folder / "log")
+    others = [entry(number, "lie") for number in range(600)]
+    write_tree(folder / "log", others, key=make_key("one key more"))
+    code, answer = program.run("monitor", folder, "--state", state)
+    assert (ExitCode.NO, 5) == (code, failed_step(answer))
+
+
+def test_what_was_seen_by_a_release_that_kept_no_key_is_read(
+    program: Program, tmp_path: Path
+) -> None:
+    state, folder = tmp_path / "seen.json", tmp_path / "export"
+    write_tree(folder / "log", ENTRIES[:300])
+    program.run("monitor", folder, "--state", state)
+    kept = json.loads(state.read_text())
+    del kept["logs"][ORIGIN]["vkey"]
+    state.write_text(json.dumps(kept))
+    write_tree(folder / "log", ENTRIES[:301])
+    code, answer = program.run("monitor", folder, "--state", state)
+    assert (ExitCode.YES, True) == (code, "grew by 1" in answer["conclusion"])
+
+
+def test_a_key_that_is_none_does_not_hide_another_logs_fork(
+    program: Program, tmp_path: Path
+) -> None:
+    state, folder, found = tmp_path / "seen.json", tmp_path / "export", tmp_path / "evidence"
+    write_tree(folder / "a", ENTRIES[:3], origin=f"{ORIGIN}/1")
+    write_tree(folder / "b", ENTRIES[:300])
+    assert ExitCode.YES == program.run("monitor", folder, "--state", state)[0]
+    (folder / "a.vkey").write_text("garbage+x")
+    write_tree(folder / "b", [entry(number, "lie") for number in range(300)])
+    code, answer = program.run("monitor", folder, "--state", state, "--evidence", found)
+    assert ExitCode.NO == code
+    outcomes = [(each["log"], failed_step(each)) for each in answer["reports"]]
+    assert [(None, 1), (ORIGIN, 5), (f"{ORIGIN}/1", 1)] == outcomes
+    assert 1 == len(list(found.iterdir()))
+
+
+def test_a_second_key_that_is_far_too_long_is_refused(program: Program, tmp_path: Path) -> None:
+    folder = write_tree(tmp_path / "log", ENTRIES[:3])
+    (tmp_path / "log.mldsa44.vkey").write_text("x" * 5_000_000)
+    code, answer = program.run("log", folder)
+    assert (ExitCode.MISUSE, "request-malformed") == (code, answer["error"]["code"])
+
+
 def test_a_log_that_went_is_asked_for(program: Program, tmp_path: Path) -> None:
     state, folder = tmp_path / "seen.json", tmp_path / "export"
     write_tree(folder / "log", ENTRIES[:3])
@@ -229,7 +304,16 @@ def test_a_log_that_went_is_asked_for(program: Program, tmp_path: Path) -> None:
     assert (ExitCode.UNKNOWN, 2) == (code, len(answer["reports"]))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "else", "logs": {}}', "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"format": "else", "logs": {}}',
+        "\x00",
+    ],
+)
 def test_a_state_of_something_else_is_not_written_over(
     program: Program, tmp_path: Path, text: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -21,12 +22,12 @@ from federation.protocol.limits_messages import (
     DIGEST_BYTES_MAX,
     INLINE_STATEMENT_BYTES_MAX,
     INLINE_STATEMENTS_MAX,
+    LOGS_IN_MESSAGE_MAX,
     RANGE_ANSWER_BYTES_MAX,
     RANGE_BYTES_MAX,
     RANGE_STATEMENTS_MAX,
 )
 from federation.protocol.messages import (
-    LOGS_IN_MESSAGE_MAX,
     AnnouncedHead,
     Announcement,
     AnnouncementAnswer,
@@ -47,6 +48,7 @@ from federation.protocol.messages import (
 )
 from federation.protocol.statements import Statement, erased_statement, opened_statement
 from tests.builders import make_salt, make_statement
+from tests.vectors.by_hand import array, fields, integer, mapping
 
 HASH = bytes(range(32))
 STATEMENTS = tuple(make_statement(number) for number in range(3))
@@ -285,3 +287,19 @@ def test_a_message_over_its_limit_is_refused_unread(
         decode(b"\xc1" * (bytes_max + 1))
     with pytest.raises(MessageMalformed):
         decode(b"\xc1" * bytes_max)
+
+
+@pytest.mark.parametrize("part", [array([]), mapping([])], ids=["lists", "maps"])
+def test_millions_of_empty_parts_in_a_range_are_refused_while_they_are_counted(part: bytes) -> None:
+    """As many as fit in one answer, in lists that are each within the limit."""
+    many = array([part] * RANGE_STATEMENTS_MAX)
+    rows = array([array([many] * RANGE_STATEMENTS_MAX)] * 3 + [array([many] * 1_000)])
+    attack = fields(**{"from": integer(0), "proof": array([]), "statements": rows})
+    assert 4_000_000 < len(attack) < RANGE_ANSWER_BYTES_MAX
+    tracemalloc.start()
+    try:
+        with pytest.raises(MessageMalformed):
+            decode_range(attack)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()

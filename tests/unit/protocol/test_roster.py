@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
@@ -20,6 +21,7 @@ from federation.protocol.limits import (
     LOG_SIZE_MAX,
     MEMBER_URL_CHARACTERS_MAX,
     ROSTER_BYTES_MAX,
+    ROSTER_PARTS_MAX,
 )
 from federation.protocol.origins import Cosigner, Lane, LogId
 from federation.protocol.roster import RosterLimits, parse_roster
@@ -323,6 +325,26 @@ def test_more_governors_than_a_ceremony_holds_are_refused() -> None:
 def test_oversized_roster_is_refused_unread() -> None:
     with pytest.raises(TooLarge):
         parse_roster(b" " * (ROSTER_BYTES_MAX + 1))
+
+
+@pytest.mark.parametrize("part", [[], 0, {}], ids=["lists", "numbers", "objects"])
+def test_millions_of_parts_are_refused_before_anything_is_built_of_them(part: object) -> None:
+    """In an extension field, where a roster may hold anything, and nobody has signed it."""
+    count = ROSTER_BYTES_MAX // (len(json.dumps(part)) + 1) - 10_000
+    attack = forge(facts(put(**{"x-note": [part] * count})))
+    assert len(attack) < ROSTER_BYTES_MAX
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLarge):
+            parse_roster(attack)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_roster_of_a_thousand_members_is_within_the_limit_of_parts() -> None:
+    whole = make_roster(*(f"m{number}.example" for number in range(20))).chain.versions[0]
+    assert 50 * sum(map(whole.count, b",[{")) < ROSTER_PARTS_MAX
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -232,3 +233,73 @@ def test_what_a_later_release_put_there_goes_on_untouched() -> None:
         member["logs"][1]["x-note"],
         member["urls"],
     )
+
+
+# --- who has no keys ----------------------------------------------------------------------------
+
+DELTA = "delta.example"
+OBSERVING = frozenset({MemberRole.OBSERVER})
+OBSERVED = sign_and_finish(
+    propose_add(CHAIN, request_of(name=DELTA), now_ms=NEW_YEAR_2026_MS, roles=OBSERVING),
+    CHAIN,
+    FOUNDED.governors,
+)
+OBSERVER = OBSERVED.newest.member(DELTA)
+
+
+def keyless(name: str = DELTA, identity: str = "next identity") -> JoinRequest:
+    """The request of a node that publishes nothing."""
+    url = f"https://{name}:7001"
+    return make_join_request(name, urls=(url,), keys={}, tls_identity=identity.encode())
+
+
+def test_an_observer_renews_its_identity_with_a_request_without_keys() -> None:
+    assert (TLS,) == changed_keys(OBSERVER, keyless())
+    renewed = rekeyed(OBSERVER, keyless(), {})
+    assert (*OBSERVER.tls_identities, b"next identity") == renewed.tls_identities
+    decided(renewed, chain=OBSERVED)
+
+
+def test_no_request_makes_a_cosigner_of_an_observer() -> None:
+    """Whoever may not vouch for anybody asks for the keys of a member that may."""
+    full = request_of(*PURPOSES, name=DELTA)
+    renewed = rekeyed(OBSERVER, full, STARTS)
+    assert ((), (), ()) == (renewed.witness_keys, renewed.mirror_keys, renewed.mldsa44_keys)
+    assert (TLS,) == changed_keys(OBSERVER, full)
+    back = restored(suspended(OBSERVER, {}), full)
+    assert ((), ()) == (back.witness_keys, back.mirror_keys)
+
+
+def test_a_witness_renews_its_witness_key_and_gets_no_mirror() -> None:
+    witness = replace(MEMBER, roles=frozenset({MemberRole.WITNESS}), logs=(), mirror_keys=())
+    renewed = rekeyed(witness, request_of("witness", "mirror"), {})
+    assert (2, 0) == (len(renewed.witness_keys), len(renewed.mirror_keys))
+
+
+def test_an_observer_is_back_after_a_theft_of_its_identity() -> None:
+    suspended_observer = suspended(OBSERVER, {})
+    assert MemberStatus.ACTIVE is restored(suspended_observer, keyless()).status
+    with pytest.raises(RequestMalformed, match="tls"):
+        restored(suspended_observer, keyless(identity=f"identity of {DELTA}"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: changed_keys(MEMBER, keyless(ACME)),
+        lambda: rekeyed(MEMBER, keyless(ACME), STARTS),
+        lambda: restored(suspended(MEMBER, EMPTY), keyless(ACME)),
+        lambda: with_roles(OBSERVER, frozenset({MemberRole.MEMBER}), {}, keyless()),
+    ],
+    ids=["compared", "renewed", "restored", "to publish"],
+)
+def test_a_request_without_keys_is_refused_where_the_roles_need_them(
+    change: Callable[[], object],
+) -> None:
+    with pytest.raises(RequestMalformed, match="asks for no keys"):
+        change()
+
+
+def test_nobody_publishes_with_anothers_request() -> None:
+    with pytest.raises(RequestMalformed, match="not of"):
+        with_roles(OBSERVER, frozenset({MemberRole.MEMBER}), {}, request_of(name="eve.example"))

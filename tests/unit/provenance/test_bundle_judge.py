@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from federation.protocol.bundles import Bundle, encode_bundle
 from federation.protocol.checkpoints import parse_checkpoint
 from federation.protocol.checkpoints_signing import cosign
-from federation.protocol.keys import SignatureCheck, check_ed25519
+from federation.protocol.keys import KeyType, SignatureCheck, VerifierKey, check_ed25519
 from federation.protocol.notes import NoteSignature, parse_note
 from federation.protocol.notes_writing import add_signatures
 from federation.protocol.origins import Cosigner, cosigner_name
 from federation.protocol.policy import Quorum
 from federation.protocol.proofs import TlogProof
+from federation.protocol.roster_amendments import propose_members
 from federation.protocol.roster_chain import RosterChain
 from federation.protocol.roster_proposals import propose_add
 from federation.protocol.statements import erased_statement, opened_statement
@@ -213,6 +214,30 @@ def test_an_extra_that_nobody_signed_does_not_ride_along() -> None:
 def test_one_bad_cosignature_among_good_ones_is_refused(line: NoteSignature) -> None:
     bundle = with_lines(cosigned(UMBRA), line)
     assert (7, "signature-invalid") == failure(judge(bundle, 1))
+
+
+@pytest.mark.parametrize(("purpose", "failed"), [("mirror", None), ("live", 7)])
+def test_the_second_key_of_another_members_lane_is_no_cosigner(
+    purpose: str, failed: int | None
+) -> None:
+    """Under its own log's name and key id, as if nova's live lane could vouch for acme's."""
+    member = FOUNDED.roster.member(NOVA)
+    keys = tuple((name, name.encode().ljust(1_312, b"\0")) for name in ("live", "mirror"))
+    proposal = propose_members(
+        FOUNDED.chain, [replace(member, mldsa44_keys=keys)], now_ms=NEW_YEAR_2026_MS
+    )
+    chain = sign_and_finish(proposal, FOUNDED.chain, FOUNDED.governors)
+    name = f"{NOVA}/{MADE.log.federation_id}/{purpose}"
+    vkey = VerifierKey(name, KeyType.COSIGNATURE_MLDSA44, dict(keys)[purpose])
+    line = NoteSignature(name, vkey.key_id, (9).to_bytes(8, "big") + bytes(2_420))
+    bundle = noted(
+        lambda note: add_signatures(note, [cosigned(UMBRA), line]),
+        make_bundle(MADE, 2, (), chain=chain),
+    )
+    report = judge_bundle(
+        encode_bundle(bundle), FIRST_ROOT, Quorum(1), check_ed25519, check_second=lambda *_: True
+    )
+    assert failed == (report.failed_step.number if report.failed_step else None)
 
 
 def test_a_cosignature_of_another_checkpoint_is_refused() -> None:
