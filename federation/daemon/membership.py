@@ -112,8 +112,7 @@ class Membership:
         """Whether the chain has that decision already, whoever else signed it."""
         if not 1 <= offered.version <= len(self.chain.versions):
             return False
-        held = parse_roster(self.chain.versions[offered.version - 1])
-        return held.decision_sha256 == offered.decision_sha256
+        return self.chain.decisions[offered.version - 1] == offered.decision_sha256
 
     async def adopt(
         self, root: bytes, *, now_ms: int | None = None, is_newest: bool = True
@@ -137,7 +136,7 @@ class Membership:
         # signed.
         offered = await asyncio.to_thread(parse_roster, root)
         async with self._adopting:
-            if await asyncio.to_thread(self._holds, offered):
+            if self._holds(offered):
                 await self._apply()
                 return self.roster
             if await self._keep_if_rival(offered) or self.rivals:
