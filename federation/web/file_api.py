@@ -86,16 +86,16 @@ class FileApi:
             query.tlsh_distance_max,
             default=self._node.config.matching.distance_max,
         )
-        matches = await self._node.matcher.match(found.signals, wanted)
-        enforcer = self._node.platform.enforcer
+        decided = await self._node.decider.decide(found.signals, wanted, is_one_content=True)
+        matches = [each.matches for each in decided]
         self._node.platform.sightings.keep(query.reference, found.signals, matches)
         incident = self._node.incidents.state
         results = [
             file_schemas.FileResult(
                 type=signal.type.value,
-                result=result_of(each, enforcer.decide(signal, each), incident),
+                result=result_of(each.matches, each.decision, incident),
             )
-            for signal, each in zip(found.signals, matches, strict=True)
+            for signal, each in zip(found.signals, decided, strict=True)
         ]
         return file_schemas.MatchFileAnswer(
             action=action_on_content([each.result for each in results]),

@@ -98,7 +98,8 @@ class WorkerApi:
         if not near:
             raw = self._misses.to(len(signals))
             return web.Response(body=raw, content_type="application/json")
-        if len(near) == len(signals):
+        # Of one content the node has to see all signals: its policy may except any of them.
+        if len(near) == len(signals) or body.one_content:
             return await self._node.pass_on(request)
         return await self._ask(request, body, near)
 
@@ -119,7 +120,9 @@ class WorkerApi:
         return web.Response(body=answer_with(asked, results), content_type="application/json")
 
 
-_SEARCHED_WITH: Final = frozenset({"signals", "distance_max", "video", "tlsh_distance_max"})
+_SEARCHED_WITH: Final = frozenset(
+    {"signals", "distance_max", "one_content", "video", "tlsh_distance_max"}
+)
 """What a request may say that a search alone can answer; anything else is for the node."""
 
 

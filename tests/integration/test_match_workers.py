@@ -146,6 +146,10 @@ async def test_a_worker_answers_what_the_node_answers(both: Both) -> None:
     _, _, told = await both.ask_both("POST", "/v1/match", query(*mixed))
     assert ["allow", "block"] * len(known) == [each["action"] for each in told["results"]]
     await both.ask_both("POST", "/v1/match", query(*unknown))
+    # Of one content the node sees all signals.
+    _, _, told = await both.ask_both("POST", "/v1/match", query(*mixed, one_content=True))
+    assert "block" == told["results"][1]["action"]
+    await both.ask_both("POST", "/v1/match", query(*unknown, one_content=True))
     for bad in [b"", b"\xff", {}, query(pdq, distance_max=32), query(*[pdq] * 1_001)]:
         status, kind, told = await both.ask_both("POST", "/v1/match", bad)
         assert (400, "application/problem+json") == (status, kind)
