@@ -197,11 +197,12 @@ class Platform:
             ConfigError: the policy or the benign set is missing or wrong.
             StoreError: the disk.
         """
+        benign = await self.quarantine.read_benign()  # before anything is put in force
         before = self.enforcer.enforcement.sha256
         taken = await self.enforcer.reload()
         if taken.sha256 != before:
             self.teller.emit(PolicyReplaced(taken.sha256))
-        await self.quarantine.reload_benign(self.index)
+        await self.quarantine.take_benign(benign, self.index)
         return taken
 
     def alarms(self) -> list[tuple[str, str]]:

@@ -35,7 +35,7 @@ from federation.web import match_schemas
 from federation.web.misses import MissAnswer, answer_with
 from federation.web.passing_on import NodeBehind
 from federation.web.problems import problem
-from federation.web.routes import BODY_BYTES_MAX, check_token, read_body
+from federation.web.routes import BODY_BYTES_MAX, check_plain, check_token, read_body
 from federation.web.verdicts import read_signal, thresholds_of
 
 log_lines = logging.getLogger(__name__)
@@ -81,6 +81,7 @@ class WorkerApi:
         """Answer what nothing is near to; ask the node about the rest."""
         try:
             check_token(request, self._token)
+            check_plain(request)
             body = await read_body(request, match_schemas.MatchRequest)
             if not body.model_fields_set <= _SEARCHED_WITH:
                 return await self._node.pass_on(request)
@@ -152,7 +153,10 @@ async def run(channel: socket.socket) -> None:
     async with NodeBehind(hello["node"]) as node:
         api = WorkerApi(follower.index, misses, hello["token"], hello["distance_max"], node)
         runner = web.AppRunner(
-            api.application(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
+            api.application(),
+            access_log=None,
+            shutdown_timeout=SHUTDOWN_SECONDS,
+            auto_decompress=False,  # passed on as it is, and refused there
         )
         await runner.setup()
         try:

@@ -189,6 +189,33 @@ async def test_a_closed_hasher_is_a_coded_answer(api: Api) -> None:
     assert (429, "too-busy") == (status, refused["code"])
 
 
+async def test_every_number_that_is_asked_with_has_bounds(api: Api) -> None:
+    """Beyond them the database would meet a number that it cannot hold."""
+    async with api.session.get(api.address + "/openapi.json") as answer:
+        document = await answer.json()
+    unbounded = []
+
+    def walk(schema: Any, where: str) -> None:
+        if isinstance(schema, list):
+            for each in schema:
+                walk(each, where)
+        elif isinstance(schema, dict):
+            if "$ref" in schema:
+                name = schema["$ref"].rpartition("/")[2]
+                walk(document["components"]["schemas"][name], f"{where} {name}")
+            if schema.get("type") == "integer" and schema.get("maximum", 2**63) >= 2**63:
+                unbounded.append(where)
+            for name, each in schema.items():
+                if isinstance(each, dict | list):
+                    walk(each, f"{where}.{name}")
+
+    for path, calls in document["paths"].items():
+        for call in calls.values():
+            walk(call.get("requestBody"), path)
+            walk(call.get("parameters"), path)
+    assert [] == unbounded
+
+
 async def test_the_openapi_document_tells_of_the_file_and_its_parameters(api: Api) -> None:
     async with api.session.get(api.address + "/openapi.json") as response:
         document = json.loads(await response.read())
