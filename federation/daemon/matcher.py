@@ -36,11 +36,14 @@ MATCHES_MAX: Final = 64
 they do, no more are read."""
 
 WIDER: Final = (512, 4_096)
-"""How many of the nearest are looked at where fewer do not decide: the last is half a second of
-reading, of one upload. Beyond it nobody can tell, and the decision is at least review."""
+"""How many of the nearest are looked at where fewer do not decide: the last takes some 0.7 s of one
+core. Beyond it nobody can tell, and the decision is at least review."""
+
+LOOKED_AT_MAX: Final = 32_768
+"""The same for all signals of a request together, so that none takes longer than some seconds."""
 
 READ_MARKS: Final = 512
-"""Signals whose statements are read at a time: some 50 ms, then other tasks have their turn."""
+"""Signals whose statements are read at a time: some 75 ms, then other tasks have their turn."""
 
 PAGE_STATEMENTS: Final = 1_024
 PAGE_BYTES_MAX: Final = 1 << 20
@@ -252,14 +255,16 @@ class Matcher:
         places = list(range(len(signals)))
         looked: dict[int, Near] = {}
         for most in (MATCHES_MAX, *WIDER):
+            if most > MATCHES_MAX:
+                places = places[: LOOKED_AT_MAX // most]
+            if not places:
+                break
             asked = [signals[at] for at in places]
             found = await search_index(self._index, asked, wanted, most)
             await self._read(asked, found, known)
             for at, nears in zip(places, found, strict=True):
                 looked[at] = _near(signals[at].type, nears, known)
             places = [at for at in places if looked[at].is_cut and not is_enough(at, looked[at])]
-            if not places:
-                break
         return [looked[at] for at in range(len(signals))]
 
     async def _read(

@@ -91,6 +91,16 @@ async def test_where_more_is_near_than_is_looked_at_a_person_decides(
     assert ("review", "crowded") == ((told := await house.match(UPLOADED))["action"], told["rule"])
 
 
+async def test_what_one_request_looks_at_is_bounded_however_many_signals_it_has(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matcher, "WIDER", (2 * MATCHES_MAX,))
+    monkeypatch.setattr(matcher, "LOOKED_AT_MAX", 2 * MATCHES_MAX)
+    await flood(house, crowd(MATCHES_MAX + 1))
+    answer = await house.ask("/v1/match", asked([UPLOADED, UPLOADED]))
+    assert ["otherwise", "crowded"] == [each["rule"] for each in answer["results"]]
+
+
 # --- one content ----------------------------------------------------------------------------------
 
 
