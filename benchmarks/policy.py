@@ -34,7 +34,10 @@ from aiohttp import web
 
 from benchmarks.pdq_sets import make_flips, make_uniform, to_values
 from benchmarks.towns import change_config, found, serving, until_held
+from federation.daemon.decider import Decided
+from federation.daemon.matcher import Matcher
 from federation.daemon.node import Node
+from federation.daemon.searching import Thresholds
 from federation.matching.decisions import MISS, Decision
 from federation.matching.policy_terms import Action
 from federation.protocol.bodies import Confirm
@@ -61,8 +64,14 @@ SEED = 20_260_101
 class Constant:
     """Instead of a policy: one decision, whatever matches."""
 
-    def decide(self, _signal: object, matches: Sequence[object], *_more: object) -> Decision:
-        return _BLOCK if matches else MISS
+    def __init__(self, matcher: Matcher) -> None:
+        self._matcher = matcher
+
+    async def decide(
+        self, signals: Sequence[Signal], wanted: Thresholds, **_more: object
+    ) -> list[Decided]:
+        found = await self._matcher.match(signals, wanted)
+        return [Decided(matches, _BLOCK if matches else MISS) for matches in found]
 
     def keep(self, *_seen: object) -> None:
         """Nothing is counted."""
@@ -76,8 +85,7 @@ class Bare:
     """The rooms of a node without a policy."""
 
     config: Any
-    matcher: Any
-    enforcer: Any
+    decider: Any
     sightings: Any
     incidents: Any
 
@@ -156,8 +164,8 @@ async def measure(folder: Path, scale: float) -> dict[str, float]:
         places = await fill(nodes, int(SIGNALS * scale))
         node, rng = nodes[0], np.random.default_rng(SEED + 1)
         with_policy = MatchApi(node)
-        constant = Constant()
-        rooms = Bare(node.config, node.matcher, constant, constant, node.incidents)
+        constant = Constant(node.matcher)
+        rooms = Bare(node.config, constant, constant, node.incidents)
         bare = MatchApi(cast("MatchRooms", rooms))
         turns = max(3, int(TURNS * min(1.0, scale * 2)))
         say("asking")

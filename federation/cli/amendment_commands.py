@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from federation.cli.answers import Answer
-from federation.cli.arguments import AsJson, ExpiresDays, RosterFolder
+from federation.cli.arguments import RosterFolder
+from federation.cli.option_groups import Terms, grouped
 
-EXPIRES_DAYS: Final = 90
+if TYPE_CHECKING:
+    from federation.cli.amending import Sources
 
 MemberName: TypeAlias = Annotated[str, typer.Argument(metavar="MEMBER", help="Its name.")]
 RequestFile: TypeAlias = Annotated[
@@ -37,12 +40,25 @@ Pins: TypeAlias = Annotated[
         "LANE:0 for an empty log. May be repeated.",
     ),
 ]
-Out: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--out", "-o", metavar="FILE", help="The proposal; by default N.root.proposal.json here."
-    ),
-]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who is asked for what a proposal builds on.
+
+    Attributes:
+        config: a running node.
+        roster: the folder of the roster chain.
+    """
+
+    config: Node = None
+    roster: RosterFolder = None
+
+    def sources(self, pins: list[str] | None = None) -> Sources:
+        """The same, with the pins that were given by hand."""
+        from federation.cli import amending
+
+        return amending.Sources(self.roster, self.config, pins or [])
 
 
 def add_to(app: typer.Typer) -> None:
@@ -54,6 +70,7 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
+@grouped
 def remove(
     member: MemberName,
     successor: Annotated[
@@ -61,35 +78,35 @@ def remove(
         typer.Option("--successor", metavar="MEMBER", help="May take back its statements."),
     ] = None,
     pins: Pins = None,
-    config: Node = None,
-    roster: RosterFolder = None,
-    expires_days: ExpiresDays = EXPIRES_DAYS,
-    out: Out = None,
-    _json: AsJson = False,
+    *,
+    asked: Asked,
+    terms: Terms,
 ) -> Answer:
     """Propose that a member departs; what it said up to the pins stands."""
     from federation.cli import amending
 
-    sources = amending.Sources(roster, config, pins or [])
-    return amending.remove(member, successor, sources, expires_days=expires_days, out=out)
+    sources = asked.sources(pins)
+    return amending.remove(
+        member, successor, sources, expires_days=terms.expires_days, out=terms.out
+    )
 
 
+@grouped
 def suspend(
     member: MemberName,
     pins: Pins = None,
-    config: Node = None,
-    roster: RosterFolder = None,
-    expires_days: ExpiresDays = EXPIRES_DAYS,
-    out: Out = None,
-    _json: AsJson = False,
+    *,
+    asked: Asked,
+    terms: Terms,
 ) -> Answer:
     """Propose that a member's word ends where its logs stand now, until it is lifted."""
     from federation.cli import amending
 
-    sources = amending.Sources(roster, config, pins or [])
-    return amending.suspend(member, None, sources, expires_days=expires_days, out=out)
+    sources = asked.sources(pins)
+    return amending.suspend(member, None, sources, expires_days=terms.expires_days, out=terms.out)
 
 
+@grouped
 def distrust(
     member: MemberName,
     since: Annotated[
@@ -99,11 +116,9 @@ def distrust(
         ),
     ],
     pins: Pins = None,
-    config: Node = None,
-    roster: RosterFolder = None,
-    expires_days: ExpiresDays = EXPIRES_DAYS,
-    out: Out = None,
-    _json: AsJson = False,
+    *,
+    asked: Asked,
+    terms: Terms,
 ) -> Answer:
     """Propose that a member's word ends where others had signed for it before a time.
 
@@ -111,90 +126,88 @@ def distrust(
     """
     from federation.cli import amending
 
-    sources = amending.Sources(roster, config, pins or [])
-    return amending.suspend(member, since, sources, expires_days=expires_days, out=out)
+    sources = asked.sources(pins)
+    return amending.suspend(member, since, sources, expires_days=terms.expires_days, out=terms.out)
 
 
+@grouped
 def lift(
     member: MemberName,
-    config: Node = None,
-    roster: RosterFolder = None,
-    expires_days: ExpiresDays = EXPIRES_DAYS,
-    out: Out = None,
-    _json: AsJson = False,
+    *,
+    asked: Asked,
+    terms: Terms,
 ) -> Answer:
     """Propose that a suspension ends: all that the member said counts again."""
     from federation.cli import amending
 
-    sources = amending.Sources(roster, config)
-    return amending.lift(member, sources, expires_days=expires_days, out=out)
+    sources = asked.sources()
+    return amending.lift(member, sources, expires_days=terms.expires_days, out=terms.out)
 
 
+@grouped
 def restore(
     request: RequestFile,
-    config: Node = None,
-    roster: RosterFolder = None,
-    expires_days: ExpiresDays = EXPIRES_DAYS,
-    out: Out = None,
-    _json: AsJson = False,
+    *,
+    asked: Asked,
+    terms: Terms,
 ) -> Answer:
     """Propose that a suspended member is back under new keys, each lane in a new epoch."""
     from federation.cli import amending
 
-    sources = amending.Sources(roster, config)
-    return amending.restore(request, sources, expires_days=expires_days, out=out)
+    sources = asked.sources()
+    return amending.restore(request, sources, expires_days=terms.expires_days, out=terms.out)
 
 
+@grouped
 def keys(
     request: RequestFile,
     pins: Pins = None,
-    config: Node = None,
-    roster: RosterFolder = None,
-    expires_days: ExpiresDays = EXPIRES_DAYS,
-    out: Out = None,
-    _json: AsJson = False,
+    *,
+    asked: Asked,
+    terms: Terms,
 ) -> Answer:
     """Propose a member's next keys; for keys that were not stolen."""
     from federation.cli import amending
 
-    sources = amending.Sources(roster, config, pins or [])
-    return amending.rekey(request, sources, expires_days=expires_days, out=out)
+    sources = asked.sources(pins)
+    return amending.rekey(request, sources, expires_days=terms.expires_days, out=terms.out)
 
 
+@grouped
 def settle(
     member: MemberName,
-    config: Node = None,
-    roster: RosterFolder = None,
-    expires_days: ExpiresDays = EXPIRES_DAYS,
-    out: Out = None,
-    _json: AsJson = False,
+    *,
+    asked: Asked,
+    terms: Terms,
 ) -> Answer:
     """Propose that a member's former TLS identity is taken out, after a renewal."""
     from federation.cli import amending
 
-    sources = amending.Sources(roster, config)
-    return amending.settle(member, sources, expires_days=expires_days, out=out)
+    sources = asked.sources()
+    return amending.settle(member, sources, expires_days=terms.expires_days, out=terms.out)
 
 
+@grouped
 def url(
     member: MemberName,
     urls: Annotated[
         list[str] | None,
         typer.Argument(metavar="URL", help="Best first; none for a node that only calls others."),
     ] = None,
-    config: Node = None,
-    roster: RosterFolder = None,
-    expires_days: ExpiresDays = EXPIRES_DAYS,
-    out: Out = None,
-    _json: AsJson = False,
+    *,
+    asked: Asked,
+    terms: Terms,
 ) -> Answer:
     """Propose where a member's node is reached."""
     from federation.cli import amending
 
-    sources = amending.Sources(roster, config)
-    return amending.readdress(member, urls or [], sources, expires_days=expires_days, out=out)
+    sources = asked.sources()
+    return amending.readdress(
+        member, urls or [], sources, expires_days=terms.expires_days, out=terms.out
+    )
 
 
+@grouped
 def role(
     member: MemberName,
     roles: Annotated[
@@ -206,62 +219,63 @@ def role(
         typer.Option("--request", metavar="FILE", help="Its keys, where it will publish."),
     ] = None,
     pins: Pins = None,
-    config: Node = None,
-    roster: RosterFolder = None,
-    expires_days: ExpiresDays = EXPIRES_DAYS,
-    out: Out = None,
-    _json: AsJson = False,
+    *,
+    asked: Asked,
+    terms: Terms,
 ) -> Answer:
     """Propose a member's roles: member, observer, auditor, witness."""
     from federation.cli import amending
 
-    sources = amending.Sources(roster, config, pins or [])
-    return amending.reassign(member, roles, request, sources, expires_days=expires_days, out=out)
+    sources = asked.sources(pins)
+    return amending.reassign(
+        member, roles, request, sources, expires_days=terms.expires_days, out=terms.out
+    )
 
 
+@grouped
 def successor(
     member: MemberName,
     name: Annotated[
         str | None, typer.Argument(metavar="SUCCESSOR", help="Another member; none to name nobody.")
     ] = None,
-    config: Node = None,
-    roster: RosterFolder = None,
-    expires_days: ExpiresDays = EXPIRES_DAYS,
-    out: Out = None,
-    _json: AsJson = False,
+    *,
+    asked: Asked,
+    terms: Terms,
 ) -> Answer:
     """Propose who may take back what a departed member said."""
     from federation.cli import amending
 
-    sources = amending.Sources(roster, config)
-    return amending.succeed(member, name, sources, expires_days=expires_days, out=out)
+    sources = asked.sources()
+    return amending.succeed(member, name, sources, expires_days=terms.expires_days, out=terms.out)
 
 
+@grouped
 def withdraw(
     ids: Statements,
-    config: Node = None,
-    roster: RosterFolder = None,
-    expires_days: ExpiresDays = EXPIRES_DAYS,
-    out: Out = None,
-    _json: AsJson = False,
+    *,
+    asked: Asked,
+    terms: Terms,
 ) -> Answer:
     """Propose that governance takes statements back."""
     from federation.cli import amending
 
-    sources = amending.Sources(roster, config)
-    return amending.rule(ids, erases=False, sources=sources, expires_days=expires_days, out=out)
+    sources = asked.sources()
+    return amending.rule(
+        ids, erases=False, sources=sources, expires_days=terms.expires_days, out=terms.out
+    )
 
 
+@grouped
 def erase(
     ids: Statements,
-    config: Node = None,
-    roster: RosterFolder = None,
-    expires_days: ExpiresDays = EXPIRES_DAYS,
-    out: Out = None,
-    _json: AsJson = False,
+    *,
+    asked: Asked,
+    terms: Terms,
 ) -> Answer:
     """Propose that salt and body of statements must go, everywhere."""
     from federation.cli import amending
 
-    sources = amending.Sources(roster, config)
-    return amending.rule(ids, erases=True, sources=sources, expires_days=expires_days, out=out)
+    sources = asked.sources()
+    return amending.rule(
+        ids, erases=True, sources=sources, expires_days=terms.expires_days, out=terms.out
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,7 +142,10 @@ def forget(config_path: Path, references: Sequence[str], hours: float | None) ->
     """
     before_ms = None
     if hours is not None:
-        before_ms = int(datetime.now(UTC).timestamp() * 1000 - hours * 3_600_000)
+        if not (math.isfinite(hours) and hours >= 0):
+            raise RequestMalformed("--older-than is a number of hours")
+        # Nothing is older than time.
+        before_ms = max(0, int(datetime.now(UTC).timestamp() * 1000 - hours * 3_600_000))
     try:
         request = ForgetRequest(references=list(references), before_ms=before_ms)
     except ValueError:

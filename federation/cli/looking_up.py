@@ -34,9 +34,6 @@ from federation.provenance.verdict import Word
 from federation.web import match_schemas
 from federation.web.match_schemas import action_on_content, strongest
 
-SIGNALS_PER_REQUEST: Final = 60
-"""Twenty pictures: an answer with 64 matches to each signal stays below its limit."""
-
 MATCHES_SHOWN_MAX: Final = 8
 """Matches of one content shown to people, nearest first: the verdict stays on the screen."""
 
@@ -102,25 +99,25 @@ async def _ask(
     config_path: Path, contents: Sequence[Content], distance_max: int | None
 ) -> list[list[match_schemas.MatchResult]]:
     """The node's results on each content's signals."""
-    queries = [_query(signal) for content in contents for signal in content.signals]
-    results: list[match_schemas.MatchResult] = []
-    with progress("matching", len(queries)) as advance:
+    results: list[list[match_schemas.MatchResult]] = []
+    with progress("matching", len(contents)) as advance:
         async with NodeClient.of(config_path) as node:
             if not await node.is_ready():
                 raise NodeUnreachable(
                     "the node is starting and cannot answer yet", hint="ask again in a moment"
                 )
-            for at in range(0, len(queries), SIGNALS_PER_REQUEST):
+            for content in contents:
                 request = match_schemas.MatchRequest(
-                    signals=queries[at : at + SIGNALS_PER_REQUEST], distance_max=distance_max
+                    signals=[_query(signal) for signal in content.signals],
+                    distance_max=distance_max,
+                    one_content=True,
                 )
                 answer = await node.post("/v1/match", request, match_schemas.MatchAnswer)
                 if len(answer.results) != len(request.signals):
                     raise NodeUnreachable("the node answered another question than was asked")
-                results += answer.results
-                advance(len(request.signals))
-    given = iter(results)
-    return [[next(given) for _ in content.signals] for content in contents]
+                results.append(answer.results)
+                advance(1)
+    return results
 
 
 def _query(signal: Signal) -> match_schemas.SignalQuery:

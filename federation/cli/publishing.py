@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -121,8 +121,7 @@ def publish(
     contents = _contents(files, signals, quality, is_exact=is_exact)
     confirms = [_confirm(content, particulars, expires_at_ms) for content in contents]
     requests = [
-        schemas.PublishRequest(lane=lane.value, confirm=confirms[at : at + STATEMENTS_PER_REQUEST])
-        for at in range(0, len(confirms), STATEMENTS_PER_REQUEST)
+        schemas.PublishRequest(lane=lane.value, confirm=some) for some in cut_in_requests(confirms)
     ]
     published = asyncio.run(_send(config_path, requests))
     fields = {
@@ -211,6 +210,27 @@ def _confirm(
             f"--item has 1 to {ITEM_CHARACTERS_MAX} characters, and a --signal is one that the "
             "local API takes"
         ) from None
+
+
+def cut_in_requests(
+    confirms: Sequence[schemas.ConfirmRequest],
+) -> Iterator[list[schemas.ConfirmRequest]]:
+    """Confirms in their order, in parts that the node takes: by number and by length.
+
+    One that is too long by itself goes alone, so that the node says what it thinks of it.
+    """
+    part: list[schemas.ConfirmRequest] = []
+    characters = 0
+    for confirm in confirms:
+        length = sum(len(signal.value) for signal in confirm.signals)
+        is_full = characters + length > VALUE_CHARACTERS_PER_REQUEST
+        if part and (is_full or len(part) == STATEMENTS_PER_REQUEST):
+            yield part
+            part, characters = [], 0
+        part.append(confirm)
+        characters += length
+    if part:
+        yield part
 
 
 def _labels(labels: Sequence[str]) -> tuple[str, ...]:

@@ -10,9 +10,9 @@ import typer
 
 from federation.cli import amendment_commands
 from federation.cli.answers import Answer
-from federation.cli.arguments import AsJson, ConfigPath, ExpiresDays, RosterFolder
+from federation.cli.arguments import AsJson, ConfigPath, RosterFolder
+from federation.cli.option_groups import Terms, grouped
 
-EXPIRES_DAYS: Final = 90
 HERE: Final = Path()
 CONFIG: Final = Path("node.toml")
 
@@ -27,12 +27,6 @@ propose = typer.Typer(
 app.add_typer(propose, name="propose")
 amendment_commands.add_to(propose)
 
-Out: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--out", "-o", metavar="FILE", help="The proposal; by default N.root.proposal.json here."
-    ),
-]
 Governors: TypeAlias = Annotated[
     list[str],
     typer.Option(
@@ -69,23 +63,26 @@ def governor(
 
 
 @propose.command()
+@grouped
 def found(
     requests: Annotated[
         list[Path], typer.Argument(metavar="REQUEST", help="The founders' join-request.json.")
     ],
     governors: Governors,
     threshold: Threshold = None,
-    expires_days: ExpiresDays = EXPIRES_DAYS,
-    out: Out = None,
-    _json: AsJson = False,
+    *,
+    terms: Terms,
 ) -> Answer:
     """Propose version 1: the founding members, and who decides."""
     from federation.cli import proposing
 
-    return proposing.found(requests, governors, threshold, expires_days=expires_days, out=out)
+    return proposing.found(
+        requests, governors, threshold, expires_days=terms.expires_days, out=terms.out
+    )
 
 
 @propose.command()
+@grouped
 def add(
     request: Annotated[
         Path, typer.Argument(metavar="REQUEST", help="The new member's join-request.json.")
@@ -99,42 +96,43 @@ def add(
         ),
     ] = None,
     roster: ChainFolder = HERE,
-    expires_days: ExpiresDays = EXPIRES_DAYS,
-    out: Out = None,
-    _json: AsJson = False,
+    *,
+    terms: Terms,
 ) -> Answer:
     """Propose one more member."""
     from federation.cli import proposing
 
-    return proposing.add(request, roles or ["member"], roster, expires_days=expires_days, out=out)
+    return proposing.add(
+        request, roles or ["member"], roster, expires_days=terms.expires_days, out=terms.out
+    )
 
 
 @propose.command()
+@grouped
 def refresh(
     roster: ChainFolder = HERE,
-    expires_days: ExpiresDays = EXPIRES_DAYS,
-    out: Out = None,
-    _json: AsJson = False,
+    *,
+    terms: Terms,
 ) -> Answer:
     """Propose the same roster with a later expiry."""
     from federation.cli import proposing
 
-    return proposing.refresh(roster, expires_days=expires_days, out=out)
+    return proposing.refresh(roster, expires_days=terms.expires_days, out=terms.out)
 
 
 @propose.command()
+@grouped
 def governors(
     keys: Governors,
     threshold: Threshold = None,
     roster: ChainFolder = HERE,
-    expires_days: ExpiresDays = EXPIRES_DAYS,
-    out: Out = None,
-    _json: AsJson = False,
+    *,
+    terms: Terms,
 ) -> Answer:
     """Propose other governors; those of today must sign, and the new ones too."""
     from federation.cli import proposing
 
-    return proposing.govern(keys, threshold, roster, expires_days=expires_days, out=out)
+    return proposing.govern(keys, threshold, roster, expires_days=terms.expires_days, out=terms.out)
 
 
 @app.command()

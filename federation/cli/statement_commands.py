@@ -22,6 +22,14 @@ Files: TypeAlias = Annotated[
     ),
 ]
 
+OwnIds: TypeAlias = Annotated[
+    list[str], typer.Argument(metavar="ID", help="Statements of this member: st_….")
+]
+
+OthersIds: TypeAlias = Annotated[
+    list[str], typer.Argument(metavar="ID", help="Statements of other members: st_….")
+]
+
 Expires: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -95,9 +103,7 @@ def publish(
 
 
 def withdraw(
-    ids: Annotated[
-        list[str], typer.Argument(metavar="ID", help="Statements of this member: st_….")
-    ],
+    ids: OwnIds,
     reason: Annotated[
         str,
         typer.Option(
@@ -114,9 +120,7 @@ def withdraw(
 
 
 def endorse(
-    ids: Annotated[
-        list[str], typer.Argument(metavar="ID", help="Statements of other members: st_….")
-    ],
+    ids: OthersIds,
     reason: Annotated[
         str, typer.Option("--reason", metavar="CODE", help="A code of your own, or agrees.")
     ] = "agrees",
@@ -130,9 +134,7 @@ def endorse(
 
 
 def dispute(
-    ids: Annotated[
-        list[str], typer.Argument(metavar="ID", help="Statements of other members: st_….")
-    ],
+    ids: OthersIds,
     reason: Annotated[
         str,
         typer.Option("--reason", metavar="CODE", help="Such as benign, wrong-label, collision."),
@@ -147,9 +149,7 @@ def dispute(
 
 
 def erase(
-    ids: Annotated[
-        list[str], typer.Argument(metavar="ID", help="Statements of this member: st_….")
-    ],
+    ids: OwnIds,
     reason: Annotated[
         str,
         typer.Option(

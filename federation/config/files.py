@@ -37,6 +37,10 @@ def load_config(path: Path) -> NodeConfig:
         settings = tomllib.loads(raw.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigInvalid(f"{path} is not TOML: {error}") from None
+    except ValueError:  # Python's own, of a number with thousands of digits
+        raise ConfigInvalid(f"{path} is not TOML: a number has too many digits") from None
+    except RecursionError:
+        raise ConfigInvalid(f"{path} is not TOML: nested too deeply") from None
     if "folder" in settings:
         raise ConfigInvalid(f"{path}: folder: unknown key")
     try:

@@ -14,21 +14,22 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from federation.config import LiveSettings
-from federation.daemon.changes import LiveMatchChanged
-from federation.daemon.enforcer import Enforcer
-from federation.daemon.matcher import Match, Matcher
+from federation.daemon.changes import LiveMatchChanged, Mark
+from federation.daemon.decider import Decided, Decider
 from federation.daemon.searching import Thresholds
+from federation.daemon.sightings import NEARS_MAX, Sightings
 from federation.daemon.teller import Teller
 from federation.local_errors.askers import LiveStreamUnknown, TooBusy
 from federation.matching.live_windows import LiveHit, LiveStanding, LiveWindow
 from federation.matching.policy_terms import Action, Stage
 from federation.matching.video_search import VideoThresholds
 from federation.protocol.limits_content import PDQ_QUALITY_MIN
-from federation.protocol.signals import Signal, SignalType
-from federation.protocol.signals_frames import QUALITY_MAX, Frame, encode_frames
 
 SWEEP_SECONDS: Final = 1.0
 """How often silent streams are looked for; they stand in the order in which they were heard."""
+
+SEEN_MAX: Final = 16
+"""Known signals that one stream is counted for: it shows one film or another, not an archive."""
 
 BEGAN, ENDED = "began", "ended"
 STRONGER = "stronger"
@@ -53,6 +54,7 @@ class LiveFrame:
 class _Stream:
     window: LiveWindow
     heard_ms: int
+    seen: set[Mark] = field(default_factory=set)
 
 
 class LiveStreams:
@@ -61,8 +63,8 @@ class LiveStreams:
     Args:
         settings: the bounds.
         distance_max: the node's PDQ distance; a policy may ask for less.
-        matcher: what is known of a frame.
-        enforcer: what the policy says of it.
+        decider: what is known of a frame, and what the policy says of it.
+        sightings: where what was seen is left: once for a stream and a known signal.
         teller: tells others what is raised.
         clock_ms: Unix milliseconds.
     """
@@ -71,15 +73,15 @@ class LiveStreams:
         self,
         settings: LiveSettings,
         distance_max: int,
-        matcher: Matcher,
-        enforcer: Enforcer,
+        decider: Decider,
+        sightings: Sightings,
         teller: Teller,
         clock_ms: Callable[[], int],
     ) -> None:
-        self._settings, self._matcher, self._enforcer = settings, matcher, enforcer
+        self._settings, self._decider, self._sightings = settings, decider, sightings
         self._teller, self._clock_ms = teller, clock_ms
         # One frame is alike to a video when it is alike to one of the video's frames.
-        videos = VideoThresholds(distance_max, PDQ_QUALITY_MIN, 100, 0)
+        videos = VideoThresholds(distance_max, PDQ_QUALITY_MIN, 100, 0, measures_frame=True)
         self._wanted = Thresholds(distance_max, videos)
         self._streams: OrderedDict[str, _Stream] = OrderedDict()
 
@@ -103,8 +105,10 @@ class LiveStreams:
         """
         stream = self._heard(name)
         told = [each for each in frames if not _is_poor(each)]
-        hits = await self._hits(told)
-        for frame, hit in zip(told, hits, strict=True):
+        decided = await self._decider.decide_frames([each.pdq for each in told], self._wanted)
+        for frame, each in zip(told, decided, strict=True):
+            self._saw(stream, each)
+            hit = _hit(each)
             before = stream.window.standing.hit
             at_ms = self._clock_ms() if frame.at_ms is None else frame.at_ms
             began_at_ms = stream.window.standing.began_at_ms
@@ -164,26 +168,12 @@ class LiveStreams:
         self._streams.move_to_end(name)
         return stream
 
-    async def _hits(self, frames: Sequence[LiveFrame]) -> list[LiveHit | None]:
-        """What each frame matches: known pictures, and frames of known videos."""
-        signals = [Signal(SignalType.PDQ, each.pdq) for each in frames]
-        videos = [
-            Signal(SignalType.VPDQ, encode_frames([Frame(each.pdq, QUALITY_MAX, 0)]))
-            for each in frames
-        ]
-        found = await self._matcher.match([*signals, *videos], self._wanted)
-        both = zip(signals, found[: len(frames)], found[len(frames) :], strict=True)
-        return [self._hit(signal, (*near, *in_videos)) for signal, near, in_videos in both]
-
-    def _hit(self, signal: Signal, matches: Sequence[Match]) -> LiveHit | None:
-        if not matches:
-            return None
-        decision = self._enforcer.decide(signal, matches, Stage.LIVE)
-        if decision.action is Action.ALLOW:
-            return None
-        nearest = min(matches, key=lambda match: match.distance)
-        statements = tuple(voice.opinion.id for voice in nearest.verdict.voices)
-        return LiveHit(decision, (nearest.type, nearest.identity), nearest.distance, statements)
+    def _saw(self, stream: _Stream, decided: Decided) -> None:
+        """Count what a frame was near to, unless the stream was counted for it before."""
+        marks = {(each.type, each.identity) for each in decided.matches[:NEARS_MAX]}
+        if len(stream.seen) < SEEN_MAX and not marks <= stream.seen:
+            stream.seen |= marks
+            self._sightings.keep(None, (), [decided.matches], Stage.LIVE)
 
     def _tell(
         self, name: str, standing: LiveStanding, before: LiveHit | None, began_at_ms: int | None
@@ -222,3 +212,13 @@ class LiveStreams:
 def _is_poor(frame: LiveFrame) -> bool:
     """Too little detail: it would match any dark or flat picture."""
     return frame.quality is not None and frame.quality < PDQ_QUALITY_MIN
+
+
+def _hit(decided: Decided) -> LiveHit | None:
+    """What there is to do about a frame, if there is anything."""
+    decision, matches = decided.decision, decided.matches
+    if decision.action is Action.ALLOW or not matches:
+        return None
+    nearest = matches[0]
+    statements = tuple(voice.opinion.id for voice in nearest.verdict.voices)
+    return LiveHit(decision, (nearest.type, nearest.identity), nearest.distance, statements)

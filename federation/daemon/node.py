@@ -80,7 +80,7 @@ class Node:
         importer: what it takes over from lists.
         findings: what people here found who looked at matches.
         platform: what matches here, what is done about it, and what changed.
-        matcher, enforcer, sightings: the platform's, where the match API looks for them.
+        matcher, decider, enforcer, sightings: the platform's, where the APIs look for them.
         attester: this member's word on what is in force.
         prover: bundles.
         replicator: the gossip engine's hands.
@@ -123,7 +123,7 @@ class Node:
         self.platform = Platform(
             config, stores, membership, _unix_ms, time.monotonic, self._raise_alarm
         )
-        self.matcher = self.platform.matcher
+        self.matcher, self.decider = self.platform.matcher, self.platform.decider
         self.enforcer, self.sightings = self.platform.enforcer, self.platform.sightings
         self.eraser = self._make_eraser()
         self.replicator = self._make_replicator(keys.key_of)

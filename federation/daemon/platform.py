@@ -11,6 +11,7 @@ from typing import Final
 
 from federation.config import NodeConfig
 from federation.daemon.changes import PolicyReplaced
+from federation.daemon.decider import Decider
 from federation.daemon.enforcer import Enforcement, Enforcer
 from federation.daemon.index_keeper import IndexKeeper
 from federation.daemon.live import LiveStreams
@@ -57,7 +58,8 @@ class Platform:
         matcher: what matches uploaded content.
         teller: tells what changed, in order.
         verdict_changes: finds out which verdicts moved.
-        enforcer: what is done about matches.
+        enforcer: the policy: what is done about matches.
+        decider: matches content and decides about it.
         quarantine: signals that are held back until a person decides.
         sightings: what matched here lately.
         retroactive: finds what was uploaded before its signal came; None where that is off.
@@ -91,6 +93,7 @@ class Platform:
         self.verdict_changes = VerdictChanges(self.reader, stores.logs)
         self.teller.derive(self.verdict_changes.derive)
         self.enforcer = Enforcer(config, stores.decisions, membership, unix_ms)
+        self.decider = Decider(self.matcher, self.enforcer)
         self.quarantine = Quarantine(
             config,
             self.enforcer,
@@ -107,8 +110,8 @@ class Platform:
         self.live = LiveStreams(
             config.live,
             config.matching.distance_max,
-            self.matcher,
-            self.enforcer,
+            self.decider,
+            self.sightings,
             self.teller,
             unix_ms,
         )
@@ -194,11 +197,12 @@ class Platform:
             ConfigError: the policy or the benign set is missing or wrong.
             StoreError: the disk.
         """
+        benign = await self.quarantine.read_benign()  # before anything is put in force
         before = self.enforcer.enforcement.sha256
         taken = await self.enforcer.reload()
         if taken.sha256 != before:
             self.teller.emit(PolicyReplaced(taken.sha256))
-        await self.quarantine.reload_benign(self.index)
+        await self.quarantine.take_benign(benign, self.index)
         return taken
 
     def alarms(self) -> list[tuple[str, str]]:

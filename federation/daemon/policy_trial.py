@@ -1,8 +1,9 @@
 """What another policy would change, before it is taken on.
 
 Two things are asked twice, of the policy in force and of the one on trial: every stored signal, as
-if content with exactly that signal were uploaded now, and what matched here lately, as near as it
-was. What people here decided (findings, quarantine) counts for both.
+if content with exactly that signal were uploaded now, or shown in a live stream where that makes
+another difference, and what matched here lately, as near as it was. What people here decided
+(findings, quarantine) counts for both.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from federation.daemon.sightings import Sightings
 from federation.daemon.view_reader import ViewReader
 from federation.matching.decisions import Decision
 from federation.matching.policy import CompiledPolicy
-from federation.matching.policy_terms import Stage
+from federation.matching.policy_terms import Action, Stage
 from federation.protocol.headers import StatementId
 from federation.protocol.signals import Signal, SignalType, identity_of
 from federation.provenance.verdict import Verdict
@@ -41,6 +42,7 @@ class Near:
     mark: Mark = field(repr=False)
     distance: int
     verdict: Verdict
+    is_frame: bool = False
 
     @property
     def type(self) -> SignalType:
@@ -107,7 +109,10 @@ class PolicyTrial:
         self._signals, self._sightings = signals, sightings
 
     async def stored(self, policy: CompiledPolicy, after: int = -1) -> tuple[Trial, int | None]:
-        """Ask about one page of the stored signals; each is asked about once in all pages.
+        """Ask about one page of the stored signals.
+
+        Each is asked about once in all pages, and once more for live streams where something else
+        would be done there.
 
         Args:
             policy: on trial.
@@ -126,9 +131,13 @@ class PolicyTrial:
             if matching and (verdict.voices[0].opinion.id, *mark) in at:
                 signal = Signal(mark[0], values[mark])
                 nears = [Near(mark, 0, verdict)]
-                trial.add(
-                    matching[0].opinion.id, *_both(enforcement, policy, signal, nears, Stage.UPLOAD)
-                )
+                told = _both(enforcement, policy, signal, nears, Stage.UPLOAD)
+                trial.add(matching[0].opinion.id, *told)
+                if mark[0] in _SHOWN_LIVE:
+                    nears = [_near_of(mark, 0, verdict, Stage.LIVE)]
+                    shown = _both(enforcement, policy, signal, nears, Stage.LIVE)
+                    if _actions(shown) != _actions(told):
+                        trial.add(matching[0].opinion.id, *shown)
         return trial, end
 
     async def recent(self, policy: CompiledPolicy) -> Trial:
@@ -143,7 +152,7 @@ class PolicyTrial:
         trial, enforcement = Trial(), self._enforcer.enforcement
         for sighting in sightings:
             nears = [
-                Near(mark, distance, verdicts[mark])
+                _near_of(mark, distance, verdicts[mark], sighting.stage)
                 for mark, distance in sighting.nears
                 if any(voice.word.can_match for voice in verdicts[mark].voices)
             ]
@@ -157,6 +166,19 @@ class PolicyTrial:
         for at in range(0, len(marks), READ_MARKS):
             found.update(await self._reader.verdicts(marks[at : at + READ_MARKS]))
         return found.items()
+
+
+_SHOWN_LIVE: Final = frozenset({SignalType.PDQ, SignalType.VPDQ})
+
+
+def _near_of(mark: Mark, distance: int, verdict: Verdict, stage: Stage) -> Near:
+    """As near as it was; of a video in a live stream it was one frame that was near."""
+    is_frame = stage is Stage.LIVE and mark[0] is SignalType.VPDQ
+    return Near(mark, distance, verdict, is_frame=is_frame)
+
+
+def _actions(decisions: tuple[Decision, Decision]) -> tuple[Action, Action]:
+    return decisions[0].action, decisions[1].action
 
 
 def _both(

@@ -87,7 +87,7 @@ class Quarantine:
             StoreError: the disk.
         """
         self._holds = {hold.mark: hold for hold in await self._decisions.holds()}
-        await self.reload_benign(known)
+        await self.take_benign(await self.read_benign(), known)
 
     async def close(self) -> None:
         """Let what is being held back be written."""
@@ -124,7 +124,7 @@ class Quarantine:
                 f"a {mark[0]} signal of {', '.join(sorted(members)) or 'nobody any more'} matched "
                 f"{matches} times within {guard.window_seconds // 60} minutes"
             )
-            is_own = self._config.member in members
+            is_own = self._config.company in members
             if is_own or len(members) >= guard.unless_members_min:
                 # An attack's own video floods too: it goes on acting, and a person is told.
                 self._alarm("signal-floods", f"{told}; it goes on acting{_named(verdict)}")
@@ -139,25 +139,31 @@ class Quarantine:
 
     # --- the benign guard -----------------------------------------------------------------------
 
-    async def reload_benign(self, known: SignalIndex) -> int:
-        """Read the benign file again, and hold back known signals that come too near.
-
-        Returns:
-            How many benign signals there are.
+    async def read_benign(self) -> BenignSet:
+        """The benign file, which is not put in force.
 
         Raises:
-            ConfigError: the file is missing or malformed; the set before stays.
-            StoreError: the disk.
+            ConfigError: it is missing or malformed.
         """
         name = self._config.policy.benign_file
         if not name:
-            self._benign = BenignSet()
-            return 0
+            return BenignSet()
         file = self._config.path(Path(name))
-        self._benign = await asyncio.to_thread(lambda: BenignSet(read_benign_file(file)))
-        near = self._benign.near_known(known, self._benign_distance())
-        await self._hold_benign(near)
-        return len(self._benign)
+        return await asyncio.to_thread(lambda: BenignSet(read_benign_file(file)))
+
+    async def take_benign(self, benign: BenignSet, known: SignalIndex) -> None:
+        """Put a benign set in force, and hold back known signals that come too near.
+
+        Args:
+            benign: as it was read.
+            known: the signals that match here.
+
+        Raises:
+            StoreError: the disk.
+        """
+        self._benign = benign
+        if len(benign):
+            await self._hold_benign(benign.near_known(known, self._benign_distance()))
 
     async def look_at(self, statements: Sequence[VerifiedStatement]) -> None:
         """Hold back those of some arriving signals that come too near to harmless content."""

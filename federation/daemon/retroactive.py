@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -214,26 +214,33 @@ class Retroactive:
         return False
 
     async def _look_for(self, values: Sequence[tuple[SignalType, bytes]], since: int) -> None:
-        columns, hits = UploadColumns(*self._ring.columns()), list[_Hit]()
+        columns = UploadColumns(*self._ring.columns())
         for rows in self._ring.slots_since(since):
             for kind, code in REMEMBERED_TYPES.items():
                 asked = [value for each, value in values if each is kind]
                 if not asked:
                     continue
                 if kind is SignalType.VPDQ:
-                    hits += await self._look_for_videos(columns, rows, asked)
+                    await self._tell(await self._look_for_videos(columns, rows, asked))
                     continue
                 marks = [identity_of(kind, value) for value in asked]
                 padded = [mark.ljust(VALUE_BYTES, b"\0") for mark in marks]
-                found: list[Found]
                 if kind is SignalType.PDQ:
-                    found = await asyncio.to_thread(
-                        search_pictures, columns, rows, code, padded, self._distance_max
-                    )
+                    async for found in self._pictures(columns, rows, code, padded):
+                        await self._tell(_hits(kind, marks, found))
                 else:
                     found = await asyncio.to_thread(search_exact, columns, rows, code, padded)
-                hits += [_Hit((kind, marks[at]), row, far) for at, row, far in found]
-        await self._tell(hits)
+                    await self._tell(_hits(kind, marks, found))
+
+    async def _pictures(
+        self, columns: UploadColumns, rows: range, code: int, values: Sequence[bytes]
+    ) -> AsyncIterator[list[Found]]:
+        """What is remembered near some values, in parts that memory can hold."""
+        while rows:
+            found, rows = await asyncio.to_thread(
+                search_pictures, columns, rows, code, values, self._distance_max
+            )
+            yield found
 
     async def _look_for_videos(
         self, columns: UploadColumns, rows: range, videos: Sequence[bytes]
@@ -241,11 +248,11 @@ class Retroactive:
         """Remembered videos of which a frame is near to one of some new videos'."""
         frames = {frame.pdq for video in videos for frame in decode_frames(video)}
         code = REMEMBERED_TYPES[SignalType.VPDQ]
-        found = await asyncio.to_thread(
-            search_pictures, columns, rows, code, sorted(frames), self._distance_max
-        )
         new = {identity_of(SignalType.VPDQ, video) for video in videos}
-        return await self._match_videos({row for _, row, _ in found}, new)
+        slots: set[int] = set()
+        async for found in self._pictures(columns, rows, code, sorted(frames)):
+            slots.update(row for _, row, _ in found)
+        return await self._match_videos(slots, new)
 
     async def _match_videos(self, slots: Iterable[int], new: set[bytes] | None) -> list[_Hit]:
         """The remembered videos that some rows are of, looked up among all known videos."""
@@ -350,6 +357,10 @@ class Retroactive:
                 tuple(each.opinion.id for each in matching),
             )
         )
+
+
+def _hits(kind: SignalType, marks: Sequence[bytes], found: Iterable[Found]) -> list[_Hit]:
+    return [_Hit((kind, marks[at]), row, far) for at, row, far in found]
 
 
 def _is_near(row: Remembered, hit: _Hit) -> bool:

@@ -28,7 +28,8 @@ class Sighting:
     """Known signals near something that was uploaded.
 
     Attributes:
-        nears: each with its distance, nearest first.
+        nears: each with its distance, nearest first; of a live stream's frame and a known video
+            in bits, as between frames.
         stage: where the content was.
     """
 

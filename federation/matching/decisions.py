@@ -19,8 +19,11 @@ NOTHING_KNOWN: Final = "nothing-known"
 EXCEPTED: Final = "excepted"
 QUARANTINE: Final = "quarantine"
 REJECTED: Final = "rejected"
+CROWDED: Final = "crowded"
 OTHERWISE: Final = "otherwise"
-RESERVED_NAMES: Final = frozenset({NOTHING_KNOWN, EXCEPTED, QUARANTINE, REJECTED, OTHERWISE})
+RESERVED_NAMES: Final = frozenset(
+    {NOTHING_KNOWN, EXCEPTED, QUARANTINE, REJECTED, CROWDED, OTHERWISE}
+)
 """What a decision may name beside rules; no rule is called so."""
 
 
@@ -38,6 +41,10 @@ class Nearby(Protocol):
     @property
     def distance(self) -> int:
         """Between the two."""
+
+    @property
+    def is_frame(self) -> bool:
+        """Whether it is the distance of two frames, in bits: the asked one, a video's nearest."""
 
     @property
     def verdict(self) -> Verdict:

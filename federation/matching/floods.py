@@ -5,6 +5,8 @@ much of the older as the window still covers, which is at most a few percent off
 floods. What is usual is a slowly moving mean over ``USUAL_WINDOWS`` windows. A signal that was
 never seen has no usual, so only the guard's own number counts for it.
 
+Where the guard's window changes, counting begins anew.
+
 Bounded: at most so many signals are counted, and the one that matched longest ago is let go first.
 To push a flooding signal out takes that many other signals that match between two of its matches.
 """
@@ -52,6 +54,7 @@ class FloodCounters:
     def __init__(self, counted_max: int = COUNTED_MAX) -> None:
         self._counters: dict[Mark, _Counter] = {}
         self._counted_max = counted_max
+        self._window_seconds = 0
 
     def __len__(self) -> int:
         return len(self._counters)
@@ -69,6 +72,10 @@ class FloodCounters:
         """
         if not guard.matches:
             return 0
+        if guard.window_seconds != self._window_seconds:
+            # Counts of another length say nothing, and their numbers would not come again for long.
+            self._counters.clear()
+            self._window_seconds = guard.window_seconds
         window, into = divmod(now_seconds, guard.window_seconds)
         counter = self._counters.pop(mark, None)
         if counter is None:

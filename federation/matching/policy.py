@@ -11,18 +11,20 @@ that says something decides:
 
 Known signals in quarantine, and those whose match a person here rejected, count for no rule; where
 they are all there is, or would be all, the answer is at least review (``quarantine``,
-``rejected``).
+``rejected``). So it is where more is near than was looked at (``crowded``): nobody buys a weaker
+answer with many signals.
 
 Each decision says which of these it was, why, and for every other rule why it was not that one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from federation.matching.decisions import (
+    CROWDED,
     EXCEPTED,
     MISS,
     NO_FINDINGS,
@@ -58,6 +60,7 @@ class _Said:
 
     type: SignalType
     distance: int
+    is_frame: bool
     labels: frozenset[str]
     member: str
     word: Word
@@ -71,6 +74,7 @@ class _Said:
 class _Compiled:
     rule: Rule
     reaches: Mapping[SignalType, int]
+    frame_reach: int
     words: frozenset[Word]
     members: frozenset[str]
 
@@ -111,6 +115,12 @@ class CompiledPolicy:
             )
             for stage in Stage
         }
+        # What is held back here goes to review, whatever the rules say.
+        weakest = max(policy.otherwise.strength, Action.REVIEW.strength)
+        self._strongest = {
+            stage: max([weakest, *(each.rule.action.strength for each in self._rules[stage])])
+            for stage in Stage
+        }
         self._exceptions = Exceptions(policy.exceptions)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -124,7 +134,7 @@ class CompiledPolicy:
         stage: Stage = Stage.UPLOAD,
         findings: LocalFindings = NO_FINDINGS,
     ) -> Decision:
-        """What to do about a signal of uploaded content.
+        """What to do about content that is known by one signal.
 
         Args:
             signal: what was asked about; None where it is no longer known, and then the policy's
@@ -135,11 +145,42 @@ class CompiledPolicy:
         """
         if not matches:
             return MISS
-        if signal is not None and (name := self._exceptions.find(signal)) is not None:
+        excepted = None if signal is None else self.find_exception([signal])
+        return self.decide_on(excepted, matches, stage, findings)
+
+    def find_exception(self, signals: Iterable[Signal]) -> str | None:
+        """The exception that one content is, by any of its signals; None where it is none."""
+        return next(
+            (name for each in signals if (name := self._exceptions.find(each)) is not None), None
+        )
+
+    def decide_on(
+        self,
+        excepted: str | None,
+        matches: Sequence[Nearby],
+        stage: Stage,
+        findings: LocalFindings,
+        *,
+        is_cut: bool = False,
+    ) -> Decision:
+        """What to do about a signal of some content.
+
+        Args:
+            excepted: the exception that the content is, by this signal or another one of it.
+            matches: the known signals near it that are in force, nearest first.
+            stage: where the content is.
+            findings: what people here decided.
+            is_cut: whether more may be in force near it than ``matches``.
+        """
+        if not matches and not is_cut:
+            return MISS
+        if excepted is not None:
             why = "the policy excepts this content"
-            rule = EXCEPTION_PREFIX + name
+            rule = EXCEPTION_PREFIX + excepted
             return Decision(Action.ALLOW, rule, why, self._unasked(stage, why))
         counted, held = self._counted(matches, findings)
+        if is_cut:
+            held = held or CROWDED
         if not counted:
             name, action = held or EXCEPTED, Action.REVIEW if held else Action.ALLOW
             return Decision(action, name, _HELD_WHY[name], self._unasked(stage, _HELD_WHY[name]))
@@ -150,6 +191,11 @@ class CompiledPolicy:
         if decision.rule != OTHERWISE:
             others += (PassedOver(decision.rule, _HELD_WHY[held]),)
         return Decision(Action.REVIEW, held, _HELD_WHY[held], others)
+
+    def is_settled(self, decision: Decision, stage: Stage) -> bool:
+        """Whether no more matches could make a decision stronger: then no more are looked at."""
+        is_excepted = decision.rule.startswith(EXCEPTION_PREFIX)
+        return is_excepted or decision.action.strength >= self._strongest[stage]
 
     def _counted(
         self, matches: Sequence[Nearby], findings: LocalFindings
@@ -213,6 +259,7 @@ class CompiledPolicy:
         return _Compiled(
             rule,
             {kind: rule.reach(kind) for kind in SignalType},
+            rule.frame_reach,
             frozenset(words),
             frozenset(self.kin.get(name, name) for name in members),
         )
@@ -226,6 +273,7 @@ _HELD_WHY: Final = {
     EXCEPTED: "people here excepted whatever it matches",
     QUARANTINE: "a known signal near it is in quarantine until a person decides",
     REJECTED: "a person here rejected an earlier match with a known signal near it",
+    CROWDED: "more known signals are near it than are looked at, so a person decides",
 }
 
 
@@ -238,6 +286,7 @@ def _say(match: Nearby, voice: Voice, kin: Mapping[str, str], own: tuple[str, ..
     return _Said(
         match.type,
         match.distance,
+        match.is_frame,
         labels,
         kin.get(opinion.member, opinion.member),
         voice.word,
@@ -254,7 +303,7 @@ def _count(compiled: _Compiled, said: Sequence[_Said]) -> tuple[set[str], bool, 
     members: set[str] = set()
     is_educational, furthest = False, _TYPE
     for each in said:
-        reach = reaches[each.type]
+        reach = compiled.frame_reach if each.is_frame else reaches[each.type]
         if reach < 0:
             continue
         if each.distance > reach:

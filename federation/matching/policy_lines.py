@@ -13,7 +13,8 @@ from typing import Final, TypeAlias
 Path: TypeAlias = tuple[str | int, ...]
 """A place in the document, such as ``("rules", 2, "labels")``; tables of an array from 0."""
 
-_HEADER: Final = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?\Z")
+# Nothing follows the loop, so there is nothing to go back for, whatever is read.
+_NAME: Final = re.compile(r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'|[\s.])*""")
 _KEY: Final = re.compile(
     r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
 )
@@ -37,8 +38,11 @@ def lines_of(text: str) -> dict[Path, int]:
     counts: dict[Path, int] = {}
     table: Path = ()
     for number, line in _outer_lines(text):
-        if header := _HEADER.match(line):
-            table = _table(header.group(2), counts, is_array=header.group(1) == "[[")
+        if (header := line.strip()).startswith("["):
+            # Whatever begins so outside of brackets is a header.
+            is_array = header.startswith("[[")
+            name = _NAME.match(header, 2 if is_array else 1)
+            table = _table(name.group() if name else "", counts, is_array=is_array)
             lines.setdefault(table, number)
         elif key := _KEY.match(line):
             path = table

@@ -72,6 +72,8 @@ def parse_policy(text: str, members: Collection[str] | None = None) -> Policy:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PolicyInvalid(f"not TOML: {error}") from None
+    except ValueError:  # Python's own, of a number with thousands of digits
+        raise PolicyInvalid("not TOML: a number has too many digits") from None
     except RecursionError:
         raise PolicyInvalid("not TOML: nested too deeply") from None
     flaws = Flaws(lines_of(text))

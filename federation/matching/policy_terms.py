@@ -120,6 +120,16 @@ class Rule:
             return -1
         return self.distances_max.get(signal_type, DISTANCES_MAX[signal_type])
 
+    @property
+    def frame_reach(self) -> int:
+        """How far one frame may be from a known video's, in bits; -1 where it is about no videos.
+
+        As far as a PDQ may be.
+        """
+        if self.reach(SignalType.VPDQ) < 0:
+            return -1
+        return self.distances_max.get(SignalType.PDQ, DISTANCES_MAX[SignalType.PDQ])
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyException:

@@ -24,7 +24,7 @@ SCANNED_MAX: Final = 1_024
 """New values up to which rows are held against each; beyond, an index of them is quicker."""
 
 FOUND_MAX: Final = 100_000
-"""Matches of one search: a flood of copies; whatever is beyond is found by the next one."""
+"""Matches of one search, 20 MB: in a flood of copies the next one goes on where it ended."""
 
 LOOKED_UP: Final = 8_192
 """Rows looked up in an index at a time."""
@@ -58,8 +58,10 @@ class UploadColumns:
 
 def search_pictures(
     columns: UploadColumns, rows: range, code: int, values: Sequence[bytes], distance_max: int
-) -> list[Found]:
-    """Remembered PDQ values near any of some new ones.
+) -> tuple[list[Found], range]:
+    """Remembered PDQ values near any of some new ones, up to about ``FOUND_MAX`` matches.
+
+    Of more than ``SCANNED_MAX`` new ones the nearest thousand to each row are told.
 
     Args:
         columns: what is remembered.
@@ -67,16 +69,21 @@ def search_pictures(
         code: how a row says that it is a PDQ.
         values: 32 bytes each.
         distance_max: 0 to 31.
+
+    Returns:
+        What was found, and the rows that are left: empty when all were looked at.
     """
     words, marks = columns.arrays(rows)
     if not len(words) or not values:
-        return []
+        return [], rows[:0]
     if len(values) > SCANNED_MAX:
-        return _look_up(words, marks, rows.start, code, values, distance_max)
+        return _look_up(words, marks, rows, code, values, distance_max)
     asked = np.frombuffer(b"".join(values), dtype=np.uint64).reshape(-1, 4)
-    found = np.empty((FOUND_MAX, 3), dtype=np.int64)
-    count = int(_scan(words, marks, code, asked, distance_max, found))
-    return [(int(at), rows.start + int(row), int(far)) for at, row, far in found[:count].tolist()]
+    # A row more than fits: no row is ever told of by half.
+    found = np.empty((FOUND_MAX + len(values), 3), dtype=np.int64)
+    count, done = _scan(words, marks, code, asked, distance_max, found, FOUND_MAX)
+    told = found[: int(count)].tolist()
+    return [(at, rows.start + row, far) for at, row, far in told], rows[int(done) :]
 
 
 def search_exact(
@@ -138,11 +145,11 @@ def rows_of(columns: UploadColumns, rows: range, code: int) -> list[tuple[int, b
 def _look_up(
     words: npt.NDArray[np.uint64],
     marks: npt.NDArray[np.uint8],
-    start: int,
+    rows: range,
     code: int,
     values: Sequence[bytes],
     distance_max: int,
-) -> list[Found]:
+) -> tuple[list[Found], range]:
     index, places = PdqIndex(), {value: at for at, value in enumerate(values)}
     index.add(places)
     if index.needs_rebuild():
@@ -153,16 +160,21 @@ def _look_up(
         part = chosen[at : at + LOOKED_UP]
         asked = [words[row].tobytes() for row in part]
         for row, nears in zip(part, index.search_many(asked, distance_max), strict=True):
-            found += [(places[near.value], start + row, near.distance) for near in nears]
+            found += [(places[near.value], rows.start + row, near.distance) for near in nears]
         if len(found) >= FOUND_MAX:
-            break
-    return found
+            return found, rows[part[-1] + 1 :]
+    return found, rows[len(rows) :]
 
 
 @kernel
-def _scan(words: Any, marks: Any, code: int, asked: Any, distance_max: int, found: Any) -> Any:
+def _scan(
+    words: Any, marks: Any, code: int, asked: Any, distance_max: int, found: Any, enough: int
+) -> Any:
+    """How many were found, and how many rows were looked at: fewer where that is enough."""
     count = np.int64(0)
     for row in range(words.shape[0]):
+        if count >= enough:
+            return count, row
         if marks[row] & 0x0F != code:
             continue
         for at in range(asked.shape[0]):
@@ -176,13 +188,11 @@ def _scan(words: Any, marks: Any, code: int, asked: Any, distance_max: int, foun
             distance += popcount(words[row, 2] ^ asked[at, 2])
             distance += popcount(words[row, 3] ^ asked[at, 3])
             if distance <= distance_max:
-                if count == found.shape[0]:
-                    return count
                 found[count, 0] = at
                 found[count, 1] = row
                 found[count, 2] = distance
                 count += 1
-    return count
+    return count, words.shape[0]
 
 
 def warm_up() -> None:

@@ -20,7 +20,8 @@ from federation.matching.found import NO_MATCHES, Found, Matches
 from federation.matching.frame_postings import PostingsView
 from federation.matching.pdq_view import NearRows, PdqView
 from federation.matching.row_kernels import Words
-from federation.protocol.limits_content import PDQ_DISTANCE_MAX, PDQ_QUALITY_MIN
+from federation.matching.rows import pack_values
+from federation.protocol.limits_content import PDQ_BYTES, PDQ_DISTANCE_MAX, PDQ_QUALITY_MIN
 from federation.protocol.signals_frames import QUALITY_MAX, decode_frames
 
 PERCENT: Final = 100
@@ -35,12 +36,14 @@ class VideoThresholds:
         quality_min: frames below it count on neither side, 0 to 100.
         query_percent_min: share of the asked video's frames, 0 to 100.
         index_percent_min: share of the known video's frames, 0 to 100.
+        measures_frame: whether ``VideoFound.frame_distance`` is wanted; of one asked frame.
     """
 
     distance_max: int = PDQ_DISTANCE_MAX
     quality_min: int = PDQ_QUALITY_MIN
     query_percent_min: int = 80
     index_percent_min: int = 0
+    measures_frame: bool = False
 
     def check(self) -> None:
         """Refuse thresholds out of their ranges.
@@ -63,10 +66,13 @@ class VideoFound(Found):
     Attributes:
         query_percent: how much of the asked video is in it, rounded down.
         index_percent: how much of it is in the asked video, rounded down.
+        frame_distance: bits between the one asked frame and the nearest of its frames, where
+            ``VideoThresholds.measures_frame`` asked for it.
     """
 
     query_percent: int
     index_percent: int
+    frame_distance: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +123,20 @@ class VideoSearch:
         asked = [pdq for pdq, quality in frames.items() if quality >= quality_min]
         if not asked:
             return NO_MATCHES
-        counting = _Counting(self.videos_end)
+        measured = asked[0] if self.thresholds.measures_frame and len(asked) == 1 else None
+        counting = _Counting(self.videos_end, measured)
         for near in self.frames.near_rows(asked, self.thresholds.distance_max):
             if len(near.values):
                 counting.add(near, self.postings, quality_min)
         found = self._enough(counting, len(asked))
-        found.sort(key=lambda each: (each.distance, -each.index_percent, each.value))
+        found.sort(
+            key=lambda each: (
+                each.distance,
+                each.frame_distance or 0,
+                -each.index_percent,
+                each.value,
+            )
+        )
         return Matches(tuple(found[: self.matches_max]), len(found))
 
     def _enough(self, counting: _Counting, asked: int) -> list[VideoFound]:
@@ -143,7 +157,13 @@ class VideoSearch:
             index_share = PERCENT * index_count // video.frames_from(self.thresholds.quality_min)
             if index_share >= self.thresholds.index_percent_min:
                 found.append(
-                    VideoFound(video.identity, PERCENT - query_share, query_share, index_share)
+                    VideoFound(
+                        video.identity,
+                        PERCENT - query_share,
+                        query_share,
+                        index_share,
+                        counting.frame_distance(number),
+                    )
                 )
         return found
 
@@ -153,9 +173,14 @@ PAIRS_WAITING_MAX: Final = 2_000_000
 
 
 class _Counting:
-    """Of each known video: how many asked frames it has, and how many of its own they are like."""
+    """Of each known video: how many asked frames it has, and how many of its own they are like.
 
-    def __init__(self, videos_end: int) -> None:
+    And where one frame is ``measured``, how near the nearest of its own comes.
+    """
+
+    def __init__(self, videos_end: int, measured: bytes | None) -> None:
+        self._measured = None if measured is None else pack_values([measured], PDQ_BYTES)
+        self._nearest: dict[int, int] = {}
         self._query_counts = np.zeros(videos_end, dtype=np.int64)
         self._pairs: list[Words] = []
         self._waiting = 0
@@ -169,11 +194,19 @@ class _Counting:
         # An asked frame counts once for a video, however many of its frames are near.
         once = np.unique(queries * len(self._query_counts) + videos) % len(self._query_counts)
         self._query_counts += np.bincount(once, minlength=len(self._query_counts))
+        if self._measured is not None:
+            bits = np.unpackbits((near.values ^ self._measured).view(np.uint8), axis=1).sum(axis=1)
+            for video, far in zip(videos.tolist(), bits[places].tolist(), strict=True):
+                self._nearest[video] = min(far, self._nearest.get(video, far))
         self._pairs.append(np.stack([videos.astype(np.uint64), keys[places]], axis=1))
         self._waiting += len(videos)
         if self._waiting > PAIRS_WAITING_MAX:
             self._pairs = [_distinct(np.concatenate(self._pairs))]
             self._waiting = 0
+
+    def frame_distance(self, video: int) -> int | None:
+        """Bits between the measured frame and the nearest of a video's, where one is measured."""
+        return self._nearest.get(video)
 
     def result(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Video numbers, and for each its asked frames and its own frames that are alike."""

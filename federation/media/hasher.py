@@ -71,7 +71,7 @@ class FileSignals:
 
 
 class FileHasher:
-    """Confined workers for pictures, videos and documents behind one bounded queue."""
+    """Confined workers behind two bounded queues: pictures never wait for films and documents."""
 
     def __init__(
         self,
@@ -83,18 +83,21 @@ class FileHasher:
         """Start no process yet.
 
         Args:
-            workers: how many files are read at the same time.
+            workers: how many files are read at the same time, and how many pictures beside them.
             limits: what one file may cost.
             picture_limits: what one picture may cost.
         """
         self._limits = limits or FileLimits()
         self._picture_limits = picture_limits or PictureLimits()
         self._pictures = HashingPool(workers=workers, limits=self._picture_limits)
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="file")
+        self._threads = {
+            is_picture: ThreadPoolExecutor(workers, thread_name_prefix=name)
+            for is_picture, name in ((True, "picture-file"), (False, "file"))
+        }
         # Guards what follows.
         self._lock = threading.Lock()
         self._under_way: set[ConfinedFile] = set()
-        self._waiting = 0
+        self._waiting = {True: 0, False: 0}
         self._is_closed = False
 
     def __enter__(self) -> Self:
@@ -119,23 +122,37 @@ class FileHasher:
         """
         return self.submit(file).result()
 
-    def submit(self, file: os.PathLike[str] | BinaryIO) -> Future[FileSignals]:
-        """Put a file into the queue; the future ends as ``hash_file`` would.
+    def submit(
+        self, file: os.PathLike[str] | BinaryIO, *, only_picture: bool = False
+    ) -> Future[FileSignals]:
+        """Put a file into its queue, by its first bytes; the future ends as ``hash_file`` would.
 
         Args:
             file: a path, or a regular file that is open and stays so until the future is done.
+            only_picture: any other file is refused, and no more than its beginning is read.
 
         Raises:
+            RequestMalformed: there is no such file, it may not be read, or is no regular file.
+            PictureUnreadable: it is no picture, and only a picture was wanted.
             TooBusy: too many files wait already, or the hasher was closed.
         """
         with self._lock:
             if self._is_closed:
                 raise TooBusy("no more files are taken")
-            if self._waiting >= FILES_WAITING_MAX:
+        with _opened(file) as stream:
+            kind = _kind_at(stream)
+        is_picture = kind.kind is FileKind.PICTURE
+        if only_picture and not is_picture:
+            raise PictureUnreadable("a picture is wanted, and this is none")
+        with self._lock:
+            if self._waiting[is_picture] >= FILES_WAITING_MAX:
                 raise TooBusy("too many files wait to be hashed")
-            future = self._threads.submit(self._answer, file)
-            self._waiting += 1
-        future.add_done_callback(lambda _: self._forget())
+            try:
+                future = self._threads[is_picture].submit(self._answer, file)
+            except RuntimeError:
+                raise TooBusy("no more files are taken") from None
+            self._waiting[is_picture] += 1
+        future.add_done_callback(lambda _: self._forget(is_picture=is_picture))
         return future
 
     def close(self) -> None:
@@ -146,21 +163,18 @@ class FileHasher:
         for each in under_way:
             each.kill()
         self._pictures.close()
-        self._threads.shutdown(cancel_futures=True)
+        for threads in self._threads.values():
+            threads.shutdown(cancel_futures=True)
 
-    def _forget(self) -> None:
+    def _forget(self, *, is_picture: bool) -> None:
         with self._lock:
-            self._waiting -= 1
+            self._waiting[is_picture] -= 1
 
     def _answer(self, file: os.PathLike[str] | BinaryIO) -> FileSignals:
-        opened: AbstractContextManager[BinaryIO] = (
-            open_regular(file) if isinstance(file, os.PathLike) else nullcontext(file)
-        )
-        with opened as stream:
+        with _opened(file) as stream:
             stream.seek(0)
             digests = digest_stream(stream, bytes_max=self._limits.file_bytes_max)
-            stream.seek(0)
-            kind = kind_of(stream.read(BEGINNING_BYTES))
+            kind = _kind_at(stream)
             exact = (
                 Signal(SignalType.SHA256, digests.sha256),
                 Signal(SignalType.MD5, digests.md5),
@@ -186,6 +200,8 @@ class FileHasher:
             return (Signal(SignalType.VPDQ, encode_frames(choose_frames(_unpack(payload)))),)
         if payload and len(payload) != TLSH_BYTES:
             raise DocumentUnreadable("the document made its decoder fail")
+        if not payload and kind.is_behind:
+            raise DocumentUnreadable("something else with the mark of a PDF in it")
         return (Signal(SignalType.TLSH, payload),) if payload else ()
 
     def _read_confined(self, descriptor: int, kind: Kind) -> bytes:
@@ -204,6 +220,15 @@ class FileHasher:
         finally:
             with self._lock:
                 self._under_way.discard(confined)
+
+
+def _opened(file: os.PathLike[str] | BinaryIO) -> AbstractContextManager[BinaryIO]:
+    return open_regular(file) if isinstance(file, os.PathLike) else nullcontext(file)
+
+
+def _kind_at(stream: BinaryIO) -> Kind:
+    stream.seek(0)
+    return kind_of(stream.read(BEGINNING_BYTES))
 
 
 def choose_frames(frames: list[Frame]) -> list[Frame]:

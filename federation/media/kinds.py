@@ -32,26 +32,45 @@ class Kind:
     Attributes:
         kind: which.
         demuxer: of a video, FFmpeg's name of its container; else empty.
+        is_behind: of a PDF, whether something stands before its mark.
     """
 
     kind: FileKind
     demuxer: str = ""
+    is_behind: bool = False
 
 
 _PICTURE: Final = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|BM.{12}[\x0c-\x7c]\x00\x00\x00|RIFF....WEBP",
     re.DOTALL,
 )
+# Any box that players take at the start of an MP4 or QuickTime file, not only those that recorders
+# begin with: whoever wants a film to pass unseen chooses the rarest.
+_BOXES: Final = (
+    rb"ftyp|styp|moov|moof|mdat|wide|free|skip|uuid|junk|pict|pnot|udta|sidx|ssix|emsg|prft|prfl"
+    rb"|ediw|meta"
+)
+_MOV: Final = re.compile(rb".{4}(?:" + _BOXES + rb")", re.DOTALL)
 _CONTAINERS: Final = (
-    (re.compile(rb".{4}(?:ftyp|moov|mdat|wide|free|skip)", re.DOTALL), "mov"),
     (re.compile(rb"\x1aE\xdf\xa3"), "matroska"),
     (re.compile(rb"RIFF....AVI ", re.DOTALL), "avi"),
     (re.compile(rb"FLV\x01"), "flv"),
     (re.compile(rb"OggS"), "ogg"),
-    (re.compile(rb"\x00\x00\x01\xba"), "mpeg"),
+    # A program stream begins with its pack header, or with a packet of it.
+    (re.compile(rb"\x00\x00\x01[\xba-\xef]"), "mpeg"),
+    # Film without a container: MPEG-1 and 2, MPEG-4.
+    (re.compile(rb"\x00\x00\x01\xb3"), "mpegvideo"),
+    (re.compile(rb"\x00\x00\x01[\x00-\x1f\xb0\xb5]"), "m4v"),
     (re.compile(rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"), "asf"),
-    # A packet of 188 bytes begins with 0x47, and so does the next.
-    (re.compile(rb"\x47.{187}\x47.{187}\x47", re.DOTALL), "mpegts"),
+    # A packet of 188 bytes begins with 0x47, and so does the next; on discs four bytes of time
+    # stand before each, in broadcasts sixteen of correction behind it. Players seek the first.
+    (
+        re.compile(
+            rb".*?(?:\x47.{187}){3}\x47|.*?(?:\x47.{191}){3}\x47|.*?(?:\x47.{203}){3}\x47",
+            re.DOTALL,
+        ),
+        "mpegts",
+    ),
 )
 # Pictures that no decoder of ours takes (AVIF, HEIC, TIFF, JPEG XL, Photoshop): they are told to be
 # unreadable, and not taken for files of which nobody expects more than their bytes.
@@ -60,8 +79,7 @@ _PICTURE_UNTAKEN: Final = re.compile(
     rb"|II\*\x00|MM\x00\*|\xff\x0a|\x00\x00\x00\x0cJXL |8BPS",
     re.DOTALL,
 )
-# Sound in the container of MP4.
-_SOUND: Final = re.compile(rb".{4}ftyp(?:M4A |M4B |M4P )", re.DOTALL)
+_PDF: Final = b"%PDF-"
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 
@@ -70,15 +88,22 @@ def kind_of(beginning: bytes) -> Kind:
     """The kind of a file, from its first BEGINNING_BYTES."""
     if _PICTURE.match(beginning) or _PICTURE_UNTAKEN.match(beginning):
         return Kind(FileKind.PICTURE)
-    # Viewers look for the mark of a PDF in the first kilobyte, not only at its start.
-    if b"%PDF-" in beginning[:1_024]:
+    if beginning.startswith(_PDF):
         return Kind(FileKind.PDF)
-    if _SOUND.match(beginning):
-        return Kind(FileKind.OTHER)
+    # "The picture" has the name of a box where a box has it. A film whose first 4,096 bytes are a
+    # text would begin with a box far longer than any text that is read: it is told to be unread.
+    is_text = _is_text(beginning)
+    is_words = is_text and beginning[:2] not in _UTF16
+    if _MOV.match(beginning) and not is_words:
+        return Kind(FileKind.VIDEO, "mov")
     for mark, demuxer in _CONTAINERS:
         if mark.match(beginning):
             return Kind(FileKind.VIDEO, demuxer)
-    return Kind(FileKind.TEXT if _is_text(beginning) else FileKind.OTHER)
+    # Viewers look for the mark of a PDF in the first kilobyte, not only at its start; players never
+    # do, so what they play was told before.
+    if _PDF in beginning[:1_024]:
+        return Kind(FileKind.PDF, is_behind=True)
+    return Kind(FileKind.TEXT if is_text else FileKind.OTHER)
 
 
 def _is_text(beginning: bytes) -> bool:

@@ -84,6 +84,7 @@ DOCUMENT_CPU_SECONDS_MAX: Final = 60
 DOCUMENT_WALL_SECONDS_MAX: Final = 120
 
 # Files that wait or are under way: each holds an open file, and a video may take minutes.
+# Pictures have a queue and places of their own: they are through in a second, and live.
 FILES_WAITING_MAX: Final = 32
 
 

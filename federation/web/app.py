@@ -109,7 +109,10 @@ class LocalServer:
 
         application.router.add_get("/openapi.json", openapi)
         self._runner = web.AppRunner(
-            application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
+            application,
+            access_log=None,
+            shutdown_timeout=SHUTDOWN_SECONDS,
+            auto_decompress=False,  # what is compressed is refused, and not looked into
         )
 
     async def start(self) -> None:

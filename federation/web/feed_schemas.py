@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from federation.protocol.limits import INTEGER_MAX
 from federation.store.webhook_store import DEAD_LETTERS_MAX
 
 
@@ -73,7 +74,9 @@ class DeadLettersAnswer(_Model):
 class ReplayRequest(_Model):
     """Which events to send again."""
 
-    numbers: Annotated[list[int], Field(max_length=DEAD_LETTERS_MAX)] = []
+    numbers: Annotated[
+        list[Annotated[int, Field(ge=0, le=INTEGER_MAX)]], Field(max_length=DEAD_LETTERS_MAX)
+    ] = []
     all: bool = False
 
 

@@ -18,11 +18,15 @@ from aiohttp import web
 from federation.daemon.node import Node
 from federation.errors import RequestMalformed, TooLarge
 from federation.local_errors.askers import TooBusy
+from federation.local_errors.content import SignalDegenerate, SignalLowQuality
 from federation.local_errors.disk import StoreFull, StoreUnavailable
 from federation.media.hasher import FileHasher, FileSignals
+from federation.media.limits import PICTURE_BYTES_MAX
 from federation.protocol.bodies import Confirm
 from federation.protocol.labels import check_labels
 from federation.protocol.origins_local import parse_lane
+from federation.protocol.signals import Signal, SignalType
+from federation.protocol.signals_local import check_publishable
 from federation.web import file_schemas, match_schemas, schemas
 from federation.web.match_schemas import action_on_content
 from federation.web.naming import name_content
@@ -34,6 +38,9 @@ UPLOAD_BYTES_MAX: Final = 2 * 1024**3
 
 UPLOADS_MAX: Final = 8
 """Files received or hashed at one time; with the limit above, 16 GiB of disk at worst."""
+
+PICTURES_MAX: Final = 8
+"""Live frames received or hashed at one time, beside those: none waits for somebody's film."""
 
 CHUNK_BYTES: Final = 1024**2
 
@@ -53,7 +60,7 @@ class FileApi:
         self._node = node
         self._hasher = hasher or FileHasher()
         self._upload_bytes_max = upload_bytes_max
-        self._under_way = 0
+        self._under_way = {False: 0, True: 0}
 
     def calls(self) -> list[Call]:
         """Every call, as routed, validated and described."""
@@ -87,16 +94,16 @@ class FileApi:
             query.tlsh_distance_max,
             default=self._node.config.matching.distance_max,
         )
-        matches = await self._node.matcher.match(found.signals, wanted)
-        enforcer = self._node.platform.enforcer
+        decided = await self._node.decider.decide(found.signals, wanted, is_one_content=True)
+        matches = [each.matches for each in decided]
         self._node.platform.sightings.keep(query.reference, found.signals, matches)
         incident = self._node.incidents.state
         results = [
             file_schemas.FileResult(
                 type=signal.type.value,
-                result=result_of(each, enforcer.decide(signal, each), incident),
+                result=result_of(each.matches, each.decision, incident),
             )
-            for signal, each in zip(found.signals, matches, strict=True)
+            for signal, each in zip(found.signals, decided, strict=True)
         ]
         return file_schemas.MatchFileAnswer(
             action=action_on_content([each.result for each in results]),
@@ -117,9 +124,12 @@ class FileApi:
         found = await self.signals_of(request)
         if found.unread is not None and not query.exact:
             raise found.unread
+        signals = found.signals
+        if query.exact:
+            signals = tuple(filter(_is_exact_or_publishable, signals))
         confirm = Confirm(
             item=query.item or name_content(),
-            signals=found.signals,
+            signals=signals,
             labels=labels,
             source=query.source,
             confirmer=query.confirmer,
@@ -129,23 +139,30 @@ class FileApi:
         (said,) = await self._node.publisher.confirm(lane, [confirm])
         return file_schemas.PublishFileAnswer(
             kind=found.kind.value,
-            signal_types=[signal.type.value for signal in found.signals],
+            signal_types=[signal.type.value for signal in signals],
             unread=_unread(found),
             statement=schemas.Published(id=str(said.id), log=said.log.origin, index=said.index),
         )
 
-    async def signals_of(self, request: web.Request) -> FileSignals:
+    async def signals_of(self, request: web.Request, *, only_picture: bool = False) -> FileSignals:
         """The signals of the file that is a request's body.
+
+        Args:
+            request: with the file.
+            only_picture: any other file is refused, by its length or its first bytes.
 
         Raises:
             TooLarge, TooBusy, RequestMalformed, StoreError: it cannot be taken.
             FederationError: the workers; why it cannot be read stands in the answer.
         """
-        async with self._received(request) as file:
-            return await asyncio.wrap_future(self._hasher.submit(cast("BinaryIO", file)))
+        async with self._received(request, only_picture=only_picture) as file:
+            hashed = self._hasher.submit(cast("BinaryIO", file), only_picture=only_picture)
+            return await asyncio.wrap_future(hashed)
 
     @asynccontextmanager
-    async def _received(self, request: web.Request) -> AsyncIterator[IO[bytes]]:
+    async def _received(
+        self, request: web.Request, *, only_picture: bool
+    ) -> AsyncIterator[IO[bytes]]:
         """The request's body in a nameless file.
 
         Raises:
@@ -155,36 +172,52 @@ class FileApi:
             StoreFull, StoreUnavailable: the disk.
         """
         longest = self._upload_bytes_max
+        if only_picture:
+            longest = min(longest, PICTURE_BYTES_MAX)
         if (request.content_length or 0) > longest:
             raise TooLarge(f"a file has at most {longest} bytes here")
-        if self._under_way >= UPLOADS_MAX:
+        if self._under_way[only_picture] >= (PICTURES_MAX if only_picture else UPLOADS_MAX):
             raise TooBusy("too many files are being read", hint="send it again after a moment")
-        self._under_way += 1
+        self._under_way[only_picture] += 1
         try:
             folder = self._node.config.path(self._node.config.data_directory)
             with tempfile.TemporaryFile(dir=folder) as file:
-                await self._receive(request, file)
+                await self._receive(request, file, longest)
                 yield file
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
                 raise StoreFull("there is no room on the disk for the file") from None
             raise StoreUnavailable("the file could not be written to the disk") from None
         finally:
-            self._under_way -= 1
+            self._under_way[only_picture] -= 1
 
-    async def _receive(self, request: web.Request, file: IO[bytes]) -> None:
+    async def _receive(self, request: web.Request, file: IO[bytes], longest: int) -> None:
         length = 0
         try:
             async for chunk in request.content.iter_chunked(CHUNK_BYTES):
                 length += len(chunk)
-                if length > self._upload_bytes_max:
-                    raise TooLarge(f"a file has at most {self._upload_bytes_max} bytes here")
+                if length > longest:
+                    raise TooLarge(f"a file has at most {longest} bytes here")
                 await asyncio.to_thread(file.write, chunk)
         except (ConnectionError, web.HTTPException) as error:
             raise RequestMalformed("the file broke off") from error
         if not length:
             raise RequestMalformed("the request has no body: send the file itself")
         await asyncio.to_thread(file.flush)
+
+
+def _is_exact_or_publishable(signal: Signal) -> bool:
+    """Whether ``exact`` leaves a signal in: it takes out one that has too little detail."""
+    if signal.type not in _PERCEPTUAL:
+        return True
+    try:
+        check_publishable(signal)
+    except (SignalDegenerate, SignalLowQuality):
+        return False
+    return True
+
+
+_PERCEPTUAL: Final = frozenset({SignalType.PDQ, SignalType.VPDQ, SignalType.TLSH})
 
 
 def _unread(found: FileSignals) -> file_schemas.Unread | None:

@@ -68,7 +68,10 @@ class ConfirmFileQuery(_Query):
     expires_at_ms: Annotated[int | None, Field(ge=0, le=INTEGER_MAX)] = None
     exact: Annotated[
         bool,
-        Field(description="where it cannot be decoded, publish its SHA-256 and MD5 alone"),
+        Field(
+            description="where it cannot be decoded, or shows too little detail, publish its "
+            "SHA-256 and MD5 alone"
+        ),
     ] = False
 
 

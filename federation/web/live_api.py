@@ -10,7 +10,6 @@ from aiohttp import web
 from federation.daemon.live import LiveFrame
 from federation.daemon.node import Node
 from federation.errors import RequestMalformed
-from federation.local_errors.content import PictureUnreadable
 from federation.matching.live_windows import LiveStanding
 from federation.protocol.signals import SignalType
 from federation.web import live_schemas
@@ -68,12 +67,10 @@ class LiveApi:
             PictureUnreadable: the body is no picture.
         """
         name = _name_of(request)
-        found = await self._files.signals_of(request)
+        found = await self._files.signals_of(request, only_picture=True)
         if found.unread is not None:
             raise found.unread
-        signal = next((each for each in found.signals if each.type is SignalType.PDQ), None)
-        if signal is None:
-            raise PictureUnreadable("a frame is a picture, and this is none")
+        signal = found.signals[0]
         at_ms = None if query.at_ms is None else int(query.at_ms)
         frame = LiveFrame(signal.value, signal.quality, at_ms)
         return _answer(name, await self._node.platform.live.take(name, [frame]))

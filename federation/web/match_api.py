@@ -11,9 +11,8 @@ from typing import Protocol
 from aiohttp import web
 
 from federation.config import NodeConfig
-from federation.daemon.enforcer import Enforcer
+from federation.daemon.decider import Decider
 from federation.daemon.incidents import Incidents
-from federation.daemon.matcher import Matcher
 from federation.daemon.sightings import Sightings
 from federation.matching.decisions import MISS
 from federation.web import match_schemas
@@ -27,8 +26,7 @@ class MatchRooms(Protocol):
 
     Attributes:
         config: the node's settings.
-        matcher: what the federation says.
-        enforcer: what this platform does about it.
+        decider: what the federation says, and what this platform does about it.
         sightings: where what was seen is left.
         incidents: the crises that are known.
     """
@@ -38,12 +36,8 @@ class MatchRooms(Protocol):
         """The node's settings."""
 
     @property
-    def matcher(self) -> Matcher:
-        """What the federation says."""
-
-    @property
-    def enforcer(self) -> Enforcer:
-        """What this platform does about it."""
+    def decider(self) -> Decider:
+        """What the federation says, and what this platform does about it."""
 
     @property
     def sightings(self) -> Sightings:
@@ -95,15 +89,16 @@ class MatchApi:
             body.tlsh_distance_max,
             default=self._rooms.config.matching.distance_max,
         )
-        found = await self._rooms.matcher.match(signals, wanted)
+        is_one = body.one_content or body.reference is not None
+        decided = await self._rooms.decider.decide(signals, wanted, is_one_content=is_one)
+        found = [each.matches for each in decided]
         # Before anything is answered: an upload that nothing is near to yet is remembered too.
         self._rooms.sightings.keep(body.reference, signals, found)
-        if not any(found):
+        if all(each.decision is MISS for each in decided):
             return web.Response(body=self._misses.to(len(signals)), content_type="application/json")
-        enforcer = self._rooms.enforcer
         return match_schemas.MatchAnswer(
             results=[
-                result_of(matches, enforcer.decide(signal, matches), self._rooms.incidents.state)
-                for signal, matches in zip(signals, found, strict=True)
+                result_of(each.matches, each.decision, self._rooms.incidents.state)
+                for each in decided
             ]
         )

@@ -75,6 +75,13 @@ class MatchRequest(_Model):
             "[remembering] is on: at most 16 ASCII characters, 32 hex digits or a UUID",
         ),
     ] = None
+    one_content: Annotated[
+        bool,
+        Field(
+            description="whether all the signals are of one content: an exception of the policy "
+            "for any of them then allows whatever another matches; so it is with a reference"
+        ),
+    ] = False
     video: Annotated[VideoQuery, Field(description="for vpdq signals")] = VideoQuery()
     tlsh_distance_max: Annotated[
         int, Field(ge=0, le=TLSH_DISTANCE_MAX, description="largest TLSH distance")
@@ -145,7 +152,7 @@ class MatchResult(_Model):
         str,
         Field(
             description="which rule of the policy decided; or nothing-known, exception:NAME, "
-            "excepted, quarantine, rejected or otherwise (docs/guides/writing_a_policy.md)"
+            "excepted, quarantine, rejected, crowded or otherwise (docs/guides/writing_a_policy.md)"
         ),
     ]
     reasons: list[str]

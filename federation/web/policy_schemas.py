@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from federation.matching.policy_terms import POLICY_BYTES_MAX
+from federation.protocol.limits import INTEGER_MAX
 from federation.protocol.limits_content import REASON_CHARACTERS_MAX
 from federation.web.match_schemas import ActionWord, MatchedStatement
 from federation.web.schemas import (
@@ -111,7 +112,8 @@ class PolicyTrialRequest(PolicyText):
     """A policy to be tried on stored signals and recent matches."""
 
     after: Annotated[
-        int, Field(ge=-1, description="where the page before ended; -1 for the first")
+        int,
+        Field(ge=-1, le=INTEGER_MAX, description="where the page before ended; -1 for the first"),
     ] = -1
 
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from federation.protocol.limits import INTEGER_MAX
+
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,7 +47,11 @@ class PinsQuery(_Model):
 
     before: Annotated[
         int | None,
-        Field(description="POSIX seconds: only what others had signed for before", ge=0),
+        Field(
+            description="POSIX seconds: only what others had signed for before",
+            ge=0,
+            le=INTEGER_MAX,
+        ),
     ] = None
 
 
@@ -67,5 +73,5 @@ class RosterForksAnswer(_Model):
 class RosterPinRequest(_Model):
     """Which of them stands."""
 
-    version: Annotated[int, Field(ge=1)]
+    version: Annotated[int, Field(ge=1, le=INTEGER_MAX)]
     decision: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="decision digest, hex")]

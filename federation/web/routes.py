@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 
 from federation.errors import FederationError, RequestMalformed, TooLarge
@@ -98,6 +98,7 @@ def _answering(
         try:
             if not call.is_open:
                 check_token(request, token)
+            check_plain(request)
             if not answers():
                 raise NodeStarting("the node is reading its store, or asking what it missed")
             body: BaseModel | None = None
@@ -127,6 +128,16 @@ def check_token(request: web.Request, token: str) -> None:
         raise TokenWrong("the bearer token is missing or wrong")
 
 
+def check_plain(request: web.Request) -> None:
+    """Refuse a compressed body: a few bytes of it could be as long as memory.
+
+    Raises:
+        RequestMalformed: it is compressed.
+    """
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        raise RequestMalformed("bodies are sent uncompressed")
+
+
 async def read_body(request: web.Request, model: type[Model]) -> Model:
     """The body, validated; refused before it is read where it says that it is too long.
 
@@ -140,6 +151,8 @@ async def read_body(request: web.Request, model: type[Model]) -> Model:
         raw = await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise TooLarge(f"a request's body has at most {BODY_BYTES_MAX} bytes") from None
+    except web.RequestPayloadError:
+        raise RequestMalformed("the body broke off") from None
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:

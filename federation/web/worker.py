@@ -35,7 +35,7 @@ from federation.web import match_schemas
 from federation.web.misses import MissAnswer, answer_with
 from federation.web.passing_on import NodeBehind
 from federation.web.problems import problem
-from federation.web.routes import BODY_BYTES_MAX, check_token, read_body
+from federation.web.routes import BODY_BYTES_MAX, check_plain, check_token, read_body
 from federation.web.verdicts import read_signal, thresholds_of
 
 log_lines = logging.getLogger(__name__)
@@ -81,6 +81,7 @@ class WorkerApi:
         """Answer what nothing is near to; ask the node about the rest."""
         try:
             check_token(request, self._token)
+            check_plain(request)
             body = await read_body(request, match_schemas.MatchRequest)
             if not body.model_fields_set <= _SEARCHED_WITH:
                 return await self._node.pass_on(request)
@@ -98,7 +99,8 @@ class WorkerApi:
         if not near:
             raw = self._misses.to(len(signals))
             return web.Response(body=raw, content_type="application/json")
-        if len(near) == len(signals):
+        # Of one content the node has to see all signals: its policy may except any of them.
+        if len(near) == len(signals) or body.one_content:
             return await self._node.pass_on(request)
         return await self._ask(request, body, near)
 
@@ -119,7 +121,9 @@ class WorkerApi:
         return web.Response(body=answer_with(asked, results), content_type="application/json")
 
 
-_SEARCHED_WITH: Final = frozenset({"signals", "distance_max", "video", "tlsh_distance_max"})
+_SEARCHED_WITH: Final = frozenset(
+    {"signals", "distance_max", "one_content", "video", "tlsh_distance_max"}
+)
 """What a request may say that a search alone can answer; anything else is for the node."""
 
 
@@ -149,7 +153,10 @@ async def run(channel: socket.socket) -> None:
     async with NodeBehind(hello["node"]) as node:
         api = WorkerApi(follower.index, misses, hello["token"], hello["distance_max"], node)
         runner = web.AppRunner(
-            api.application(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
+            api.application(),
+            access_log=None,
+            shutdown_timeout=SHUTDOWN_SECONDS,
+            auto_decompress=False,  # passed on as it is, and refused there
         )
         await runner.setup()
         try:

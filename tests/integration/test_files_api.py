@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -10,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from PIL import Image
 
 from federation.media.filming import encode_film, film
 from federation.media.hasher import FileHasher
@@ -187,6 +189,33 @@ async def test_a_closed_hasher_is_a_coded_answer(api: Api) -> None:
     assert (429, "too-busy") == (status, refused["code"])
 
 
+async def test_every_number_that_is_asked_with_has_bounds(api: Api) -> None:
+    """Beyond them the database would meet a number that it cannot hold."""
+    async with api.session.get(api.address + "/openapi.json") as answer:
+        document = await answer.json()
+    unbounded = []
+
+    def walk(schema: Any, where: str) -> None:
+        if isinstance(schema, list):
+            for each in schema:
+                walk(each, where)
+        elif isinstance(schema, dict):
+            if "$ref" in schema:
+                name = schema["$ref"].rpartition("/")[2]
+                walk(document["components"]["schemas"][name], f"{where} {name}")
+            if schema.get("type") == "integer" and schema.get("maximum", 2**63) >= 2**63:
+                unbounded.append(where)
+            for name, each in schema.items():
+                if isinstance(each, dict | list):
+                    walk(each, f"{where}.{name}")
+
+    for path, calls in document["paths"].items():
+        for call in calls.values():
+            walk(call.get("requestBody"), path)
+            walk(call.get("parameters"), path)
+    assert [] == unbounded
+
+
 async def test_the_openapi_document_tells_of_the_file_and_its_parameters(api: Api) -> None:
     async with api.session.get(api.address + "/openapi.json") as response:
         document = json.loads(await response.read())
@@ -195,3 +224,29 @@ async def test_the_openapi_document_tells_of_the_file_and_its_parameters(api: Ap
     parameters = {each["name"]: each for each in call["parameters"]}
     assert "query" == parameters["lane"]["in"]
     assert "array" == parameters["label"]["schema"]["type"]
+
+
+async def test_a_picture_with_too_little_detail_is_published_by_its_bytes_where_that_is_asked_for(
+    api: Api,
+) -> None:
+    gradient = io.BytesIO()
+    Image.linear_gradient("L").save(gradient, "PNG")
+    flat = io.BytesIO()
+    Image.new("RGB", (160, 96), "black").save(flat, "PNG")
+    for picture in (gradient.getvalue(), flat.getvalue()):
+        status, refused = await api.post("/v1/statements/file", picture)
+        assert (400, True) == (status, refused["code"].startswith("signal-")), refused
+        status, told = await api.post("/v1/statements/file?exact=true", picture)
+        assert (200, ["sha256", "md5"]) == (status, told["signal_types"]), told
+        assert "block" == (await api.post("/v1/match/file", picture))[1]["action"]
+
+
+async def test_a_live_frame_that_is_no_picture_is_refused_before_it_is_read_whole(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filmed = encode_film(film(1, 2, width=160, height=96))
+    monkeypatch.setattr(file_api, "UPLOADS_MAX", 0)  # films take all places
+    status, refused = await api.post("/v1/live/s/frame", filmed)
+    assert (400, "picture-unreadable") == (status, refused["code"]), refused
+    monkeypatch.setattr(file_api, "PICTURE_BYTES_MAX", len(filmed) - 1)
+    assert "too-large" == (await api.post("/v1/live/s/frame", filmed))[1]["code"]

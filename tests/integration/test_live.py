@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import pytest
 
 from federation.daemon.node import Node
+from federation.matching.policy_terms import Stage
 from federation.media.drawing import draw_picture, resave
 from federation.media.pictures import pdq_of_picture
 from federation.protocol.bodies import Confirm
@@ -193,3 +195,59 @@ async def test_bad_frames_are_a_coded_problem_and_begin_no_stream(
 async def refused(stream: Stream, method: str, path: str, body: Any = None) -> tuple[int, str]:
     status, answer = await stream.ask(method, path, body)
     return status, answer["code"]
+
+
+NEAR_FILM = """version = 1
+otherwise = "allow"
+[[rules]]
+name = "near"
+action = "deny_live"
+stages = ["live"]
+distance_max = {pdq = 9}
+human = false
+"""
+
+
+def shifted(pdq: bytes, bits: int) -> Signal:
+    value = int.from_bytes(pdq, "big") ^ ((1 << bits) - 1)
+    return Signal(SignalType.PDQ, value.to_bytes(len(pdq), "big"))
+
+
+async def put_in_force(stream: Stream, text: str) -> None:
+    enforcer = stream.node.enforcer
+    enforcer.enforcement = replace(enforcer.enforcement, policy=enforcer.compile(text), text=text)
+
+
+async def test_a_frame_of_a_known_film_counts_as_far_as_the_policy_lets_a_picture_count(
+    stream: Stream,
+) -> None:
+    film = [Frame(make_signal(20 + at).value, 90, 1_000 * at) for at in range(3)]
+    signal = Signal(SignalType.VPDQ, encode_frames(film))
+    await stream.node.publisher.confirm(Lane.LIVE, [make_confirm(2, signals=[signal])])
+    await put_in_force(stream, NEAR_FILM)
+    far, near = shifted(film[1].pdq, 10), shifted(film[1].pdq, 9)
+    assert "allow" == (await stream.show("far", frame(far), frame(far)))["action"]
+    told = await stream.show("near", frame(near), frame(near))
+    assert ("deny_live", "near") == (told["action"], told["rule"])
+    (_, raised_for), *_ = await stream.told()
+    assert 9 == raised_for["distance"]
+
+
+async def test_what_a_stream_shows_is_counted_once_and_a_policy_is_tried_on_it(
+    stream: Stream,
+) -> None:
+    """An hour of one film is one upload to the flood guard, not thousands."""
+    await stream.show("s", frame(KNOWN), frame(OTHER), frame(KNOWN), frame(KNOWN))
+    (sighting,) = stream.node.sightings.recent
+    assert (Stage.LIVE, [(SignalType.PDQ, KNOWN.value)]) == (
+        sighting.stage,
+        [mark for mark, _ in sighting.nears],
+    )
+    await stream.show("another", frame(KNOWN))
+    assert 2 == len(stream.node.sightings.recent)
+    status, answer = await stream.ask("POST", "/v1/policy/test", {"text": NEAR_FILM})
+    assert 200 == status
+    assert [{"before": "block", "after": "deny_live", "count": 2}] == answer["recent"]["moves"]
+    # What is stored: uploaded it would be allowed, shown live it would be denied.
+    moves = {(each["before"], each["after"]) for each in answer["stored"]["moves"]}
+    assert {("block", "allow"), ("block", "deny_live")} == moves

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
 import json
 import os
@@ -146,6 +147,10 @@ async def test_a_worker_answers_what_the_node_answers(both: Both) -> None:
     _, _, told = await both.ask_both("POST", "/v1/match", query(*mixed))
     assert ["allow", "block"] * len(known) == [each["action"] for each in told["results"]]
     await both.ask_both("POST", "/v1/match", query(*unknown))
+    # Of one content the node sees all signals.
+    _, _, told = await both.ask_both("POST", "/v1/match", query(*mixed, one_content=True))
+    assert "block" == told["results"][1]["action"]
+    await both.ask_both("POST", "/v1/match", query(*unknown, one_content=True))
     for bad in [b"", b"\xff", {}, query(pdq, distance_max=32), query(*[pdq] * 1_001)]:
         status, kind, told = await both.ask_both("POST", "/v1/match", bad)
         assert (400, "application/problem+json") == (status, kind)
@@ -158,6 +163,23 @@ async def test_a_worker_answers_what_the_node_answers(both: Both) -> None:
     wrong = {"Authorization": "Bearer wrong"}
     async with both.of_worker.post("/v1/match", headers=wrong) as answer:
         assert 401 == answer.status
+
+
+@pytest.mark.parametrize("body", [gzip.compress(b'{"signals": []}'), b"no gzip"])
+async def test_a_compressed_body_is_refused_alike_by_node_and_worker(
+    both: Both, body: bytes
+) -> None:
+    headers = {"Content-Encoding": "gzip"}
+    for path in ["/v1/match", "/v1/match/file", "/v1/statements"]:
+        for session in (both.of_node, both.of_worker):
+            async with session.post(path, data=body, headers=headers) as answer:
+                told = await answer.json(content_type=None)
+                assert (400, "request-malformed") == (answer.status, told["code"])
+    plain = {"Content-Encoding": "identity"}
+    raw = json.dumps(query(make_signal(1))).encode()
+    for session in (both.of_node, both.of_worker):
+        async with session.post("/v1/match", data=raw, headers=plain) as answer:
+            assert 200 == answer.status
 
 
 async def test_a_worker_learns_what_comes_and_goes_and_is_replaced_when_it_dies(

@@ -362,6 +362,21 @@ async def test_what_means_nothing_is_refused_and_changes_nothing(
     assert [] == (await house.ask("/v1/quarantine?all=true"))["signals"]
 
 
+async def test_a_broken_benign_file_leaves_the_policy_in_force_too(found: Found) -> None:
+    founded = found([A])
+    configure(founded, A, "# fine\n")
+    async with AsyncExitStack() as stack:
+        house = await open_house(founded, A, stack)
+        before = await house.ask("/v1/policy")
+        house.write_policy("version = 1\n")
+        (house.folder / "benign.txt").write_text("pdq:zz\n")
+        status, _ = await house.api.ask("POST", "/v1/policy/reload", {})
+        assert 400 <= status < 600
+        assert before == await house.ask("/v1/policy")
+        (house.folder / "benign.txt").write_text("# fine again\n")
+        assert before["sha256"] != (await house.ask("/v1/policy/reload", {}))["sha256"]
+
+
 async def test_a_broken_benign_file_is_refused_with_its_line(found: Found) -> None:
     founded = found([A])
     configure(founded, A, "# fine\npdq:zz\n")

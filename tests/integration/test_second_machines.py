@@ -184,6 +184,29 @@ async def test_a_wiped_machine_rebuilds_from_a_peer_that_is_not_its_company(foun
         await second.stores.check_log(bulk)
 
 
+async def test_a_companys_own_signal_floods_at_each_of_its_machines_and_goes_on_acting(
+    found: Found,
+) -> None:
+    founded = with_observers(found([A]), SECOND)
+    config = founded.config_path(SECOND)
+    (config.parent / "policy.toml").write_text(POLICY + "\n[flood]\nmatches = 5\n")
+    config.write_text(config.read_text().replace('\nfile = ""', '\nfile = "policy.toml"'))
+    async with AsyncExitStack() as stack:
+        a = await open_node(founded, A, stack)
+        await a.membership.adopt(founded.chain.versions[1])
+        second = await open_node(founded, SECOND, stack)
+        await a.publisher.confirm(Lane.LIVE, [make_confirm(1, signals=[make_signal(1)])])
+        await until_matched(second, make_signal(1))
+        alarms: list[str] = []
+        quarantine = second.platform.quarantine
+        quarantine._alarm = lambda code, _text: alarms.append(code)
+        (matches,) = await second.matcher.match([make_signal(1)], 0)
+        for _ in range(6):
+            second.sightings.keep(None, (), [matches])
+        await quarantine.close()  # what is under way is done
+        assert (["signal-floods"], 0) == (alarms, quarantine.count_held())
+
+
 async def test_an_observer_has_no_keys_and_publishes_nothing(found: Found) -> None:
     founded = with_observers(found([A]), SECOND)
     folder = founded.folder / SECOND

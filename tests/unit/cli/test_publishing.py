@@ -9,12 +9,21 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from federation.cli.publishing import Particulars, bundle, parse_expiry, publish
+from federation.cli.publishing import (
+    STATEMENTS_PER_REQUEST,
+    VALUE_CHARACTERS_PER_REQUEST,
+    Particulars,
+    bundle,
+    cut_in_requests,
+    parse_expiry,
+    publish,
+)
 from federation.cli.saying import Saying, say_about
 from federation.errors import RequestMalformed
 from federation.local_errors.config import ConfigMissing
 from federation.local_errors.content import LabelUnknown, SignalMalformed
 from federation.local_errors.proofs import LaneUnknown
+from federation.web.schemas import ConfirmRequest, PublishedSignal
 from tests.builders import NEW_YEAR_2026_MS
 
 NOW = datetime.fromtimestamp(NEW_YEAR_2026_MS / 1_000, UTC)
@@ -102,3 +111,23 @@ def test_a_malformed_statement_id_is_refused_before_anything_is_sent(text: str) 
 def test_without_a_config_nothing_is_sent() -> None:
     with pytest.raises(ConfigMissing):
         publish(NO_CONFIG, [], [SIGNAL], None, particulars(), is_exact=False)
+
+
+def test_requests_are_cut_by_number_and_by_length() -> None:
+    """A thousand confirms fit by number, and forty films of half an hour do not fit by length."""
+
+    def confirm(characters: int) -> ConfirmRequest:
+        signal = PublishedSignal.model_construct(type="vpdq", value="0" * characters)
+        return ConfirmRequest.model_construct(signals=[signal])
+
+    third = VALUE_CHARACTERS_PER_REQUEST // 3
+    for lengths, expected in [
+        ([third] * 7, [3, 3, 1]),
+        ([4 * third, 1, 1], [1, 2]),
+        ([1] * (2 * STATEMENTS_PER_REQUEST + 1), [STATEMENTS_PER_REQUEST] * 2 + [1]),
+        ([], []),
+    ]:
+        confirms = [confirm(length) for length in lengths]
+        parts = list(cut_in_requests(confirms))
+        assert expected == [len(part) for part in parts]
+        assert confirms == [each for part in parts for each in part]

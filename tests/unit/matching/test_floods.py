@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,3 +83,15 @@ def test_whatever_matches_when_the_memory_is_bounded_and_rates_are_never_made_up
         times[number] = times.get(number, 0) + 1
         assert counters.count(mark(number), at, GUARD) <= times[number]
         assert len(counters) <= 7
+
+
+def test_a_longer_window_begins_to_count_at_once() -> None:
+    """Windows are numbered by their length: the older counts would stand still for days."""
+    counters, at = FloodCounters(), 1e6
+    for _ in range(9):
+        counters.count(mark(), at, GUARD)
+    longer = replace(GUARD, window_seconds=10 * GUARD.window_seconds)
+    assert 0 == counters.count(mark(), at, longer)
+    later = at + 3 * longer.window_seconds
+    assert [0] * 9 == [counters.count(mark(), later, longer) for _ in range(9)]
+    assert 10 == counters.count(mark(), later, longer)

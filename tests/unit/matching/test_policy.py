@@ -29,6 +29,7 @@ class Near:
     identity: bytes
     distance: int
     verdict: Verdict
+    is_frame: bool = False
 
 
 def opinion(

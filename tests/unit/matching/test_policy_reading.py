@@ -175,3 +175,17 @@ z = 'q'
     assert len(lines) == len(expected) + 0
     assert 10 == line_of(lines, ("rules", 0, "inline", "a"))
     assert 1 == line_of(lines, ("nowhere",))
+
+
+def test_a_line_is_found_in_one_pass_however_it_is_written() -> None:
+    """With a search that goes back for each space this would take until tomorrow."""
+    wide = " " * 20_000
+    text = f"[{wide}'a]{wide}b'{wide}.{wide}c{wide}]\nd = 1\n[[{wide}e{wide}]]{wide}# f\ng = 2\n"
+    lines = lines_of(text)
+    assert (1, 2) == (lines[f"a]{wide}b", "c"], lines[f"a]{wide}b", "c", "d"])
+    assert (3, 4) == (lines["e", 0], lines["e", 0, "g"])
+
+
+def test_a_number_of_thousands_of_digits_is_refused() -> None:
+    with pytest.raises(PolicyInvalid, match="too many digits"):
+        parse_policy(f"version = {'1' * 5_000}")

@@ -50,10 +50,31 @@ def test_every_remembered_picture_within_the_distance_is_found_and_none_beyond(
         rows.append((code, flipped(new[asked], rng, bits)))
         if bits <= 31 and code & 0x0F == PDQ and at >= 100:
             expected.add((asked, at, bits))
-    found = search_pictures(columns_of(rows), range(100, 400), PDQ, new, 31)
-    assert expected == set(found)
-    assert [] == search_pictures(columns_of(rows), range(100, 100), PDQ, new, 31)
-    assert [] == search_pictures(columns_of(rows), range(400), PDQ, [], 31)
+    found, left = search_pictures(columns_of(rows), range(100, 400), PDQ, new, 31)
+    assert (expected, 0) == (set(found), len(left))
+    for looked_at, asked_of in [(range(100, 100), new), (range(400), [])]:
+        found, left = search_pictures(columns_of(rows), looked_at, PDQ, asked_of, 31)
+        assert ([], 0) == (found, len(left))
+
+
+@pytest.mark.parametrize("scanned_max", [1_000, 0])
+def test_a_flood_of_copies_is_found_whole_in_several_parts(
+    monkeypatch: pytest.MonkeyPatch, scanned_max: int
+) -> None:
+    monkeypatch.setattr(upload_search, "SCANNED_MAX", scanned_max)
+    monkeypatch.setattr(upload_search, "FOUND_MAX", 10)
+    monkeypatch.setattr(upload_search, "LOOKED_UP", 7)
+    rng = Random(5)
+    one = rng.randbytes(32)
+    values = [one, flipped(one, rng, 3), flipped(one, rng, 5)]
+    rows = columns_of([(PDQ, flipped(one, rng, 2)) for _ in range(50)])
+    told, left, parts = [], range(4, 50), 0
+    while left:
+        found, left = search_pictures(rows, left, PDQ, values, 31)
+        told += [(at, row) for at, row, _ in found]
+        parts += 1
+    assert sorted(told) == [(at, row) for at in range(3) for row in range(4, 50)]
+    assert 1 < parts
 
 
 def test_exact_types_match_only_themselves_and_only_their_type() -> None:

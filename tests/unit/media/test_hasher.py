@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
+import io
 import itertools
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -31,7 +34,7 @@ from federation.local_errors.content import (
 from federation.media.drawing import draw_picture
 from federation.media.filming import encode_film, film
 from federation.media.hasher import FileHasher, FileSignals, choose_frames
-from federation.media.kinds import FileKind
+from federation.media.kinds import BEGINNING_BYTES, FileKind
 from federation.media.limits import FILES_WAITING_MAX, FileLimits
 from federation.protocol.limits_content import VIDEO_FRAMES_MAX
 from federation.protocol.signals import Signal, SignalType
@@ -74,6 +77,97 @@ def put(folder: Path, content: bytes, name: str = "file") -> Path:
     path = folder / name
     path.write_bytes(content)
     return path
+
+
+MARK = b"%PDF-1.7\n"
+
+
+def box(name: bytes, content: bytes) -> bytes:
+    return (8 + len(content)).to_bytes(4, "big") + name + content
+
+
+def behind(first: bytes) -> bytes:
+    """The film behind another box, its places of frames moved along."""
+    at = FILM.index(b"stco") + 8
+    count = int.from_bytes(FILM[at : at + 4], "big")
+    places = struct.unpack_from(f">{count}I", FILM, at + 4)
+    moved = struct.pack(f">{count}I", *(place + len(first) for place in places))
+    return first + FILM[: at + 4] + moved + FILM[at + 4 + len(moved) :]
+
+
+def with_time(packets: bytes) -> bytes:
+    """A transport stream as discs have it."""
+    return b"".join(MARK[:4] + packets[at : at + 188] for at in range(0, len(packets), 188))
+
+
+def filmed(container: str, codec: str = "libx264") -> bytes:
+    frames = film(2, 3, width=160, height=96, scene_seconds=1)
+    return encode_film(frames, container=container, codec=codec)
+
+
+# Films that players play, each made to look like something else.
+DISGUISED = {
+    "a PDF's mark in a box of MP4": lambda: behind(box(b"free", MARK)),
+    "a PDF's mark in a private box": lambda: behind(box(b"uuid", bytes(16) + MARK)),
+    "a rare first box": lambda: behind(box(b"junk", MARK)),
+    "a PDF's mark before MPEG-TS": lambda: b"\xff" + MARK + filmed("mpegts"),
+    "MPEG-TS of a disc": lambda: with_time(filmed("mpegts")),
+    "a program stream": lambda: filmed("mpeg", "mpeg2video"),
+    "MPEG-2 without a container": lambda: filmed("mpeg2video", "mpeg2video"),
+    "MPEG-4 without a container": lambda: filmed("m4v", "mpeg4"),
+    "sound, so it says": lambda: FILM.replace(b"ftypisom", b"ftypM4A ", 1),
+}
+
+
+@pytest.mark.parametrize("name", DISGUISED)
+def test_a_film_is_recognised_whatever_it_is_dressed_as(
+    hasher: FileHasher, tmp_path: Path, name: str
+) -> None:
+    found = hasher.hash_file(put(tmp_path, DISGUISED[name]()))
+    assert (FileKind.VIDEO, None) == (found.kind, found.unread)
+    assert SignalType.VPDQ is found.signals[0].type
+
+
+def test_a_picture_does_not_wait_for_films(tmp_path: Path) -> None:
+    """Both places for films are taken by files that take as long as they like."""
+    gate = threading.Event()
+    with FileHasher(workers=2) as hasher, ExitStack() as stack:
+        stack.callback(gate.set)
+        films = [hasher.submit(Slow(FILM, gate)) for _ in range(2)]
+        picture = put(tmp_path, draw_picture(1, width=160, height=96))
+        assert FileKind.PICTURE is hasher.hash_file(picture).kind
+        assert [False, False] == [each.done() for each in films]
+
+
+class Slow(io.BytesIO):
+    """A film whose first bytes are there, and whose rest does not come before the gate opens."""
+
+    def __init__(self, content: bytes, gate: threading.Event) -> None:
+        super().__init__(content)
+        self._gate = gate
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size != BEGINNING_BYTES:
+            self._gate.wait()
+        return super().read(size)
+
+
+def test_where_a_picture_is_wanted_a_film_is_refused_by_its_first_bytes(tmp_path: Path) -> None:
+    limits = FileLimits(file_bytes_max=BEGINNING_BYTES)  # whoever reads on finds it too long
+    with FileHasher(workers=1, limits=limits) as hasher:
+        long = put(tmp_path, FILM + bytes(BEGINNING_BYTES))
+        with pytest.raises(PictureUnreadable):
+            hasher.submit(long, only_picture=True)
+        with pytest.raises(TooLarge):
+            hasher.hash_file(long)
+
+
+def test_what_only_bears_the_mark_of_a_pdf_is_told_to_be_unread(
+    hasher: FileHasher, tmp_path: Path
+) -> None:
+    found = hasher.hash_file(put(tmp_path, b"\0\0" + pdf("")))
+    assert FileKind.PDF is found.kind
+    assert isinstance(found.unread, DocumentUnreadable)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -21,11 +21,22 @@ KINDS: dict[str, tuple[bytes, Kind]] = {
     "QuickTime without a brand": (b"\0\0\0\x08wide\0\0\0\0mdat", Kind(FileKind.VIDEO, "mov")),
     "WebM": (b"\x1aE\xdf\xa3", Kind(FileKind.VIDEO, "matroska")),
     "AVI": (b"RIFF....AVI LIST", Kind(FileKind.VIDEO, "avi")),
-    "MPEG-TS": ((b"\x47" + bytes(187)) * 3, Kind(FileKind.VIDEO, "mpegts")),
-    "sound in MP4": (b"\0\0\0\x1cftypM4A ", Kind(FileKind.OTHER)),
+    "MPEG-TS": ((b"\x47" + bytes(187)) * 4, Kind(FileKind.VIDEO, "mpegts")),
+    "a film that says it is sound": (b"\0\0\0\x1cftypM4A ", Kind(FileKind.VIDEO, "mov")),
+    "MPEG-TS of a disc": ((b"TIME\x47" + bytes(187)) * 4, Kind(FileKind.VIDEO, "mpegts")),
+    "MPEG-TS of a broadcast": ((b"\x47" + bytes(203)) * 4, Kind(FileKind.VIDEO, "mpegts")),
+    "MPEG-TS behind other rubbish": (b"\0%PDF-" + (b"\x47" + bytes(187)) * 4,
+                                     Kind(FileKind.VIDEO, "mpegts")),
+    "MP4 that says it is UTF-16": (b"\xff\xfe\0\x08moov", Kind(FileKind.VIDEO, "mov")),
+    "a program stream": (b"\0\0\1\xba\x44", Kind(FileKind.VIDEO, "mpeg")),
+    "a program stream without its pack": (b"\0\0\1\xe0\x07", Kind(FileKind.VIDEO, "mpeg")),
+    "MPEG-2 without a container": (b"\0\0\1\xb3\x14", Kind(FileKind.VIDEO, "mpegvideo")),
+    "MPEG-4 without a container": (b"\0\0\1\xb0\x01", Kind(FileKind.VIDEO, "m4v")),
+    "MP4 with the mark of a PDF": (b"\0\0\0\x1cftypisom%PDF-1.7", Kind(FileKind.VIDEO, "mov")),
+    "a text with the name of a box": (b"The picture shows a street.", Kind(FileKind.TEXT)),
     "WAV": (b"RIFF\x24\0\0\0WAVEfmt ", Kind(FileKind.OTHER)),
     "PDF": (b"%PDF-1.7", Kind(FileKind.PDF)),
-    "PDF behind rubbish": (b"\xff" * 900 + b"%PDF-1.7", Kind(FileKind.PDF)),
+    "PDF behind rubbish": (b"\xff" * 900 + b"%PDF-1.7", Kind(FileKind.PDF, is_behind=True)),
     "text": ("a text, with an \u00fc".encode(), Kind(FileKind.TEXT)),
     "text cut within a character": (("x" + "\u00fc" * 4_000).encode()[:BEGINNING_BYTES],
                                     Kind(FileKind.TEXT)),
@@ -42,6 +53,13 @@ KINDS: dict[str, tuple[bytes, Kind]] = {
 def test_kind_is_told_from_the_first_bytes(name: str) -> None:
     beginning, kind = KINDS[name]
     assert kind == kind_of(beginning)
+
+
+@pytest.mark.parametrize(
+    "name", ["styp", "uuid", "junk", "pict", "pnot", "udta", "sidx", "emsg", "meta", "free"]
+)
+def test_a_film_may_begin_with_any_box(name: str) -> None:
+    assert Kind(FileKind.VIDEO, "mov") == kind_of(b"\0\0\0\x18" + name.encode() + bytes(16))
 
 
 @given(st.binary(max_size=BEGINNING_BYTES))
