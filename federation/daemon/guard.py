@@ -135,10 +135,12 @@ class Guard:
                 if view.head is not None and view.is_complete and not self.is_lost:
                     await self._advance_own(view.head, None)
                 continue
-            if last.size > view.size:
+            # What stands may end at a governance's pin, while all that was signed is still held.
+            held = await self._held(log)
+            if last.size > held:
                 text = (
                     f"this node signed {last.size} statements of {log}, and its database holds "
-                    f"{view.size}: an older database was put back"
+                    f"{held}: an older database was put back"
                 )
                 await self.stop(log, "rolled-back", text, note=last.note)
                 continue
@@ -149,6 +151,12 @@ class Guard:
             elif view.head is not None and view.size > last.size and view.is_complete:
                 await self._advance_own(view.head, last)  # a crash came between the two writes
         return frozenset(apart)
+
+    async def _held(self, log: LogId) -> int:
+        try:
+            return await self._stores.logs.size(log)
+        except LogNotFound:
+            return 0
 
     async def _raise_witness(self) -> None:
         """What this node's witness signed does not go back with the database."""

@@ -12,6 +12,7 @@ from federation.daemon.guard import CACHE_TAG_FILE, Guard
 from federation.local_errors.askers import SigningStopped
 from federation.local_errors.config import DataDirectoryForeign
 from federation.local_errors.disk import StoreConflict
+from federation.provenance.log_view import LogView
 from federation.store.guard_store import GuardStore, Signed, SignedAs
 from federation.store.stores import Stores, open_stores
 from tests.builders import ACME, NOVA, MadeLog, make_log, make_roster
@@ -95,6 +96,27 @@ async def test_a_crash_before_the_guard_was_written_is_no_roll_back(
     last = guard.last_of(made.log)
     assert last is not None
     assert 5 == last.size
+    await guard.close()
+
+
+async def test_an_own_log_that_governance_pinned_is_no_roll_back(
+    tmp_path: Path, stores: Stores
+) -> None:
+    """What stands ends at the pin; what was signed is held all the same, and still compared."""
+    made = await holding(stores, 5)
+    guard = await open_guard(tmp_path, stores)
+    await guard.signed(None, made.head(5))
+    pinned = LogView(made.log, await stores.trees.edge(made.log, 3), None)
+    assert frozenset() == await guard.compare({made.log: pinned})
+    assert {} == guard.stops
+    await guard.close()
+
+
+async def test_an_own_log_that_was_lost_is_a_roll_back(tmp_path: Path, stores: Stores) -> None:
+    guard = await open_guard(tmp_path, stores)
+    await guard.signed(None, make_log(5, founded=FOUNDED).head(5))
+    assert frozenset() == await guard.compare({})
+    assert ["rolled-back"] == [stop.code for stop in guard.stops.values()]
     await guard.close()
 
 
