@@ -124,7 +124,7 @@ async def run(folder: Path, seconds: float, every: float, held: int = HELD) -> S
         await companies.withdraw(max(1, min(BATCH, companies.held - held)))
         await companies.look_up()
         soak.rebuilds += node.platform.index.needs_rebuild()
-        await node.platform.keep_up()
+        await node.platform.index_keeper.upkeep()
         if now - looked_at > every and now - began > seconds / 10:
             looked_at = now
             forget_peak()

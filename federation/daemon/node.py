@@ -40,6 +40,7 @@ from federation.daemon.restore import restore_receipts, restore_views
 from federation.daemon.roster_changes import RosterChanges, find_own_membership
 from federation.daemon.roster_watch import RosterWatch
 from federation.daemon.standing import PeerStanding, catching_up, peer_standings
+from federation.daemon.upkeep import Upkeep, watched
 from federation.gossip import events
 from federation.gossip.engine import GossipEngine, GossipSettings
 from federation.gossip.joining import JOIN_STATEMENTS_MIN
@@ -56,9 +57,6 @@ from federation.store.stores import Stores, open_stores
 log_lines = logging.getLogger(__name__)
 
 DATABASE_FILE: Final = "federation.sqlite3"
-UPKEEP_SECONDS: Final = 60.0
-"""How often leaves are looked at for renewal and indexes for a rebuild."""
-
 PROGRESS_SECONDS: Final = 5.0
 """How often the log says how catching up goes, while thousands of statements are lacking."""
 
@@ -243,8 +241,9 @@ class Node:
         await self.incidents.start()
         await self.outlets.start()
         await self.platform.start({log: view.size for log, view in self._views.items()})
-        self._tasks = [asyncio.create_task(lane.run()) for lane in self._lanes.values()]
-        self._tasks += map(asyncio.create_task, (self._keep_up(), self._tell_progress()))
+        endless = [lane.run() for lane in self._lanes.values()]
+        endless += [self._keep_up().run(), self._tell_progress()]
+        self._tasks = [watched(asyncio.create_task(each), self._raise_alarm) for each in endless]
         receipts = await restore_receipts(
             self.stores.receipts, self.membership, self.config.member, self._views
         )
@@ -400,10 +399,18 @@ class Node:
                     left,
                 )
 
-    async def _keep_up(self) -> None:
-        while True:
-            await asyncio.sleep(UPKEEP_SECONDS)
+    def _keep_up(self) -> Upkeep:
+        async def renew_leaf() -> None:
             self.peer_side.renew_leaf()
-            await self.platform.keep_up()
-            await self.outlets.keep_up()
-            await self.eraser.scrub()
+
+        async def follow_time() -> None:
+            self.platform.issuers_changed()
+
+        jobs = {
+            "TLS leaf": renew_leaf,
+            "index": self.platform.index_keeper.upkeep,
+            "verdicts": follow_time,
+            "feed": self.outlets.keep_up,
+            "erased bytes": self.eraser.scrub,
+        }
+        return Upkeep(jobs, self._raise_alarm)

@@ -223,11 +223,6 @@ class Platform:
         self.index_keeper.roster_counted()
         self.issuers_changed()
 
-    async def keep_up(self) -> None:
-        """What is due now and then."""
-        await self.index_keeper.upkeep()
-        self.issuers_changed()
-
     async def close(self) -> None:
         """Stop; what was not told is told after the next start."""
         for task in self._tasks:

@@ -1,0 +1,79 @@
+"""What a running node does now and then, each job on its own: none that fails ends the others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from federation.errors import FederationError
+
+log_lines = logging.getLogger(__name__)
+
+UPKEEP_SECONDS: Final = 60.0
+"""How often leaves are looked at for renewal and indexes for a rebuild."""
+
+
+class Upkeep:
+    """Jobs that are done in turn, for ever.
+
+    Args:
+        jobs: name -> what to do; each may raise.
+        alarm: tells operators: code and sentence.
+    """
+
+    def __init__(
+        self,
+        jobs: Mapping[str, Callable[[], Awaitable[None]]],
+        alarm: Callable[[str, str], None],
+    ) -> None:
+        self._jobs, self._alarm = dict(jobs), alarm
+        self._failing: set[str] = set()
+
+    async def run(self) -> None:
+        """Do all jobs again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(UPKEEP_SECONDS)
+            await self.do_all()
+
+    async def do_all(self) -> None:
+        """Do every job once; what fails is told, once until it has worked again."""
+        for name, job in self._jobs.items():
+            try:
+                await job()
+            except FederationError as error:
+                log_lines.warning("upkeep (%s) failed: %s: %s", name, error.code, error.message)
+                self._tell(name, f"{error.code}: {error.message}")
+            except Exception as error:  # a bug in one job must not end the others
+                log_lines.exception("upkeep (%s) failed", name)
+                self._tell(name, type(error).__name__)
+            else:
+                self._failing.discard(name)
+
+    def _tell(self, name: str, text: str) -> None:
+        if name not in self._failing:
+            self._failing.add(name)
+            self._alarm("upkeep-failed", f"{name}: {text}")
+
+
+def watched(task: asyncio.Task[None], alarm: Callable[[str, str], None]) -> asyncio.Task[None]:
+    """Have an endless task's end told, unless it was cancelled.
+
+    Args:
+        task: it.
+        alarm: tells operators: code and sentence.
+
+    Returns:
+        The same task.
+    """
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        log_lines.error("a task of the node ended", exc_info=error)
+        alarm("internal-error", f"a task of the node ended: {type(error).__name__}")
+
+    task.add_done_callback(ended)
+    return task
