@@ -100,14 +100,17 @@ class LateRows:
 
     Args:
         database: where they go.
+        is_unsure: whether rows may be missing that this process did not add. A program beside the
+            node says no: it would take what waits in the node for what a crash took.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, is_unsure: bool = True) -> None:
         self._database = database
         self._waiting, self._going = _Waiting(), _Waiting()
         self._claims: dict[int, int] = {}
+        self._unread: dict[int, int] = {}  # stem -> from where on statements are still to be read
         self._flushing = asyncio.Lock()
-        self._is_unsure = True
+        self._is_unsure = is_unsure
 
     def also(self, table: str, hkeys: Iterable[int]) -> str:
         """The rows under some keys that wait here, as JSON ``[[hkey, place], …]`` for a query."""
@@ -163,12 +166,11 @@ class LateRows:
             StoreError: the disk; what was not written waits on.
         """
         async with self._flushing:
-            if self._is_unsure:
-                await self._make_again()
+            await self._make_again()
             await self._write_waiting()
 
     async def _write_waiting(self) -> None:
-        if not self._waiting.count:
+        if not self._waiting.since:
             return
         self._going, self._waiting = self._waiting, _Waiting()
         try:
@@ -191,11 +193,11 @@ class LateRows:
     async def _move_marks(self, stems: Iterable[int]) -> None:
         """Say since where rows are still missing; asked while nobody else can be writing."""
         async with self._database.write() as unit:
+            if self._is_unsure:
+                return  # a task was cancelled while it committed: only the marks know of its rows
+            parts = (self._waiting.since, self._claims, self._unread)
             since = {
-                stem: min(
-                    (part[stem] for part in (self._waiting.since, self._claims) if stem in part),
-                    default=None,
-                )
+                stem: min((part[stem] for part in parts if stem in part), default=None)
                 for stem in stems
             }
             await unit.run_all(
@@ -213,17 +215,27 @@ class LateRows:
 
     async def _make_again(self) -> None:
         """Read the statements whose rows a crash, or a cancelled task, may have taken away."""
-        self._is_unsure = False
-        try:
-            for stem, start in await self._database.read("SELECT stem, start FROM late_rows"):
-                await self._read_stem(stem, start)
-        except BaseException:
-            self._is_unsure = True
-            raise
+        if self._is_unsure:
+            self._is_unsure = False
+            try:
+                marks = await self._database.read("SELECT stem, start FROM late_rows")
+            except BaseException:
+                self._is_unsure = True
+                raise
+            self._unread.update({stem: start for stem, start in marks})
+        for stem in list(self._unread):
+            await self._read_stem(stem)
 
-    async def _read_stem(self, stem: int, start: int) -> None:
-        first, last = place_of(stem, start), place_of(stem + 1, 0) - 1
-        while rows := await self._database.read(_READ_PAGE, (first, last, PAGE_ROWS)):
+    async def _read_stem(self, stem: int) -> None:
+        last = place_of(stem + 1, 0) - 1
+        while True:
+            if self._waiting.count >= LATE_ROWS_MAX:
+                await self._write_waiting()
+            first = place_of(stem, self._unread[stem])
+            rows = await self._database.read(_READ_PAGE, (first, last, PAGE_ROWS))
+            if not rows:
+                self._waiting.note(stem, self._unread.pop(stem), 0)  # its mark goes with the rest
+                return
             ids: list[Row] = []
             signals: list[Row] = []
             for row in rows:
@@ -241,9 +253,7 @@ class LateRows:
             self._waiting.rows[IDS] += ids
             self._waiting.rows[SIGNALS] += signals
             self._waiting.note(stem, split_place(rows[0][0])[1], len(rows))
-            first = rows[-1][0] + 1
-            if self._waiting.count >= LATE_ROWS_MAX:
-                await self._write_waiting()
+            self._unread[stem] = split_place(rows[-1][0])[1] + 1
 
 
 async def _sorted_runs(rows: Sequence[Row]) -> list[list[Row]]:
@@ -255,14 +265,18 @@ async def _sorted_runs(rows: Sequence[Row]) -> list[list[Row]]:
     return runs
 
 
-async def open_late_rows(database: Database) -> LateRows:
+async def open_late_rows(database: Database, *, is_unsure: bool = True) -> LateRows:
     """The late rows of a database that was just opened: those of before a crash are written.
+
+    Args:
+        database: it.
+        is_unsure: see :class:`LateRows`.
 
     Raises:
         StoreCorrupt: a statement is not what was written.
         StoreUnavailable: the database cannot be read.
     """
-    late = LateRows(database)
+    late = LateRows(database, is_unsure=is_unsure)
     try:
         await late.flush()
     except StoreCorrupt:

@@ -375,7 +375,7 @@ async def test_a_broken_benign_file_is_refused_with_its_line(found: Found) -> No
 async def test_a_full_quarantine_stops_neither_a_log_nor_the_next_start(
     found: Found, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What comes beyond it acts, operators are told once, and only a person's request is refused."""
+    """What comes beyond it acts, operators are told once; only a person's request is refused."""
     monkeypatch.setattr(quarantine, "HOLDS_MAX", 1)
     founded = found([A])
     signals = [make_signal(number) for number in range(4)]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from typing import Any
 
 import pytest
 
 from federation.store import erasure_store, log_store, public_store, signal_store
 from federation.store.schema import migrations
 
-HOT = {
+HOT: dict[str, tuple[str, Any]] = {
     "erases of statements": (erasure_store._READ_ERASES, ("[1]", 256)),
     "what erases ask for": (erasure_store._READ_ASKED_FOR, (-1, 0, 2**60, 256)),
     "a statement by its id": (log_store._READ_BY_ID, (1, "[]")),
