@@ -222,7 +222,7 @@ class LateRows:
             except BaseException:
                 self._is_unsure = True
                 raise
-            self._unread.update({stem: start for stem, start in marks})
+            self._unread.update((stem, start) for stem, start in marks)
         for stem in list(self._unread):
             await self._read_stem(stem)
 

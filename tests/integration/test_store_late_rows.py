@@ -120,9 +120,10 @@ async def test_a_second_crash_while_rows_are_made_again_takes_none_of_them(
         await write(self)
         raise KilledError
 
-    with monkeypatch.context() as patched, pytest.raises(KilledError):
+    with monkeypatch.context() as patched:
         patched.setattr(late_rows.LateRows, "_write_waiting", write_and_die)
-        await _open(tmp_path)
+        with pytest.raises(KilledError):
+            await _open(tmp_path)
     async with await _open(tmp_path) as again:
         assert (MANY, MANY, 0) == await _counts(again)
         await _check_all_found(again, made)
@@ -147,28 +148,27 @@ async def test_a_step_cancelled_while_others_are_written_is_not_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is committed all the same, and nobody was told: its mark is all that knows of its rows."""
-    stores = await _open(tmp_path)
     made = make_log(MANY, founded=FOUNDED)
-    await stores.logs.append(made.moves[0])
     made.say_numbers(range(MANY, 2 * MANY))
     step = made.advance()
     move_marks = late_rows.LateRows._move_marks
 
     async def cancelled_before(self: late_rows.LateRows, stems: Iterable[int]) -> None:
         with suppress(asyncio.CancelledError), self.claim(dict.fromkeys(stems, MANY)):
-            async with stores.database.write() as unit:
+            async with self._database.write() as unit:
                 appended = append_steps([(stem, step) for stem in stems], [], (), ([], []))
                 await unit.run_all(appended)
             raise asyncio.CancelledError
         await move_marks(self, stems)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(late_rows.LateRows, "_move_marks", cancelled_before)
+    async with await _open(tmp_path) as stores:
+        await stores.logs.append(made.moves[0])
+        with monkeypatch.context() as patched:
+            patched.setattr(late_rows.LateRows, "_move_marks", cancelled_before)
+            await stores.late.flush()
         await stores.late.flush()
-    await stores.late.flush()
-    assert (2 * MANY, 2 * MANY, 0) == await _counts(stores)
-    await _check_all_found(stores, made)
-    await stores.close()
+        assert (2 * MANY, 2 * MANY, 0) == await _counts(stores)
+        await _check_all_found(stores, made)
 
 
 async def test_an_erased_statement_leaves_no_row_behind(tmp_path: Path) -> None:
