@@ -229,7 +229,7 @@ class Platform:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.quarantine.close()
+        await self.teller.close()
         if self.retroactive is not None:
             self.retroactive.close()
-        await self.teller.close()
         await self.index_keeper.close()
