@@ -67,6 +67,7 @@ class Guard:
         self.ready = asyncio.Event()
         self._store, self._stores, self._member = store, stores, member
         self._unix_seconds = unix_seconds
+        self._lifting: dict[LogId, Stop] = {}  # the stops that a person is lifting now
         self._signed = dict(signed)
         self._alarm: Callable[[str, str], None] = lambda code, text: log_lines.error(
             "%s: %s", code, text
@@ -317,7 +318,7 @@ class Guard:
             peer: who holds a head that is not known here.
             note: that head.
         """
-        if log in self.stops:
+        if log in self.stops and self.stops[log] is not self._lifting.get(log):
             return
         stop = Stop(log, code, text, peer, note, self._unix_seconds())
         self.stops[log] = stop  # before anything is waited for
@@ -337,11 +338,19 @@ class Guard:
             StoreConflict: something larger was signed: that has to be taken in first.
             StoreError: the disk.
         """
-        for head in heads.values():
-            if head is not None:
-                await self._advance(self._own_row(head), None)
-        await self._store.lift(self.stops)
-        self.stops.clear()
+        lifted = self._lifting = dict(self.stops)
+        try:
+            for head in heads.values():
+                if head is not None:
+                    await self._advance(self._own_row(head), None)
+            await self._store.lift(lifted)
+        finally:
+            self._lifting = {}
+        for log, seen in lifted.items():
+            stop = self.stops.pop(log, seen)
+            if stop is not seen:  # it came meanwhile, and no person has seen it
+                self.stops[log] = stop
+                await self._store.stop(stop)
         self.is_lost = False
 
     def alarms(self) -> list[tuple[str, str]]:

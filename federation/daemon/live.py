@@ -104,6 +104,8 @@ class LiveStreams:
         stream = self._heard(name)
         told = [each for each in frames if not _is_poor(each)]
         hits = await self._hits(told)
+        if self._streams.get(name) is not stream:
+            return stream.window.standing  # it ended meanwhile, and its end was told
         for frame, hit in zip(told, hits, strict=True):
             before = stream.window.standing.hit
             at_ms = self._clock_ms() if frame.at_ms is None else frame.at_ms

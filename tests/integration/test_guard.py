@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from federation.daemon.guard import CACHE_TAG_FILE, Guard
 from federation.local_errors.askers import SigningStopped
 from federation.local_errors.config import DataDirectoryForeign
 from federation.local_errors.disk import StoreConflict
+from federation.protocol.origins import LogId
 from federation.provenance.log_view import LogView
 from federation.store.guard_store import GuardStore, Signed, SignedAs
 from federation.store.stores import Stores, open_stores
@@ -110,6 +111,31 @@ async def test_an_own_log_that_governance_pinned_is_no_roll_back(
     assert frozenset() == await guard.compare({made.log: pinned})
     assert {} == guard.stops
     await guard.close()
+
+
+async def test_what_stops_signing_while_a_person_lets_it_go_on_stands(
+    tmp_path: Path, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same log and of another: the person has seen neither."""
+    made, other = await holding(stores, 2), make_log(1, founded=FOUNDED, member=NOVA)
+    guard = await open_guard(tmp_path, stores)
+    await guard.stop(made.log, "guard-lost", "seen")
+    lift = guard._store.lift
+
+    async def with_news(logs: Iterable[LogId]) -> None:
+        await guard.stop(made.log, "fork", "not seen")
+        await lift(logs)
+        await guard.stop(other.log, "own-head-unknown", "not seen")
+
+    monkeypatch.setattr(guard._store, "lift", with_news)
+    await guard.go_on({made.log: made.head(2)})
+    assert {"fork", "own-head-unknown"} == {stop.code for stop in guard.stops.values()}
+    await guard.close()
+    again = await open_guard(tmp_path, stores)
+    assert {"fork", "own-head-unknown"} == {stop.code for stop in again.stops.values()}
+    await again.go_on({})
+    assert {} == again.stops
+    await again.close()
 
 
 async def test_an_own_log_that_was_lost_is_a_roll_back(tmp_path: Path, stores: Stores) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
 import pytest
 
+from federation.daemon.live import LiveFrame
 from federation.daemon.node import Node
+from federation.matching.live_windows import LiveHit
 from federation.media.drawing import draw_picture, resave
 from federation.media.pictures import pdq_of_picture
 from federation.protocol.bodies import Confirm
@@ -135,6 +137,23 @@ async def test_a_stream_ends_by_a_call_and_by_silence(
     await until(is_over)
     states = [each["state"] for _, each in await stream.told()]
     assert ["began", "ended", "began", "ended"] == states
+
+
+async def test_what_comes_while_its_stream_is_ended_begins_nothing_that_never_ends(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = stream.node.platform.live
+    hits = live._hits
+
+    async def after_the_end(frames: Sequence[LiveFrame]) -> list[LiveHit | None]:
+        found = await hits(frames)
+        live.end("s")
+        return found
+
+    monkeypatch.setattr(live, "_hits", after_the_end)
+    await live.take("s", [LiveFrame(KNOWN.value, 90)] * 3)
+    assert 0 == len(live)
+    assert [] == await stream.told()
 
 
 async def test_one_stream_too_many_is_refused_and_the_others_go_on(stream: Stream) -> None:
