@@ -43,6 +43,9 @@ Signature: 8a477f597d28d172789f06886806bc55
 """
 """The Cache Directory Tagging specification (bford.info/cachedir): backup programs pass it over."""
 
+_OLDER_DATABASE: Final = frozenset({"rolled-back", "own-head-unknown"})
+"""What a restored backup looks like: the feed's numbers, too, mean something else from here on."""
+
 
 class Guard:
     """What this node may sign. Made by :meth:`open`.
@@ -325,6 +328,8 @@ class Guard:
         self._alarm("signing-stopped", text)
         try:
             await self._store.stop(stop)
+            if code in _OLDER_DATABASE:
+                await self._stores.feed.begin_anew()
         except StoreError as error:
             log_lines.error("cannot keep why signing stopped: %s", error)
 

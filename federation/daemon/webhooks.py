@@ -223,6 +223,7 @@ class Webhooks:
 
     async def _next(self, after: int) -> StoredEntry | None:
         bounds = await self._feed.bounds()
+        self._feed_id = bounds.feed_id  # another one where an older database was put back
         if after < bounds.cut:
             # What it missed is gone: it is told so, in the place of what it missed.
             return StoredEntry(bounds.cut, self._clock_ms(), HISTORY_CUT, "{}")

@@ -92,7 +92,7 @@ class FeedBounds:
     """Where a feed begins and ends.
 
     Attributes:
-        feed_id: 16 hex digits, drawn when the database was made.
+        feed_id: 16 hex digits, drawn when the database was made or was found to be an older one.
         cut: the last number that is no longer held; 0 while all are.
         newest: the last number that was given; ``cut`` where nothing is held.
     """
@@ -122,6 +122,15 @@ class FeedStore:
             "SELECT feed_id, cut, (SELECT max(number) FROM feed_entries) FROM feed_meta"
         )
         return FeedBounds(feed_id, cut, cut if newest is None else newest)
+
+    async def begin_anew(self) -> None:
+        """Give the feed another id: the database is an older one, and its numbers are given again.
+
+        Raises:
+            StoreFull, StoreCorrupt, StoreUnavailable: the disk; nothing was written.
+        """
+        async with self._database.write() as unit:
+            await unit.run("UPDATE feed_meta SET feed_id = lower(hex(randomblob(8)))")
 
     async def append(
         self, entries: Sequence[FeedEntry], at_ms: int, log: LogId | None = None, end: int = 0

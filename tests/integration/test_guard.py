@@ -63,8 +63,12 @@ async def test_an_older_database_stops_all_signing(tmp_path: Path, stores: Store
     longer = make_log(5, founded=FOUNDED)
     guard = await open_guard(tmp_path, stores)
     await guard.signed(None, longer.head(5))
+    before = (await stores.feed.bounds()).feed_id
     assert frozenset() == await guard.compare({made.log: made.view})
     await guard.open_for_signing({made.log: made.view}, 2, 2)
+    # The feed gives its numbers again: nobody's cursor may take them for those of before.
+    feed_id = (await stores.feed.bounds()).feed_id
+    assert before != feed_id
     assert ["rolled-back"] == [stop.code for stop in guard.stops.values()]
     with pytest.raises(SigningStopped):
         guard.check_may_sign()
@@ -72,6 +76,8 @@ async def test_an_older_database_stops_all_signing(tmp_path: Path, stores: Store
     # It is remembered, whatever the database says at the next start.
     again = await open_guard(tmp_path, stores)
     assert ["rolled-back"] == [stop.code for stop in again.stops.values()]
+    await again.compare({made.log: made.view})
+    assert feed_id == (await stores.feed.bounds()).feed_id
     await again.close()
 
 
