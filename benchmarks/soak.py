@@ -145,7 +145,7 @@ async def run(folder: Path, seconds: float, every: float, held: int = HELD) -> S
     work = asyncio.gather(companies.change(began + seconds, held), companies.look(began + seconds))
     while not work.done():
         soak.rebuilds += node.platform.index.needs_rebuild()
-        await node.platform.keep_up()
+        await node.platform.index_keeper.upkeep()
         now = time.monotonic()
         if now - looked_at > every and now - began > seconds / 10:
             looked_at = now

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -46,7 +46,8 @@ class Eraser:
     Args:
         stores: where statements are.
         membership: the roster in force and its judge.
-        reconsider: has the index drop signals that nothing supports any more.
+        reconsider: has the index drop signals that nothing supports any more, and tells which
+            statements governance erased: no statement of any log says so.
         index: counts statements that have their bodies back.
         before_erase: takes the index's files away, which hold what is about to be erased.
         receipt: this node's receipt on the newest head of a log; None where it gives none.
@@ -63,7 +64,7 @@ class Eraser:
         stores: Stores,
         membership: Membership,
         *,
-        reconsider: Callable[[Values], Awaitable[None]],
+        reconsider: Callable[[Values, Collection[StatementId]], Awaitable[None]],
         index: Callable[[Sequence[VerifiedStatement]], Awaitable[None]],
         before_erase: Callable[[], None],
         receipt: Callable[[LogId], Awaitable[Receipt | None]],
@@ -184,8 +185,15 @@ class Eraser:
 
     async def scrub(self) -> None:
         """Empty the write-ahead log after an erase: what it held of the body is gone."""
-        if self.scrub_due:
-            self.scrub_due = not await self._stores.erasures.scrub()
+        feed = self._stores.feed
+        if not self.scrub_due and not feed.scrub_due:
+            return
+        self.scrub_due = feed.scrub_due = False  # whatever is erased from here on is for the next
+        is_done = False
+        try:
+            is_done = await self._stores.erasures.scrub()
+        finally:
+            self.scrub_due = self.scrub_due or not is_done
 
     async def _apply_stored(self, first: int, last: int) -> None:
         """Apply the stored erases that stand between two places."""
@@ -223,12 +231,14 @@ class Eraser:
         }
         if values:
             self._before_erase()
+        ids = {each.id for _, each in going}
+        await self._stores.feed.blank(ids)  # first: what is gone here is not looked at again
         await self._stores.erasures.erase(going)
         self.scrub_due = True
         forget_readings()
-        self._tell(Erased(frozenset(each.id for _, each in going)))
+        self._tell(Erased(frozenset(ids)))
         log_lines.info("erased %d statements", len(going))
-        await self._reconsider(sorted(values))
+        await self._reconsider(sorted(values), ids & self._membership.roster.erased)
         for log in {stored.log for stored, _ in going} & self.lacking:
             await self.settle(log)
 

@@ -43,6 +43,9 @@ Signature: 8a477f597d28d172789f06886806bc55
 """
 """The Cache Directory Tagging specification (bford.info/cachedir): backup programs pass it over."""
 
+_OLDER_DATABASE: Final = frozenset({"rolled-back", "own-head-unknown"})
+"""What a restored backup looks like: the feed's numbers, too, mean something else from here on."""
+
 
 class Guard:
     """What this node may sign. Made by :meth:`open`.
@@ -67,6 +70,7 @@ class Guard:
         self.ready = asyncio.Event()
         self._store, self._stores, self._member = store, stores, member
         self._unix_seconds = unix_seconds
+        self._lifting: dict[LogId, Stop] = {}  # the stops that a person is lifting now
         self._signed = dict(signed)
         self._alarm: Callable[[str, str], None] = lambda code, text: log_lines.error(
             "%s: %s", code, text
@@ -135,10 +139,12 @@ class Guard:
                 if view.head is not None and view.is_complete and not self.is_lost:
                     await self._advance_own(view.head, None)
                 continue
-            if last.size > view.size:
+            # What stands may end at a governance's pin, while all that was signed is still held.
+            held = await self._held(log)
+            if last.size > held:
                 text = (
                     f"this node signed {last.size} statements of {log}, and its database holds "
-                    f"{view.size}: an older database was put back"
+                    f"{held}: an older database was put back"
                 )
                 await self.stop(log, "rolled-back", text, note=last.note)
                 continue
@@ -149,6 +155,12 @@ class Guard:
             elif view.head is not None and view.size > last.size and view.is_complete:
                 await self._advance_own(view.head, last)  # a crash came between the two writes
         return frozenset(apart)
+
+    async def _held(self, log: LogId) -> int:
+        try:
+            return await self._stores.logs.size(log)
+        except LogNotFound:
+            return 0
 
     async def _raise_witness(self) -> None:
         """What this node's witness signed does not go back with the database."""
@@ -309,13 +321,15 @@ class Guard:
             peer: who holds a head that is not known here.
             note: that head.
         """
-        if log in self.stops:
+        if log in self.stops and self.stops[log] is not self._lifting.get(log):
             return
         stop = Stop(log, code, text, peer, note, self._unix_seconds())
         self.stops[log] = stop  # before anything is waited for
         self._alarm("signing-stopped", text)
         try:
             await self._store.stop(stop)
+            if code in _OLDER_DATABASE:
+                await self._stores.feed.begin_anew()
         except StoreError as error:
             log_lines.error("cannot keep why signing stopped: %s", error)
 
@@ -329,11 +343,19 @@ class Guard:
             StoreConflict: something larger was signed: that has to be taken in first.
             StoreError: the disk.
         """
-        for head in heads.values():
-            if head is not None:
-                await self._advance(self._own_row(head), None)
-        await self._store.lift(self.stops)
-        self.stops.clear()
+        lifted = self._lifting = dict(self.stops)
+        try:
+            for head in heads.values():
+                if head is not None:
+                    await self._advance(self._own_row(head), None)
+            await self._store.lift(lifted)
+        finally:
+            self._lifting = {}
+        for log, seen in lifted.items():
+            stop = self.stops.pop(log, seen)
+            if stop is not seen:  # it came meanwhile, and no person has seen it
+                self.stops[log] = stop
+                await self._store.stop(stop)
         self.is_lost = False
 
     def alarms(self) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ Source: docs/guides/an_incident.md; ``provenance/incidents`` for what follows fr
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -54,6 +55,7 @@ class Incidents:
         self._membership, self._publisher = membership, publisher
         self._clock_ms, self._emit = clock_ms, emit
         self._states: dict[StatementId, IncidentState] = {}
+        self._reading = asyncio.Lock()
 
     def all(self) -> list[IncidentState]:
         """Every incident, those that are open first, and the newest first."""
@@ -88,7 +90,8 @@ class Incidents:
         """
         if not any(each.header.kind in _ABOUT_INCIDENTS for each in statements):
             return
-        before, self._states = self._states, await self._read()
+        async with self._reading:  # or what was read first could come last
+            before, self._states = self._states, await self._read()
         for made in sorted(before.keys() | self._states.keys(), key=lambda each: each.entry):
             if before.get(made) != self._states.get(made):
                 self._emit(IncidentChanged(made, self._states.get(made)))

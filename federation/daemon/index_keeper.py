@@ -232,7 +232,7 @@ class IndexKeeper:
         """Rebuild what is due, off the event loop, and write what has changed."""
         async with self._saving:
             purging, self._purging = self._purging, set()
-            for kind in sorted(purging):
+            for kind in sorted(purging | self._in_memory_only()):
                 await self._rebuild(self._index.prepare_rebuild_of(kind))
             while (work := self._index.prepare_rebuild()) is not None:
                 await self._rebuild(work)
@@ -261,6 +261,11 @@ class IndexKeeper:
         self._kept_in.clear()
         self._purging.update(SignalType)
         self._is_changed = True
+
+    def _in_memory_only(self) -> set[SignalType]:
+        """The types with sorted rows that no file holds: the disk was full, for example."""
+        rows = self._index.settled()
+        return {kind for kind, each in rows.items() if len(each.rows) and kind not in self._kept_in}
 
     async def _rebuild(self, work: SignalRebuild | None) -> None:
         """Rebuild one type and put it in place, from a file where the disk allows it."""
@@ -292,9 +297,8 @@ class IndexKeeper:
         """Write what distinguishes the index from its files; a failure is said and tried again."""
         if not self._is_filled:
             return  # stopped, or failed, before it knew all of the store
-        rows = self._index.settled()
-        if any(len(each.rows) and kind not in self._kept_in for kind, each in rows.items()):
-            return  # some type is in memory only: said when that happened
+        if self._in_memory_only():
+            return  # said when that happened, and tried again by the next upkeep
         known = dict(self._known)
         missing = await self._source.missing()
         if missing is None:

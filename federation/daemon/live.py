@@ -106,6 +106,8 @@ class LiveStreams:
         stream = self._heard(name)
         told = [each for each in frames if not _is_poor(each)]
         decided = await self._decider.decide_frames([each.pdq for each in told], self._wanted)
+        if self._streams.get(name) is not stream:
+            return stream.window.standing  # it ended meanwhile, and its end was told
         for frame, each in zip(told, decided, strict=True):
             self._saw(stream, each)
             hit = _hit(each)

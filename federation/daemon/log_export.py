@@ -185,6 +185,7 @@ async def open_exporter(config: NodeConfig) -> AsyncIterator[Exporter]:
     path = config.path(config.data_directory) / DATABASE_FILE
     if not path.exists():
         raise ConfigMissing(f"there is no database {path}", hint="start the node once")
-    stores = await open_stores(path, member=config.member, federation_id=first.newest.federation_id)
+    member, federation_id = config.member, first.newest.federation_id
+    stores = await open_stores(path, member=member, federation_id=federation_id, is_node=False)
     async with stores:
         yield Exporter(stores, await Membership.restore(first, stores.rosters))

@@ -129,6 +129,8 @@ class Matcher:
         self._index, self._signals, self._logs = index, signals, logs
         self._reader, self._clock_ms = reader, clock_ms
         self._uncounted: dict[Span, None] = {}
+        # Each a reconsidering under way: the identities that were added since it began.
+        self._reconsidering: list[set[Mark]] = []
 
     def signals_held(self) -> int:
         """How many signals can match."""
@@ -161,7 +163,7 @@ class Matcher:
             for signal_type, value in marks:
                 fresh.setdefault(signal_type, []).append(value)
         for signal_type, values in fresh.items():
-            self._index.add_many(signal_type, values)
+            self._add(signal_type, values)
         for target in targets:
             stored = await self._logs.statement(target)
             if stored is None:
@@ -212,7 +214,12 @@ class Matcher:
             body = None if stored is None else body_of(self._reader.judge(stored))
             if isinstance(body, Confirm):
                 for signal in body.signals:
-                    self._index.add(signal.type, signal.value)
+                    self._add(signal.type, [signal.value])
+
+    def _add(self, signal_type: SignalType, values: Sequence[bytes]) -> None:
+        self._index.add_many(signal_type, values)
+        for added in self._reconsidering:
+            added.update((signal_type, identity_of(signal_type, value)) for value in values)
 
     async def reconsider(self, marks: Sequence[tuple[SignalType, bytes]]) -> None:
         """Drop from the index what nothing supports any more.
@@ -220,10 +227,17 @@ class Matcher:
         Args:
             marks: types and values that may have lost their support.
         """
-        opinions = await self._reader.opinions(
-            [(kind, identity_of(kind, value)) for kind, value in marks]
-        )
+        added: set[Mark] = set()
+        self._reconsidering.append(added)
+        try:
+            opinions = await self._reader.opinions(
+                [(kind, identity_of(kind, value)) for kind, value in marks]
+            )
+        finally:
+            self._reconsidering = [each for each in self._reconsidering if each is not added]
         for signal_type, value in marks:
+            if (signal_type, identity_of(signal_type, value)) in added:
+                continue  # somebody confirmed it while the store was read
             on_it = opinions_on(opinions, signal_type, identity_of(signal_type, value))
             if not any(opinion.standing.counts or opinion.is_cut_off for opinion in on_it):
                 self._index.remove(signal_type, value)

@@ -40,7 +40,7 @@ from federation.daemon.restore import restore_receipts, restore_views
 from federation.daemon.roster_changes import RosterChanges, find_own_membership
 from federation.daemon.roster_watch import RosterWatch
 from federation.daemon.standing import PeerStanding, known_by_answers, peer_standings
-from federation.daemon.upkeep import keep_up, tell_progress
+from federation.daemon.upkeep import Upkeep, tell_progress, watched
 from federation.gossip import events
 from federation.gossip.engine import GossipEngine, GossipSettings
 from federation.gossip.pace import Pace
@@ -245,17 +245,9 @@ class Node:
         await self.platform.start(held)
         await self.quotas.start(held)
         self.is_filled = True
-        self._tasks = [asyncio.create_task(lane.run()) for lane in self._lanes.values()]
-        keeping = keep_up(
-            self._raise_alarm,
-            self.peer_side.renew_leaf,
-            self.platform.keep_up,
-            self.outlets.keep_up,
-            self._compare_quotas,
-            self.eraser.scrub,
-        )
-        telling = tell_progress(self.replicator.engine, self.pace)
-        self._tasks += map(asyncio.create_task, (keeping, telling))
+        endless = [lane.run() for lane in self._lanes.values()]
+        endless += [self._upkeep().run(), tell_progress(self.replicator.engine, self.pace)]
+        self._tasks = [watched(asyncio.create_task(each), self._raise_alarm) for each in endless]
         receipts = await restore_receipts(
             self.stores.receipts, self.membership, self.config.member, self._views
         )
@@ -408,3 +400,20 @@ class Node:
         await self.quotas.absorb(step)
         self.roster_changes.watch.absorb(step.statements)
         self.outside.accepted(step)
+
+    def _upkeep(self) -> Upkeep:
+        async def renew_leaf() -> None:
+            self.peer_side.renew_leaf()
+
+        async def follow_time() -> None:
+            self.platform.issuers_changed()
+
+        jobs = {
+            "TLS leaf": renew_leaf,
+            "index": self.platform.index_keeper.upkeep,
+            "verdicts": follow_time,
+            "feed": self.outlets.keep_up,
+            "quotas": self._compare_quotas,
+            "erased bytes": self.eraser.scrub,
+        }
+        return Upkeep(jobs, self._raise_alarm)

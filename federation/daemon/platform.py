@@ -6,11 +6,11 @@ Joins these rooms, starts and stops them; nothing is decided here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from federation.config import NodeConfig
-from federation.daemon.changes import PolicyReplaced
+from federation.daemon.changes import PolicyReplaced, StatementsErased
 from federation.daemon.decider import Decider
 from federation.daemon.enforcer import Enforcement, Enforcer
 from federation.daemon.index_keeper import IndexKeeper
@@ -25,6 +25,7 @@ from federation.daemon.sightings import Sightings
 from federation.daemon.teller import Teller
 from federation.daemon.verdict_changes import VerdictChanges
 from federation.daemon.view_reader import ViewReader
+from federation.protocol.headers import StatementId
 from federation.protocol.origins import LogId
 from federation.protocol.signals import SignalType
 from federation.provenance.log_view import Advance
@@ -171,12 +172,21 @@ class Platform:
         if self.teller.is_listened_to:
             self.teller.emit(*await self.verdict_changes.derive(step.statements))
 
-    async def erased(self, values: Sequence[tuple[SignalType, bytes]]) -> None:
-        """Statements were erased that carried these signals, each a type and a value."""
+    async def erased(
+        self, values: Sequence[tuple[SignalType, bytes]], governed: Collection[StatementId]
+    ) -> None:
+        """Statements were erased that carried these signals, each a type and a value.
+
+        Args:
+            values: those.
+            governed: the statements that governance erased; of the others, logs tell.
+        """
         await self.matcher.reconsider(values)
         await self.quarantine.forget(values)
         if self.teller.is_listened_to:
-            self.teller.emit(*await self.verdict_changes.without(values))
+            ids = tuple(sorted(governed, key=lambda each: each.entry))
+            erased = [StatementsErased(ids, ())] if ids else []
+            self.teller.emit(*erased, *await self.verdict_changes.without(values))
 
     async def reopened(self, statements: Sequence[VerifiedStatement]) -> None:
         """Statements have their bodies back that had been missing."""
@@ -227,18 +237,13 @@ class Platform:
         self.index_keeper.roster_counted()
         self.issuers_changed()
 
-    async def keep_up(self) -> None:
-        """What is due now and then."""
-        await self.index_keeper.upkeep()
-        self.issuers_changed()
-
     async def close(self) -> None:
         """Stop; what was not told is told after the next start."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.quarantine.close()
+        await self.teller.close()
         if self.retroactive is not None:
             self.retroactive.close()
-        await self.teller.close()
         await self.index_keeper.close()

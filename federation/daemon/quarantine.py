@@ -74,7 +74,8 @@ class Quarantine:
         self._holds: dict[Mark, Hold] = {}
         self._alarmed: set[Mark] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._holding = asyncio.Lock()
+        self._holding = asyncio.Lock()  # a guard and a person may be about one signal at once
+        self._is_full = False
 
     async def start(self, known: SignalIndex) -> None:
         """Read what is held back, and hold the known signals against the benign set.
@@ -129,10 +130,9 @@ class Quarantine:
                 # An attack's own video floods too: it goes on acting, and a person is told.
                 self._alarm("signal-floods", f"{told}; it goes on acting{_named(verdict)}")
                 return
-            await self.hold([mark], HoldReason.FLOOD, matches)
-            self._alarm(
-                "signal-quarantined", f"{told} and goes to review until you decide{_named(verdict)}"
-            )
+            if await self.hold([mark], HoldReason.FLOOD, matches):
+                review = "goes to review until you decide"
+                self._alarm("signal-quarantined", f"{told} and {review}{_named(verdict)}")
         except FederationError as error:
             self._alarmed.discard(mark)
             log_lines.error("cannot hold a flooding signal back: %s", error)
@@ -163,7 +163,7 @@ class Quarantine:
         """
         self._benign = benign
         if len(benign):
-            await self._hold_benign(benign.near_known(known, self._benign_distance()))
+            await self._hold_benign(await benign.near_known(known, self._benign_distance()))
 
     async def look_at(self, statements: Sequence[VerifiedStatement]) -> None:
         """Hold back those of some arriving signals that come too near to harmless content."""
@@ -174,13 +174,12 @@ class Quarantine:
         await self._hold_benign({(kind, identity_of(kind, value)) for kind, value in near})
 
     async def _hold_benign(self, near: Iterable[Mark]) -> None:
-        marks = sorted(mark for mark in near if mark not in self._holds)
-        if not marks:
+        held = await self.hold(sorted(near), HoldReason.BENIGN)
+        if not held:
             return
-        await self.hold(marks, HoldReason.BENIGN)
         self._alarm(
             "signal-quarantined",
-            f"{len(marks)} signals come too near to content that you hold up as harmless: they go "
+            f"{len(held)} signals come too near to content that you hold up as harmless: they go "
             "to review until you decide (federation quarantine list)",
         )
 
@@ -189,18 +188,39 @@ class Quarantine:
 
     # --- deciding -------------------------------------------------------------------------------
 
-    async def hold(self, marks: Sequence[Mark], reason: HoldReason, matches: int = 0) -> None:
-        """Hold signals back until a person decides.
+    async def hold(self, marks: Sequence[Mark], reason: HoldReason, matches: int = 0) -> list[Mark]:
+        """Hold signals back until a person decides; what was held or decided stays as it is.
+
+        Where ``HOLDS_MAX`` are held the others go on acting, and operators are told once.
+
+        Returns:
+            Those that are held back from now on.
 
         Raises:
-            TooBusy: too many are held back or decided already.
             StoreError: the disk; nothing changed.
         """
         now_ms = self._clock_ms()
-        await self._keep(
-            [Hold(mark, HoldState.QUARANTINED, reason, now_ms, None, matches) for mark in marks]
-        )
-        self._teller.emit(*[SignalQuarantined(mark, reason.value, now_ms) for mark in marks])
+        async with self._holding:
+            fresh = [mark for mark in marks if mark not in self._holds]
+            held = fresh[: max(0, HOLDS_MAX - len(self._holds))]
+            if len(held) < len(fresh):
+                self._tell_full()
+            if not held:
+                return []
+            await self._keep(
+                [Hold(mark, HoldState.QUARANTINED, reason, now_ms, None, matches) for mark in held]
+            )
+        self._teller.emit(*[SignalQuarantined(mark, reason.value, now_ms) for mark in held])
+        return held
+
+    def _tell_full(self) -> None:
+        if not self._is_full:
+            self._is_full = True
+            self._alarm(
+                "quarantine-full",
+                f"{HOLDS_MAX} signals are held back or decided about: no further one is held back, "
+                "and what floods or comes too near to harmless content acts",
+            )
 
     async def decide(self, marks: Sequence[Mark], state: HoldState) -> list[Hold]:
         """A person's decision: released signals act again, excepted ones never act here.
@@ -209,20 +229,19 @@ class Quarantine:
 
         Raises:
             StatementNotFound: a signal to release was never held back.
+            TooBusy: a signal to except was not, and too many are held back or decided already.
             StoreError: the disk; nothing changed.
         """
         now_ms = self._clock_ms()
-        decided = []
-        for mark in marks:
-            hold = self._holds.get(mark)
-            if hold is None:
-                if state is not HoldState.EXCEPTED:
-                    raise StatementNotFound(
-                        "that signal is not in quarantine", hint="see federation quarantine list"
-                    )
-                hold = Hold(mark, state, HoldReason.PERSON, now_ms)
-            decided.append(replace(hold, state=state, decided_at_ms=now_ms))
-        await self._keep(decided)
+        async with self._holding:
+            decided = [
+                replace(self._hold_of(mark, state, now_ms), state=state, decided_at_ms=now_ms)
+                for mark in marks
+            ]
+            fresh = set(marks) - self._holds.keys()
+            if fresh and len(self._holds) + len(fresh) > HOLDS_MAX:
+                raise TooBusy(f"{HOLDS_MAX} signals are held back or decided about already")
+            await self._keep(decided)
         for mark in marks:
             self._counters.accept(mark)
         self._teller.emit(*[QuarantineEnded(mark, state.value, now_ms) for mark in marks])
@@ -243,17 +262,26 @@ class Quarantine:
             return
         verdicts = await self._reader.verdicts(sorted(known))
         gone = [mark for mark, verdict in verdicts.items() if not verdict.voices]
-        await self._decisions.forget(gone)
-        for mark in gone:
-            self._holds.pop(mark, None)
+        async with self._holding:
+            await self._decisions.forget(gone)
+            for mark in gone:
+                self._holds.pop(mark, None)
+        self._is_full = self._is_full and len(self._holds) >= HOLDS_MAX
         await self._enforcer.reload_findings()
 
+    def _hold_of(self, mark: Mark, state: HoldState, now_ms: int) -> Hold:
+        hold = self._holds.get(mark)
+        if hold is not None:
+            return hold
+        if state is not HoldState.EXCEPTED:
+            raise StatementNotFound(
+                "that signal is not in quarantine", hint="see federation quarantine list"
+            )
+        return Hold(mark, state, HoldReason.PERSON, now_ms)
+
     async def _keep(self, holds: Sequence[Hold]) -> None:
-        async with self._holding:
-            if len(self._holds) + len(holds) > HOLDS_MAX:
-                raise TooBusy(f"{HOLDS_MAX} signals are held back or decided about already")
-            await self._decisions.keep_holds(holds)
-            self._holds.update({hold.mark: hold for hold in holds})
+        await self._decisions.keep_holds(holds)
+        self._holds.update({hold.mark: hold for hold in holds})
         await self._enforcer.reload_findings()
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -53,8 +53,11 @@ from federation.store.upload_ring import (
 
 log_lines = logging.getLogger(__name__)
 
-WAITING_MAX: Final = 65_536
-"""New signals that wait in memory, about 10 MB; beyond it the ring is swept."""
+WAITING_BYTES_MAX: Final = 10 * 1024 * 1024
+"""New signals that wait in memory, some 65,000 pictures; beyond it the ring is swept."""
+
+SIGNAL_BYTES: Final = 128
+"""What a waiting signal takes beside its value."""
 
 LATE_SECONDS: Final = 10.0
 """After so long every request that was searched before a signal came has been remembered."""
@@ -118,8 +121,12 @@ class Retroactive:
         self._distance_max, self._hours_max = distance_max, hours_max
         self._clock_ms, self._monotonic = clock_ms, monotonic
         self._waiting: list[tuple[SignalType, bytes]] = []
+        self._waiting_bytes = 0
         self._late: deque[_Late] = deque()
         self._sweep_from: int | None = None if ring.was_closed else 0
+        self._sweeps_asked = 0
+        # Rows that are being told, as often as they are: a sweep passes them over.
+        self._telling: Counter[Remembered] = Counter()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
 
@@ -137,10 +144,12 @@ class Retroactive:
         wanted = [value for value in values if value[0] in REMEMBERED_TYPES]
         if not wanted or not self._ring.written:
             return
-        if len(self._waiting) + len(wanted) > WAITING_MAX:
-            self._sweep_from = 0
+        wanted_bytes = sum(len(value) + SIGNAL_BYTES for _, value in wanted)
+        if self._waiting_bytes + wanted_bytes > WAITING_BYTES_MAX:
+            self._sweep_anew()
         else:
             self._waiting += wanted
+            self._waiting_bytes += wanted_bytes
         self._idle.clear()
         self._wake.set()
 
@@ -176,15 +185,19 @@ class Retroactive:
             except FederationError as error:
                 # What was looked for is looked for again by the sweep.
                 log_lines.error("cannot look back now: %s", error)
-                self._sweep_from = 0
+                self._sweep_anew()
                 await asyncio.sleep(1.0)
 
     def close(self) -> None:
-        """Keep what is remembered, and whether something was left to look for."""
-        if self._waiting or self._late or self._sweep_from is not None:
+        """Keep what is remembered, and whether something was left to look for or to tell."""
+        if self._waiting or self._late or self._telling or self._sweep_from is not None:
             self._ring.flush()
         else:
             self._ring.close()
+
+    def _sweep_anew(self) -> None:
+        self._sweep_from = 0
+        self._sweeps_asked += 1
 
     async def _rest(self, flush_at: float) -> None:
         due = min([flush_at, *(late.due for late in list(self._late)[:1])])
@@ -200,7 +213,7 @@ class Retroactive:
         if self._waiting:
             # In one go: the more there are, the less each costs.
             values = tuple(dict.fromkeys(self._waiting))
-            self._waiting = []
+            self._waiting, self._waiting_bytes = [], 0
             self._late.append(_Late(self._monotonic() + LATE_SECONDS, self._ring.written, values))
             await self._look_for(values, 0)
             return True
@@ -259,7 +272,9 @@ class Retroactive:
         rows = (self._ring.read(slot) for slot in slots)
         # A sweep tells nothing twice; a signal that is new is told whatever was before.
         references = {
-            row.reference for row in rows if row is not None and not (new is None and row.is_told)
+            row.reference
+            for row in rows
+            if row is not None and not (new is None and self._is_told(row))
         }
         hits: list[_Hit] = []
         for reference in sorted(references):
@@ -283,6 +298,7 @@ class Retroactive:
 
     async def _sweep(self, start: int) -> None:
         """Look up a part of what is remembered in the index of everything known."""
+        asked = self._sweeps_asked
         columns = UploadColumns(*self._ring.columns())
         rows = range(start, min(start + PART_ROWS, columns.rows))
         code, most = REMEMBERED_TYPES[SignalType.PDQ], self._distance_max
@@ -292,7 +308,7 @@ class Retroactive:
         hits: list[_Hit] = []
         for slot in [*slots, *exact]:
             row = self._ring.read(slot)
-            if row is None or row.is_told:
+            if row is None or self._is_told(row):
                 continue
             if row.signal_type is not SignalType.PDQ:
                 hits.append(_Hit((row.signal_type, row.value), slot, 0))
@@ -303,7 +319,7 @@ class Retroactive:
         frames = await asyncio.to_thread(rows_of, columns, rows, code)
         hits += await self._match_videos([slot for slot, _ in frames], None)
         await self._tell(hits)
-        if self._sweep_from == start:  # not begun anew meanwhile
+        if self._sweeps_asked == asked:  # not begun anew meanwhile
             self._sweep_from = rows.stop if rows.stop < columns.rows else None
 
     async def _sweep_exact(
@@ -344,8 +360,8 @@ class Retroactive:
         rows = [row]
         if row.signal_type is SignalType.VPDQ:
             rows = self._ring.of_reference(row.reference, row.signal_type)
-        for each in rows:
-            self._ring.mark_told(each.slot)
+        telling = [replace(each, is_told=False) for each in rows]
+        self._telling.update(telling)
         self._teller.emit(
             FoundEarlier(
                 row.reference,
@@ -355,8 +371,22 @@ class Retroactive:
                 decision.action.value,
                 decision.rule,
                 tuple(each.opinion.id for each in matching),
-            )
+            ),
+            kept=lambda: self._mark_told(telling),
         )
+
+    def _mark_told(self, rows: Sequence[Remembered]) -> None:
+        """What was found is kept by everybody who is told: a sweep need not tell it again."""
+        for row in rows:
+            self._telling[row] -= 1
+            now = self._ring.read(row.slot)
+            if now is not None and replace(now, is_told=False) == row:
+                self._ring.mark_told(row.slot)
+            if not self._telling[row]:
+                del self._telling[row]
+
+    def _is_told(self, row: Remembered) -> bool:
+        return row.is_told or replace(row, is_told=False) in self._telling
 
 
 def _hits(kind: SignalType, marks: Sequence[bytes], found: Iterable[Found]) -> list[_Hit]:

@@ -13,6 +13,9 @@ again: at least once, and a sink that keeps ``(log, end)`` with what it writes h
 A node that has never told anything, or is more than ``BEHIND_STATEMENTS_MAX`` behind, tells
 ``HistoryCut`` instead: consumers take a snapshot.
 
+What changed beside the logs is in no log to be told again from: whoever emits it is called once
+every sink has kept it, and what waits when the node stops is told before it does.
+
 **Bounded.** Waiting steps hold their statements up to ``WAITING_STATEMENTS_MAX``; beyond that only
 their places are remembered, and they are read back from the store. Nobody who publishes or
 replicates ever waits for a sink.
@@ -24,7 +27,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,6 +59,9 @@ KEEP_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 1.0
 """Between two tries of a sink that failed, or of a store that could not be read."""
 
+CLOSE_SECONDS: Final = 5.0
+"""How long a stop waits for sinks that have not kept yet what is told beside the logs."""
+
 
 @dataclass(slots=True)
 class _Step:
@@ -63,6 +69,16 @@ class _Step:
     start: int
     end: int
     statements: tuple[VerifiedStatement, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    batch: ChangeBatch
+    kept: Callable[[], None]
+
+
+def _nothing() -> None:
+    """Nobody waits for what was kept."""
 
 
 class Teller:
@@ -78,7 +94,7 @@ class Teller:
         self._store, self._logs, self._membership = store, logs, membership
         self._derivers: list[Deriver] = []
         self._sinks: list[Sink] = []
-        self._waiting: deque[_Step | ChangeBatch] = deque()
+        self._waiting: deque[_Step | _Beside] = deque()
         self._statements_waiting = 0
         self._told: dict[LogId, int] = {}
         self._told_unkept: dict[LogId, int] = {}
@@ -115,9 +131,9 @@ class Teller:
         behind = {log: size - self._told.get(log, 0) for log, size in held.items()}
         is_new = not self._told and any(held.values())
         if is_new or sum(behind.values()) > BEHIND_STATEMENTS_MAX:
-            self._queue(ChangeBatch((HistoryCut(),)))
             self._told = dict(held)
-            await self._store.keep_told(held)
+            # Before a sink has the cut, nothing says that what it stands for was told.
+            self._queue(_cut(lambda: self._told_unkept.update(held)))
             return
         for log in sorted(held, key=str):
             if behind[log] > 0:
@@ -133,10 +149,17 @@ class Teller:
             _Step(step.view.log, step.before.size, step.view.size, statements if is_room else None)
         )
 
-    def emit(self, *changes: Change) -> None:
-        """Something changed beside the logs; what it is about is durable already."""
-        if self.is_listened_to and changes:
-            self._queue(ChangeBatch(changes))
+    def emit(self, *changes: Change, kept: Callable[[], None] = _nothing) -> None:
+        """Something changed beside the logs; what it is about is durable already.
+
+        Args:
+            changes: what.
+            kept: called when every sink has kept it; at once where there is none.
+        """
+        if not self.is_listened_to:
+            kept()
+        elif changes:
+            self._queue(_Beside(ChangeBatch(changes), kept))
 
     async def until_idle(self) -> None:
         """Wait until everything known so far has been told."""
@@ -162,7 +185,7 @@ class Teller:
             except Exception:
                 # A bug: it must not silence everything behind it, nor be told as if nothing was.
                 log_lines.exception("what a step changed could not be found out")
-                self._waiting[0] = ChangeBatch((HistoryCut(),))
+                self._waiting[0] = _cut()
                 self._forget(following)
                 continue
             self._waiting.popleft()
@@ -171,10 +194,22 @@ class Teller:
                 await self._keep_told()
 
     async def close(self) -> None:
-        """Write down how far was told; after :meth:`run` was cancelled."""
+        """Tell what no start tells again, and write down how far was told.
+
+        After :meth:`run` was cancelled. Steps wait in the store.
+        """
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                for following in self._waiting:
+                    if isinstance(following, _Beside):
+                        await self._tell(following)
+        except (FederationError, TimeoutError) as error:
+            log_lines.error("something that changed could not be told before the end: %s", error)
+        except Exception:  # a bug must not keep the node from closing its database
+            log_lines.exception("something that changed could not be told before the end")
         await self._keep_told()
 
-    def _queue(self, following: _Step | ChangeBatch) -> None:
+    def _queue(self, following: _Step | _Beside) -> None:
         last = self._waiting[-1] if len(self._waiting) > 1 else None  # the first is under way
         if (
             isinstance(following, _Step)
@@ -190,13 +225,14 @@ class Teller:
         self._idle.clear()
         self._wake.set()
 
-    def _forget(self, following: _Step | ChangeBatch) -> None:
+    def _forget(self, following: _Step | _Beside) -> None:
         if isinstance(following, _Step) and following.statements is not None:
             self._statements_waiting -= len(following.statements)
 
-    async def _tell(self, following: _Step | ChangeBatch) -> None:
-        if isinstance(following, ChangeBatch):
-            await self._keep(following)
+    async def _tell(self, following: _Step | _Beside) -> None:
+        if isinstance(following, _Beside):
+            await self._keep(following.batch)
+            following.kept()
             return
         # A step told in part before the node stopped, or before a retry, goes on where it was.
         start = max(following.start, self._told.get(following.log, 0))
@@ -233,3 +269,7 @@ class Teller:
         except FederationError as error:
             self._told_unkept = {**told, **self._told_unkept}
             log_lines.error("cannot write down how far was told: %s", error)
+
+
+def _cut(kept: Callable[[], None] = _nothing) -> _Beside:
+    return _Beside(ChangeBatch((HistoryCut(),)), kept)

@@ -1,11 +1,11 @@
-"""What a running node does now and then, whatever becomes of one part of it."""
+"""What a running node does now and then, each job on its own: none that fails ends the others."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from federation.daemon.after_commit import tell_bug
@@ -24,26 +24,66 @@ PROGRESS_SECONDS: Final = 5.0
 """How often the log says how catching up goes, while thousands of statements are lacking."""
 
 
-async def keep_up(
-    alarm: Callable[[str, str], None], *parts: Callable[[], Awaitable[None] | None]
-) -> None:
-    """Do what is due now and then, until cancelled; a part that fails is done again next time.
+class Upkeep:
+    """Jobs that are done in turn, for ever.
 
     Args:
-        alarm: tells operators of a bug: code and sentence.
-        parts: one after the other, each time.
+        jobs: name -> what to do; each may raise.
+        alarm: tells operators: code and sentence.
     """
-    while True:
-        await asyncio.sleep(UPKEEP_SECONDS)
-        for part in parts:
+
+    def __init__(
+        self,
+        jobs: Mapping[str, Callable[[], Awaitable[None]]],
+        alarm: Callable[[str, str], None],
+    ) -> None:
+        self._jobs, self._alarm = dict(jobs), alarm
+        self._failing: set[str] = set()
+
+    async def run(self) -> None:
+        """Do all jobs again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(UPKEEP_SECONDS)
+            await self.do_all()
+
+    async def do_all(self) -> None:
+        """Do every job once; what fails is told, once until it has worked again."""
+        for name, job in self._jobs.items():
             try:
-                done = part()
-                if done is not None:
-                    await done
+                await job()
             except FederationError as error:
-                log_lines.error("upkeep goes on without a part of it, until next time: %s", error)
-            except Exception as error:  # noqa: BLE001 - the leaf would not be renewed any more
-                tell_bug(alarm, error)
+                log_lines.warning("upkeep (%s) failed: %s: %s", name, error.code, error.message)
+                self._tell(name, f"{error.code}: {error.message}")
+            except Exception as error:  # noqa: BLE001 - a bug in one job must not end the others
+                tell_bug(lambda _code, text, name=name: self._tell(name, text), error)
+            else:
+                self._failing.discard(name)
+
+    def _tell(self, name: str, text: str) -> None:
+        if name not in self._failing:
+            self._failing.add(name)
+            self._alarm("upkeep-failed", f"{name}: {text}")
+
+
+def watched(task: asyncio.Task[None], alarm: Callable[[str, str], None]) -> asyncio.Task[None]:
+    """Have an endless task's end told, unless it was cancelled.
+
+    Args:
+        task: it.
+        alarm: tells operators: code and sentence.
+
+    Returns:
+        The same task.
+    """
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
+            tell_bug(alarm, error)
+
+    task.add_done_callback(ended)
+    return task
 
 
 async def tell_progress(engine: GossipEngine, pace: Pace) -> None:

@@ -14,6 +14,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from random import Random
@@ -37,6 +38,14 @@ LATER: Final = frozenset({401, 403, 404, 408, 425, 429})
 
 ALARM_MS: Final = 15 * 60 * 1_000
 """A receiver that fails for so long needs somebody."""
+
+SKIPPED_MAX: Final = 1_024
+"""Entries of kinds that nobody asked for, after which the place is written down; a busy feed costs
+a webhook one write for so many."""
+
+SKIPPED_SECONDS: Final = 60.0
+"""And how long after the last of them: else a crash long afterwards would find them cut away, and
+tell the receiver that it missed something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +124,7 @@ class Webhooks:
         self._clock_ms, self._rng, self._alarm = clock_ms, rng, alarm
         self._persistence = persistence
         self._standings: dict[str, WebhookStanding] = {}
+        self._kept: dict[str, int] = {}
         self._replays: dict[str, list[int]] = {name: [] for name in self._webhooks}
         self._stirred: dict[str, asyncio.Event] = {name: asyncio.Event() for name in self._webhooks}
         self._alarmed: set[str] = set()
@@ -139,7 +149,7 @@ class Webhooks:
             if known is None:
                 known = WebhookStanding(name, bounds.newest)
                 await self._store.keep(known)
-            self._standings[name] = known
+            self._standings[name], self._kept[name] = known, known.number
             self._tasks.append(asyncio.create_task(self._run(name)))
 
     async def close(self) -> None:
@@ -147,6 +157,10 @@ class Webhooks:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for standing in list(self._standings.values()):
+            if standing.number != self._kept[standing.name]:
+                with suppress(FederationError):  # then what it was passed over by is read again
+                    await self._keep(standing)
         for webhook in self._webhooks.values():
             await webhook.receiver.close()
 
@@ -200,12 +214,16 @@ class Webhooks:
         if entry is None:
             await self._wait(name, news)
         elif not self._webhooks[name].wants(entry.kind):
-            self._standings[name] = replace(standing, number=entry.number)
+            skipped = replace(standing, number=entry.number)
+            if entry.number - self._kept[name] >= SKIPPED_MAX:
+                await self._keep(skipped)
+            self._standings[name] = skipped
         else:
             await self._bring(name, standing, entry)
 
     async def _next(self, after: int) -> StoredEntry | None:
         bounds = await self._feed.bounds()
+        self._feed_id = bounds.feed_id  # another one where an older database was put back
         if after < bounds.cut:
             # What it missed is gone: it is told so, in the place of what it missed.
             return StoredEntry(bounds.cut, self._clock_ms(), HISTORY_CUT, "{}")
@@ -287,7 +305,7 @@ class Webhooks:
 
     async def _keep(self, standing: WebhookStanding, dead: DeadLetter | None = None) -> None:
         await self._store.keep(standing, dead)
-        self._standings[standing.name] = standing
+        self._standings[standing.name], self._kept[standing.name] = standing, standing.number
 
     async def _pause(self, name: str, seconds: float) -> None:
         """Wait, but for a replay."""
@@ -305,9 +323,15 @@ class Webhooks:
         stirred.clear()
         if self._replays[name]:
             return
+        standing = self._standings[name]
+        seconds = None if standing.number == self._kept[name] else SKIPPED_SECONDS
         waits = {asyncio.ensure_future(news.wait()), asyncio.ensure_future(stirred.wait())}
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                await self._keep(standing)
         finally:
             for each in waits:
                 each.cancel()

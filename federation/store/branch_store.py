@@ -27,8 +27,14 @@ log waits for governance to pin one."""
 _OPEN: Final = (
     "INSERT INTO branches"
     " (origin, branch, size, edge, head_size, head_note, base_stem, base_size)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    # Opened before, and the disk or the process failed before it had a statement of its own.
+    " ON CONFLICT (origin, branch) DO UPDATE SET size = excluded.size, edge = excluded.edge,"
+    " head_size = excluded.head_size, head_note = excluded.head_note,"
+    " base_stem = excluded.base_stem, base_size = excluded.base_size WHERE size = base_size"
+    " RETURNING stem"
 )
+_FORGET_TILES: Final = "DELETE FROM tiles WHERE stem = ?"
 _COPY_TILE: Final = "INSERT INTO tiles (stem, level, tile, hashes) VALUES (?, ?, ?, ?)"
 
 
@@ -49,6 +55,8 @@ class BranchStore:
     ) -> None:
         """Make a branch that begins with another one's statements; its own follow by appending.
 
+        One that was opened and has nothing of its own yet is made anew.
+
         Args:
             log: which log.
             branch: the new one's number.
@@ -57,7 +65,8 @@ class BranchStore:
             head: the new branch's head, proven to begin so; larger than ``held``.
 
         Raises:
-            StoreConflict: there is such a branch, or ``BRANCHES_MAX`` are kept.
+            StoreConflict: there is such a branch, and it has statements of its own, or
+                ``BRANCHES_MAX`` are kept.
             LogNotFound, RangeNotHeld: the base does not reach as far.
             StoreError: the disk; nothing was stored.
         """
@@ -79,12 +88,13 @@ class BranchStore:
             held.size,
         )
         async with self._database.write() as unit:
-            made = await unit.run(f"{_OPEN} RETURNING stem", row)
+            made = await unit.run(_OPEN, row)
             if not made:
                 raise StoreConflict(f"branch {branch} of {log} is there already")
             [[stem]] = made
             copies = [(stem, level, tile, hashes) for level, tile, hashes in tiles]
-            await unit.run_all([(_COPY_TILE, copies)])
+            await unit.run_all([(_FORGET_TILES, [(stem,)]), (_COPY_TILE, copies)])
+        await self._stems.load()
 
     async def branch_of(self, log: LogId, size: int, root_hash: bytes) -> int:
         """The first branch whose root at that size it is.

@@ -49,9 +49,11 @@ _READ_ERASES: Final = f"""
         FROM erase_places WHERE hkey IN (SELECT value FROM json_each(?))
     ) JOIN statements USING (place) WHERE nth <= ? ORDER BY place"""  # noqa: S608 - constants
 
+# CROSS JOIN says the order: left to choose, SQLite begins with every statement there is.
 _READ_ASKED_FOR: Final = f"""
     SELECT DISTINCT {_COLUMNS} FROM erase_places AS asked
-    JOIN statement_ids AS found USING (hkey) JOIN statements AS said ON said.place = found.place
+    CROSS JOIN statement_ids AS found USING (hkey)
+    CROSS JOIN statements AS said ON said.place = found.place
     WHERE said.place > ? AND asked.place BETWEEN ? AND ? AND (said.body IS NOT NULL
         OR said.place IN (SELECT place FROM missing_openings))
     ORDER BY said.place LIMIT ?"""  # noqa: S608 - constants

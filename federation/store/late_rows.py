@@ -141,15 +141,17 @@ class LateRows:
 
     Args:
         database: where they go. :func:`open_late_rows` makes it ready.
+        is_unsure: whether rows may be missing that this process did not add. A program beside the
+            node says no: it would take what waits in the node for what a crash took.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, is_unsure: bool = True) -> None:
         self._database = database
         self._waiting, self._going = _Waiting(0), _Waiting(1)
         self._claims: dict[int, int] = {}
-        self._read_to: dict[int, int] = {}
+        self._unread: dict[int, int] = {}  # stem -> from where on statements are still to be read
         self._flushing = asyncio.Lock()
-        self._is_unsure = True
+        self._is_unsure = is_unsure
 
     def also(self, table: str, hkeys: Iterable[int]) -> str:
         """The rows under some keys that wait here, as JSON ``[[hkey, place], …]`` for a query."""
@@ -212,14 +214,13 @@ class LateRows:
             StoreError: the disk; what was not written waits on.
         """
         async with self._flushing:
-            if self._is_unsure:
-                await self._make_again()
+            await self._make_again()
             await self._write_waiting()
 
     async def _write_waiting(self) -> None:
-        if self._going.count:  # the last time ended with an error
+        if self._going.since:  # the last time ended with an error
             await self._write_going()
-        if self._waiting.count:
+        if self._waiting.since:
             async with self._database.write(Lane.BULK):  # nobody is filling a table now
                 self._going, self._waiting = self._waiting, _Waiting(self._going.generation)
             await self._write_going()
@@ -242,9 +243,11 @@ class LateRows:
     async def _move_marks(self, stems: Iterable[int]) -> None:
         """Say since where rows are still missing; asked while nobody else can be writing."""
         async with self._database.write(Lane.BULK) as unit:
-            lacking = (self._waiting.since, self._claims, self._read_to)
+            if self._is_unsure:
+                return  # a task was cancelled while it committed: only the marks know of its rows
+            parts = (self._waiting.since, self._claims, self._unread)
             since = {
-                stem: min((part[stem] for part in lacking if stem in part), default=None)
+                stem: min((part[stem] for part in parts if stem in part), default=None)
                 for stem in stems
             }
             await unit.run_all(
@@ -262,30 +265,34 @@ class LateRows:
 
     async def _make_again(self) -> None:
         """Read the statements whose rows a crash, or a cancelled task, may have taken away."""
-        self._is_unsure = False
-        try:
-            for stem, start in await self._database.read("SELECT stem, start FROM late_rows"):
-                await self._read_stem(stem, start)
-        except BaseException:
-            self._is_unsure = True
-            raise
-        finally:
-            self._read_to.clear()
+        if self._is_unsure:
+            self._is_unsure = False
+            try:
+                marks = await self._database.read("SELECT stem, start FROM late_rows")
+            except BaseException:
+                self._is_unsure = True
+                raise
+            self._unread.update((stem, start) for stem, start in marks)
+        for stem in list(self._unread):
+            await self._read_stem(stem)
 
-    async def _read_stem(self, stem: int, start: int) -> None:
-        first, last = place_of(stem, start), place_of(stem + 1, 0) - 1
-        while rows := await self._database.read(_READ_PAGE, (first, last, PAGE_ROWS)):
+    async def _read_stem(self, stem: int) -> None:
+        last = place_of(stem + 1, 0) - 1
+        while True:
+            if self._waiting.count >= LATE_ROWS_MAX:
+                await self._write_waiting()
+            first = place_of(stem, self._unread[stem])
+            rows = await self._database.read(_READ_PAGE, (first, last, PAGE_ROWS))
+            if not rows:
+                # Its mark goes with the rest.
+                self._waiting.note_since(stem, self._unread.pop(stem))
+                return
             keys = _keys_of(rows)
             async with self._database.write(Lane.BULK) as unit:
                 await unit.run_all(self.steps(keys))
             self._waiting.note_since(stem, split_place(rows[0][0])[1])
             self._waiting.take(keys)
-            first = rows[-1][0] + 1
-            # From there on nothing is read yet: the mark moves no further.
-            self._read_to[stem] = split_place(first)[1]
-            if self._waiting.count >= LATE_ROWS_MAX:
-                await self._write_waiting()
-        self._read_to.pop(stem, None)
+            self._unread[stem] = split_place(rows[-1][0])[1] + 1
 
 
 def _filling(table: str, generation: int, run: KeyRun) -> tuple[str, Rows]:
@@ -321,14 +328,18 @@ def run_of(pairs: Sequence[tuple[int, int]]) -> KeyRun:
     return KeyRun([hkey for hkey, _ in pairs], [place for _, place in pairs])
 
 
-async def open_late_rows(database: Database) -> LateRows:
+async def open_late_rows(database: Database, *, is_unsure: bool = True) -> LateRows:
     """The late rows of a database that was just opened: those of before a crash are written.
+
+    Args:
+        database: it.
+        is_unsure: see :class:`LateRows`.
 
     Raises:
         StoreCorrupt: a statement is not what was written.
         StoreUnavailable: the database cannot be read.
     """
-    late = LateRows(database)
+    late = LateRows(database, is_unsure=is_unsure)
     async with database.write(Lane.BULK) as unit:
         for table in (IDS, SIGNALS):
             for generation in _GENERATIONS:

@@ -34,7 +34,7 @@ class Stems:
             LogNotFound: nothing of it was ever held.
         """
         if (log, branch) not in self._stems:
-            await self._load()
+            await self.load()
         found = self._stems.get((log, branch))
         if found is None:
             raise LogNotFound(f"this node holds nothing of the log {log}")
@@ -48,18 +48,18 @@ class Stems:
             async with self._database.write(most_urgent(missing)) as unit:
                 rows = [(log.origin, branch) for log in missing]
                 await unit.run_all([(_INSERT, rows)])
-            await self._load()
+            await self.load()
         return [self._stems[log, branch] for log in wanted]
 
     async def of_member(self, member: str) -> list[int]:
         """The stems of every branch of every log of a member, in order."""
-        await self._load()
+        await self.load()
         return sorted(stem for (log, _), stem in self._stems.items() if log.member == member)
 
     async def branches_of(self, log: LogId) -> dict[int, int]:
         """Branch number to stem, for every branch of a log; empty where nothing is held."""
         if (log, 0) not in self._stems:
-            await self._load()
+            await self.load()
         return {branch: stem for (of, branch), stem in self._stems.items() if of == log}
 
     async def branch(self, stem: int) -> tuple[LogId, int]:
@@ -69,7 +69,7 @@ class Stems:
             StoreCorrupt: no branch has that stem.
         """
         if stem not in self._branches:
-            await self._load()
+            await self.load()
         found = self._branches.get(stem)
         if found is None:
             raise StoreCorrupt("a row belongs to no log")
@@ -97,7 +97,8 @@ class Stems:
             stem, until = base[0], base[1] if until is None else min(until, base[1])
         return stem, until
 
-    async def _load(self) -> None:
+    async def load(self) -> None:
+        """Read all branches again: after one of them was made anew."""
         rows = await self._database.read(
             "SELECT stem, origin, branch, base_stem, base_size FROM branches"
         )

@@ -106,8 +106,17 @@ class Stores:
         await self.close()
 
 
-async def open_stores(path: Path, *, member: str, federation_id: str) -> Stores:
+async def open_stores(
+    path: Path, *, member: str, federation_id: str, is_node: bool = True
+) -> Stores:
     """Open a node's database, or make it; see :meth:`Database.open`.
+
+    Args:
+        path: the file.
+        member: whose node it is.
+        federation_id: 32 hex digits.
+        is_node: whether this is the node itself, which makes lost index rows again; not a program
+            beside it, to which rows that wait in the node look lost.
 
     Raises:
         DataDirectoryForeign: it is another member's, federation's or program's.
@@ -119,7 +128,7 @@ async def open_stores(path: Path, *, member: str, federation_id: str) -> Stores:
     stems = Stems(database)
     trees = TreeStore(database, stems)
     try:
-        late = await open_late_rows(database)
+        late = await open_late_rows(database, is_unsure=is_node)
     except BaseException:
         await database.close()
         raise

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ MAGIC: Final = b"HFUPLD01"
 _HEADER: Final = struct.Struct("<8sQQB")
 _TOLD: Final = 0x80
 _FORM_SHIFT: Final = 4
+_USED: Final = re.compile(rb"[^\0]")
 _TYPE_MASK: Final = 0x0F
 
 REMEMBERED_TYPES: Final = {
@@ -133,6 +135,7 @@ class UploadRing:
         self._mapped = mapped
         self._view = memoryview(mapped)
         self._capacity, self._written = capacity, written
+        self._empty_before = 0  # of the rows ever written, those up to this one are empty
         self._references = HEADER_BYTES + capacity * VALUE_BYTES
         self._seconds = self._references + capacity * REFERENCE_BYTES
         self._marks = self._seconds + capacity * 4
@@ -266,9 +269,8 @@ class UploadRing:
     def erase_before(self, at_seconds: int) -> int:
         """Overwrite what was remembered before a time; returns how many signals that was."""
         erased = 0
-        for slot in self._used():
-            (seconds,) = struct.unpack_from("<I", self._mapped, self._seconds + slot * 4)
-            if seconds >= at_seconds:
+        while (slot := self._oldest_slot()) is not None:
+            if self._seconds_of(slot) >= at_seconds:
                 break  # rows come in the order of time
             self._blank(slot)
             erased += 1
@@ -278,9 +280,23 @@ class UploadRing:
 
     def oldest_seconds(self) -> int | None:
         """When the oldest remembered signal was asked about; None where nothing is remembered."""
-        for slot in self._used():
-            return int(struct.unpack_from("<I", self._mapped, self._seconds + slot * 4)[0])
+        slot = self._oldest_slot()
+        return None if slot is None else self._seconds_of(slot)
+
+    def _oldest_slot(self) -> int | None:
+        """The oldest row that is not empty; where it was found, the next search begins."""
+        for slots in self.slots_since(self._empty_before):
+            found = _USED.search(self._mapped, self._marks + slots.start, self._marks + slots.stop)
+            if found is not None:
+                slot = found.start() - self._marks
+                age = (self._written - 1 - slot) % self._capacity
+                self._empty_before = self._written - 1 - age
+                return slot
+        self._empty_before = self._written
         return None
+
+    def _seconds_of(self, slot: int) -> int:
+        return int(struct.unpack_from("<I", self._mapped, self._seconds + slot * 4)[0])
 
     def flush(self) -> None:
         """Have the system write what was remembered to the disk.

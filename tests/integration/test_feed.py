@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -11,10 +12,12 @@ import pytest
 from federation.daemon.node import Node
 from federation.protocol.bodies import Dispute, Erase
 from federation.protocol.origins import Lane
+from federation.protocol.roster_amendments import propose_rulings
+from federation.protocol.roster_proposals import finish, sign_proposal
 from federation.web import feed_api
 from federation.web.app import LocalServer
 from tests.builders import make_confirm, make_signal
-from tests.integration.conftest import Found, Founded
+from tests.integration.conftest import Found, Founded, until
 from tests.integration.feeds import Told, enable_feed, events_of, take
 from tests.integration.test_publish_crash import open_node, until_held
 
@@ -155,6 +158,35 @@ async def test_the_history_forgets_what_was_erased(founded: Founded) -> None:
         entries = await node.outlets.feed.read(0)
         assert "erased" == entries[0].kind
         assert all(signal.value.hex() not in each.content for each in entries[:2])
+
+
+async def test_the_history_forgets_what_governance_erased(founded: Founded) -> None:
+    """No statement of any log says so; what the write-ahead log held of it goes, too."""
+    async with serving(founded) as (node, _address):
+        signal = make_signal(7)
+        confirm = make_confirm(1, signals=[signal])
+        (made,) = await node.publisher.confirm(Lane.LIVE, [confirm])
+        await node.platform.teller.until_idle()
+        await node.eraser.scrub()
+        now_ms = time.time_ns() // 1_000_000
+        proposal = propose_rulings(founded.chain, erased=[made.id], now_ms=now_ms)
+        signed = sign_proposal(proposal.proposal_bytes, founded.governor)
+        await node.membership.adopt(finish(signed, founded.chain).versions[-1])
+
+        async def is_told() -> bool:
+            entries = await node.outlets.feed.read(0)
+            return any(each.kind == "statements-erased" for each in entries)
+
+        await until(is_told)
+        entries = await node.outlets.feed.read(0)
+        assert "erased" == entries[0].kind
+        (told,) = [each for each in entries if each.kind == "statements-erased"]
+        assert str(made.id) in told.content
+        before = [each for each in entries if each.number < told.number]
+        assert all(signal.value.hex() not in each.content for each in before)
+        assert node.eraser.scrub_due
+        await node.eraser.scrub()
+        assert not node.eraser.scrub_due
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,8 @@ from federation.daemon.guard import CACHE_TAG_FILE, Guard
 from federation.local_errors.askers import SigningStopped
 from federation.local_errors.config import DataDirectoryForeign
 from federation.local_errors.disk import StoreConflict
+from federation.protocol.origins import LogId
+from federation.provenance.log_view import LogView
 from federation.store.guard_store import GuardStore, Signed, SignedAs
 from federation.store.stores import Stores, open_stores
 from tests.builders import ACME, NOVA, MadeLog, make_log, make_roster
@@ -61,8 +63,12 @@ async def test_an_older_database_stops_all_signing(tmp_path: Path, stores: Store
     longer = make_log(5, founded=FOUNDED)
     guard = await open_guard(tmp_path, stores)
     await guard.signed(None, longer.head(5))
+    before = (await stores.feed.bounds()).feed_id
     assert frozenset() == await guard.compare({made.log: made.view})
     await guard.open_for_signing({made.log: made.view}, 2, 2)
+    # The feed gives its numbers again: nobody's cursor may take them for those of before.
+    feed_id = (await stores.feed.bounds()).feed_id
+    assert before != feed_id
     assert ["rolled-back"] == [stop.code for stop in guard.stops.values()]
     with pytest.raises(SigningStopped):
         guard.check_may_sign()
@@ -70,6 +76,8 @@ async def test_an_older_database_stops_all_signing(tmp_path: Path, stores: Store
     # It is remembered, whatever the database says at the next start.
     again = await open_guard(tmp_path, stores)
     assert ["rolled-back"] == [stop.code for stop in again.stops.values()]
+    await again.compare({made.log: made.view})
+    assert feed_id == (await stores.feed.bounds()).feed_id
     await again.close()
 
 
@@ -95,6 +103,52 @@ async def test_a_crash_before_the_guard_was_written_is_no_roll_back(
     last = guard.last_of(made.log)
     assert last is not None
     assert 5 == last.size
+    await guard.close()
+
+
+async def test_an_own_log_that_governance_pinned_is_no_roll_back(
+    tmp_path: Path, stores: Stores
+) -> None:
+    """What stands ends at the pin; what was signed is held all the same, and still compared."""
+    made = await holding(stores, 5)
+    guard = await open_guard(tmp_path, stores)
+    await guard.signed(None, made.head(5))
+    pinned = LogView(made.log, await stores.trees.edge(made.log, 3), None)
+    assert frozenset() == await guard.compare({made.log: pinned})
+    assert {} == guard.stops
+    await guard.close()
+
+
+async def test_what_stops_signing_while_a_person_lets_it_go_on_stands(
+    tmp_path: Path, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same log and of another: the person has seen neither."""
+    made, other = await holding(stores, 2), make_log(1, founded=FOUNDED, member=NOVA)
+    guard = await open_guard(tmp_path, stores)
+    await guard.stop(made.log, "guard-lost", "seen")
+    lift = guard._store.lift
+
+    async def with_news(logs: Iterable[LogId]) -> None:
+        await guard.stop(made.log, "fork", "not seen")
+        await lift(logs)
+        await guard.stop(other.log, "own-head-unknown", "not seen")
+
+    monkeypatch.setattr(guard._store, "lift", with_news)
+    await guard.go_on({made.log: made.head(2)})
+    assert {"fork", "own-head-unknown"} == {stop.code for stop in guard.stops.values()}
+    await guard.close()
+    again = await open_guard(tmp_path, stores)
+    assert {"fork", "own-head-unknown"} == {stop.code for stop in again.stops.values()}
+    await again.go_on({})
+    assert {} == again.stops
+    await again.close()
+
+
+async def test_an_own_log_that_was_lost_is_a_roll_back(tmp_path: Path, stores: Stores) -> None:
+    guard = await open_guard(tmp_path, stores)
+    await guard.signed(None, make_log(5, founded=FOUNDED).head(5))
+    assert frozenset() == await guard.compare({})
+    assert ["rolled-back"] == [stop.code for stop in guard.stops.values()]
     await guard.close()
 
 

@@ -11,6 +11,7 @@ from federation.daemon.node import Node
 from federation.local_errors.askers import IncidentClosed, NotYourStatement, StatementNotFound
 from federation.protocol.headers import StatementId
 from federation.protocol.origins import Lane
+from federation.provenance.incidents import IncidentState
 from federation.web.local_api import LocalApi
 from federation.web.schemas import ConfirmRequest, PublishedSignal, PublishRequest
 from tests.integration.conftest import Found
@@ -77,3 +78,29 @@ async def test_what_belongs_to_an_open_incident_goes_out_in_the_crisis_lane(foun
         assert ["live", "crisis", "live"] == await lanes_of(None, str(opened.id), None)
         await a.incidents.change(opened.id, None, closes=True)
         assert ["live"] == await lanes_of(str(opened.id))
+
+
+async def test_steps_side_by_side_are_counted_one_after_the_other(
+    found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read first would else come last, and take an incident away that is known."""
+    async with AsyncExitStack() as stack:
+        node = await open_node(found([A]), A, stack)
+        await node.incidents.open("one", "high")
+        (kept,) = await node.stores.incidents.statements()
+        verifier = node.membership.verifier
+        statement = verifier.open_statement(kept.log, kept.index, kept.statement)
+        read, reading, most = node.incidents._read, 0, 0
+
+        async def counted() -> dict[StatementId, IncidentState]:
+            nonlocal reading, most
+            reading += 1
+            most = max(most, reading)
+            states = await read()
+            reading -= 1
+            return states
+
+        monkeypatch.setattr(node.incidents, "_read", counted)
+        await asyncio.gather(*(node.incidents.absorb([statement]) for _ in range(3)))
+        assert 1 == most
+        assert ["one"] == [each.title for each in node.incidents.all()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import shutil
 import sqlite3
@@ -243,6 +244,27 @@ async def test_a_full_disk_costs_the_files_and_no_answer(
         node = await open_node(founded, A, stack)
         assert node.platform.index_keeper.restored is True
         assert all(await matched(node, *map(make_signal, range(6))))
+
+
+async def test_a_moment_without_room_is_over_with_the_next_upkeep(
+    found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing new has come since: what stands in memory only goes to its file all the same."""
+    async with AsyncExitStack() as stack:
+        node = await open_node(found([A]), A, stack)
+        keeper = node.platform.index_keeper
+
+        def full(*_args: object) -> bytes:
+            raise OSError(errno.ENOSPC, "full")
+
+        await publish(node, *EVERY_TYPE, *of_every_type(100))
+        with monkeypatch.context() as patched:
+            patched.setattr(index_files, "_write", full)
+            await keeper.upkeep()
+        assert keeper.file_of(SignalType.PDQ) is None
+        await keeper.upkeep()
+        kinds = set(SignalType) - {SignalType.TLSH}
+        assert kinds == {kind for kind in SignalType if keeper.file_of(kind)}
 
 
 async def test_a_body_that_came_back_after_the_files_were_written_counts(found: Found) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from federation.daemon.decider import Decided
+from federation.daemon.live import LiveFrame
 from federation.daemon.node import Node
+from federation.daemon.searching import Thresholds
 from federation.matching.policy_terms import Stage
 from federation.media.drawing import draw_picture, resave
 from federation.media.pictures import pdq_of_picture
@@ -137,6 +140,23 @@ async def test_a_stream_ends_by_a_call_and_by_silence(
     await until(is_over)
     states = [each["state"] for _, each in await stream.told()]
     assert ["began", "ended", "began", "ended"] == states
+
+
+async def test_what_comes_while_its_stream_is_ended_begins_nothing_that_never_ends(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = stream.node.platform.live
+    decide = live._decider.decide_frames
+
+    async def after_the_end(pdqs: Sequence[bytes], wanted: Thresholds) -> list[Decided]:
+        decided = await decide(pdqs, wanted)
+        live.end("s")
+        return decided
+
+    monkeypatch.setattr(live._decider, "decide_frames", after_the_end)
+    await live.take("s", [LiveFrame(KNOWN.value, 90)] * 3)
+    assert 0 == len(live)
+    assert [] == await stream.told()
 
 
 async def test_one_stream_too_many_is_refused_and_the_others_go_on(stream: Stream) -> None:

@@ -303,3 +303,28 @@ async def test_a_stolen_key_is_distrusted_from_a_time_and_its_owner_comes_back(
         await a.publisher.withdraw(kept.id, "mistake")
         for node in nodes:
             await until_matched(node, make_signal(1), matched=False)
+
+
+async def test_a_member_that_came_back_after_a_pin_signs_on_after_a_restart(found: Found) -> None:
+    """Its old log stands up to the pin only, and holds all that was signed: no older database."""
+    founded = found([A])
+    live = LogId(A, founded.chain.federation_id, Lane.LIVE)
+    config = founded.config(A)
+    async with AsyncExitStack() as stack:
+        a = await open_node(founded, A, stack)
+        for number in (1, 2, 3):
+            await a.publisher.confirm(Lane.LIVE, [make_confirm(number)])
+        member = founded.chain.newest.member(A)
+        pins = dict.fromkeys(Lane, EMPTY_PIN) | {Lane.LIVE: await pin_at(a, live, 1)}
+        chain = decide(founded, founded.chain, suspended(member, pins))
+        await adopt([a], chain)
+        make_next_keys(config, PURPOSES)
+        request = request_with_all_keys(config, member.urls)
+        chain = decide(founded, chain, restored(chain.newest.member(A), request))
+        await adopt([a], chain)
+        await a.publisher.confirm(Lane.LIVE, [make_confirm(4)])
+    async with AsyncExitStack() as stack:
+        a = await open_node(founded, A, stack)
+        assert {} == a.guard.stops
+        (said,) = await a.publisher.confirm(Lane.LIVE, [make_confirm(5)])
+        assert 1 == said.log.epoch

@@ -12,11 +12,13 @@ from typing import Any
 import aiohttp
 import pytest
 
+from federation.daemon import quarantine
 from federation.daemon.changes import QuarantineEnded, SignalQuarantined
 from federation.daemon.node import Node
 from federation.local_errors.config import PolicyInvalid
 from federation.protocol.origins import Lane
 from federation.protocol.signals import Signal
+from federation.store.decision_store import HoldReason
 from federation.web.app import LocalServer
 from tests.builders import make_confirm, make_signal
 from tests.integration.conftest import Found, Founded, until
@@ -383,3 +385,39 @@ async def test_a_broken_benign_file_is_refused_with_its_line(found: Found) -> No
     async with AsyncExitStack() as stack:
         with pytest.raises(Exception, match=r"benign.txt line 2"):
             await open_house(founded, A, stack)
+
+
+async def test_a_full_quarantine_stops_neither_a_log_nor_the_next_start(
+    found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes beyond it acts, operators are told once; only a person's request is refused."""
+    monkeypatch.setattr(quarantine, "HOLDS_MAX", 1)
+    founded = found([A])
+    signals = [make_signal(number) for number in range(4)]
+    configure(founded, A, "".join(f"pdq:{each.value.hex()}\n" for each in signals))
+    for _ in range(2):
+        async with AsyncExitStack() as stack:
+            house = await open_house(founded, A, stack)
+            for number, signal in enumerate(signals):
+                await publish(house, signal, number=number)
+            rules = [(await house.match(signal))["rule"] for signal in signals]
+            assert ["quarantine", "anybody", "anybody", "anybody"] == rules
+            alarms = [each.code for each in house.node.replicator.alarms]
+            assert 1 == alarms.count("quarantine-full")
+            held, other = [known(signal) for signal in signals[:2]]
+            refused = {"decision": "except", "signals": [other]}
+            status, answer = await house.api.ask("POST", "/v1/quarantine", refused)
+            assert (429, "too-busy") == (status, answer["code"])
+    async with AsyncExitStack() as stack:
+        house = await open_house(founded, A, stack)
+        await house.ask("/v1/quarantine", {"decision": "release", "signals": [held]})
+        assert "anybody" == (await house.match(signals[0]))["rule"]
+
+
+async def test_what_a_person_decided_no_guard_decides_again(house: House) -> None:
+    """A flood was counted just before, and its signal is held back only now."""
+    await publish(house)
+    await house.ask("/v1/quarantine", {"decision": "except", "signals": [known()]})
+    mark = (SIGNAL.type, SIGNAL.identity)
+    assert [] == await house.node.platform.quarantine.hold([mark], HoldReason.FLOOD, 9)
+    assert "excepted" == (await house.match())["rule"]

@@ -151,7 +151,7 @@ async def test_an_upload_under_way_while_its_signal_came_is_found_by_the_second_
 async def test_more_signals_than_can_wait_and_a_crash_are_made_up_for_by_a_sweep(
     found: Found, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retroactive, "WAITING_MAX", 2)
+    monkeypatch.setattr(retroactive, "WAITING_BYTES_MAX", 2 * retroactive.SIGNAL_BYTES)
     monkeypatch.setattr(retroactive, "PART_ROWS", 3)
     founded = found([A])
     configure(founded, A)
@@ -192,3 +192,57 @@ async def test_a_reference_that_is_too_long_is_refused_and_nothing_is_remembered
         assert (404, "remembering-off") == (status, answer["code"])
         await upload(house, "fine", SIGNAL)
         assert not (house.node.config.path(house.node.config.data_directory) / RING_FILE).exists()
+
+
+async def test_what_was_found_and_not_told_before_a_stop_is_told_after_the_next_start(
+    found: Found,
+) -> None:
+    """A sink had a full disk: the upload counts as told when the sink has kept it."""
+    founded = found([A])
+    configure(founded, A)
+    remembering(founded, A)
+    async with AsyncExitStack() as stack:
+        house = await open_house(founded, A, stack)
+        await upload(house, EARLY, SIGNAL)
+        house.ear.failures = 1_000_000
+        await house.node.publisher.confirm(Lane.LIVE, [make_confirm(1, signals=[SIGNAL])])
+        looking = house.node.platform.retroactive
+        assert looking is not None
+        await looking.until_idle()
+        assert [] == found_earlier(house)
+    async with AsyncExitStack() as stack:
+        house = await open_house(founded, A, stack)
+        assert [EARLY] == [each.reference for each in await until_found(house, 1)]
+        await house.node.platform.teller.until_idle()
+    async with AsyncExitStack() as stack:
+        house = await open_house(founded, A, stack)
+        assert house.node.platform.retroactive is not None
+        assert house.node.platform.retroactive.ring.was_closed
+
+
+async def test_a_flood_that_comes_while_the_ring_is_swept_is_swept_for_too(
+    found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one, too, is beyond what can wait, and the sweep's first part had begun."""
+    founded = found([A])
+    configure(founded, A)
+    remembering(founded, A)
+    first, second = make_signal(1), make_signal(2)
+    async with AsyncExitStack() as stack:
+        house = await open_house(founded, A, stack)
+        monkeypatch.setattr(retroactive, "WAITING_BYTES_MAX", 0)
+        await upload(house, "first", first)
+        await upload(house, "second", second)
+        looking = house.node.platform.retroactive
+        assert looking is not None
+        sweep_exact = looking._sweep_exact
+        others = iter([second])
+
+        async def with_another_flood(*args: Any) -> list[int]:
+            for signal in others:
+                await house.node.publisher.confirm(Lane.LIVE, [make_confirm(2, signals=[signal])])
+            return await sweep_exact(*args)
+
+        monkeypatch.setattr(looking, "_sweep_exact", with_another_flood)
+        await house.node.publisher.confirm(Lane.LIVE, [make_confirm(1, signals=[first])])
+        assert ["first", "second"] == [each.reference for each in await until_found(house, 2)]

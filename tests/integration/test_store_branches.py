@@ -96,6 +96,25 @@ async def test_what_branches_share_stands_once(stores: Stores) -> None:
     assert [(1, 302)] == [(each.branch, each.index) for each in own]
 
 
+@pytest.mark.parametrize(("opened", "shared"), [(0, 0), (300, 300), (0, 300), (300, 5)])
+async def test_a_branch_that_was_opened_and_never_filled_is_opened_again(
+    stores: Stores, opened: int, shared: int
+) -> None:
+    """The disk was full, or the process died, before its first statements were kept."""
+    first, second = histories(shared, 310, 5)
+    await stores.logs.append(first.advance())
+    held = CompactRange().extend(first.leaves[:opened])
+    await stores.branches.open(first.log, 1, base=0, held=held, head=first.head())
+    held = CompactRange().extend(second.leaves[:shared])
+    await stores.branches.open(second.log, 1, base=0, held=held, head=second.head())
+    view = LogView(second.log, held)
+    step = view.advance(second.head(), second.said[shared:], (), second.verifier)
+    await stores.logs.append(step, branch=1)
+    assert len(second.said) == await stores.check_log(second.log, 1)
+    with pytest.raises(StoreConflict):
+        await stores.branches.open(second.log, 1, base=0, held=held, head=second.head())
+
+
 async def test_only_so_many_branches_are_kept(stores: Stores) -> None:
     first, second = histories(0, 1, 2)
     await keep(stores, first, second, 0)

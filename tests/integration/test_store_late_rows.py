@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,8 @@ import pytest
 from federation.protocol.origins import Lane
 from federation.protocol.signals import SignalType
 from federation.store import late_rows
-from federation.store.late_rows import LATE_STATEMENTS_MIN
+from federation.store.appending import append_steps
+from federation.store.late_rows import LATE_STATEMENTS_MIN, LateKeys
 from federation.store.stores import Stores, open_stores
 from tests.builders import NOVA, MadeLog, make_log, make_roster, make_signal
 
@@ -112,6 +115,77 @@ async def test_a_step_that_comes_while_others_are_written_keeps_its_mark(
     async with await _open(tmp_path) as again:
         assert (2 * MANY, 2 * MANY, 0) == await _counts(again)
         assert 2 * MANY == await again.check_log(made.log)
+
+
+async def test_a_second_crash_while_rows_are_made_again_takes_none_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes after some of them were written: the mark says where reading had come to."""
+    monkeypatch.setattr(late_rows, "PAGE_ROWS", 64)
+    stores = await _open(tmp_path)
+    made = make_log(MANY, founded=FOUNDED)
+    await stores.logs.append(made.moves[0])
+    await stores.database.close()
+    monkeypatch.setattr(late_rows, "LATE_ROWS_MAX", 64)
+    write = late_rows.LateRows._write_waiting
+
+    class KilledError(BaseException):
+        """Not to be caught."""
+
+    async def write_and_die(self: late_rows.LateRows) -> None:
+        await write(self)
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(late_rows.LateRows, "_write_waiting", write_and_die)
+        with pytest.raises(KilledError):
+            await _open(tmp_path)
+    async with await _open(tmp_path) as again:
+        assert (MANY, MANY, 0) == await _counts(again)
+        await _check_all_found(again, made)
+        assert MANY == await again.check_log(made.log)
+
+
+async def test_a_program_beside_the_node_leaves_what_waits_in_it_alone(tmp_path: Path) -> None:
+    """An export opens and closes the database while the node appends; then the node crashes."""
+    stores = await _open(tmp_path)
+    made = make_log(MANY, founded=FOUNDED)
+    await stores.logs.append(made.moves[0])
+    path = tmp_path / "node.sqlite"
+    async with await open_stores(path, member=NOVA, federation_id=FID, is_node=False):
+        pass
+    assert (0, 0, 1) == await _counts(stores)
+    await stores.database.close()
+    async with await _open(tmp_path) as again:
+        assert (MANY, MANY, 0) == await _counts(again)
+
+
+async def test_a_step_cancelled_while_others_are_written_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is committed all the same, and nobody was told: its mark is all that knows of its rows."""
+    made = make_log(MANY, founded=FOUNDED)
+    made.say_numbers(range(MANY, 2 * MANY))
+    step = made.advance()
+    move_marks = late_rows.LateRows._move_marks
+
+    async def cancelled_before(self: late_rows.LateRows, stems: Iterable[int]) -> None:
+        with suppress(asyncio.CancelledError), self.claim(dict.fromkeys(stems, MANY)):
+            async with self._database.write() as unit:
+                keys = LateKeys()
+                appended = append_steps([(stem, step) for stem in stems], [], (), keys)
+                await unit.run_all([*appended, *self.steps(keys)])
+            raise asyncio.CancelledError
+        await move_marks(self, stems)
+
+    async with await _open(tmp_path) as stores:
+        await stores.logs.append(made.moves[0])
+        with monkeypatch.context() as patched:
+            patched.setattr(late_rows.LateRows, "_move_marks", cancelled_before)
+            await stores.late.flush()
+        await stores.late.flush()
+        assert (2 * MANY, 2 * MANY, 0) == await _counts(stores)
+        await _check_all_found(stores, made)
 
 
 async def test_an_erased_statement_leaves_no_row_behind(tmp_path: Path) -> None:

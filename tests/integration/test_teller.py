@@ -21,7 +21,7 @@ from federation.protocol.signals import Signal
 from federation.provenance.verdict import SignalState
 from tests.builders import make_confirm, make_signal
 from tests.integration.conftest import Found, Founded, until
-from tests.integration.test_publish_crash import until_held
+from tests.integration.test_publish_crash import open_node, until_held
 
 A, B = "a.example", "b.example"
 
@@ -162,6 +162,43 @@ async def test_a_listener_that_comes_to_a_full_store_is_told_to_take_a_snapshot(
         await a.platform.teller.until_idle()
         kinds = [type(change) for change in ear.changes]
         assert [HistoryCut, VerdictChanged, SignalQuarantined] == kinds
+
+
+async def test_a_cut_that_no_sink_kept_before_a_stop_is_told_after_the_next_start(
+    found: Found,
+) -> None:
+    founded = found([A])
+    async with AsyncExitStack() as stack:
+        node = await open_node(founded, A, stack)
+        await node.publisher.confirm(Lane.LIVE, [make_confirm(1)])
+    deaf, ear = Ear(), Ear()
+    deaf.failures = 1_000_000
+    async with AsyncExitStack() as stack:
+        await listening(founded, A, stack, deaf)
+    async with AsyncExitStack() as stack:
+        a = await listening(founded, A, stack, ear)
+        await a.platform.teller.until_idle()
+        assert [HistoryCut()] == ear.changes
+
+
+async def test_what_waits_beside_the_logs_is_told_before_the_node_stops(found: Found) -> None:
+    """It is in no log from which the next start could tell it."""
+    founded, ear = found([A]), Ear()
+    change = SignalQuarantined((make_signal(2).type, b""), "flood", 1)
+    kept: list[bool] = []
+    async with AsyncExitStack() as stack:
+        a = await listening(founded, A, stack, ear)
+        await a.platform.teller.until_idle()
+        ear.failures = 1
+        a.platform.teller.emit(change, kept=lambda: kept.append(change in ear.changes))
+
+        async def has_failed() -> bool:
+            return not ear.failures
+
+        await until(has_failed)
+        assert [] == kept
+    assert [change] == ear.changes
+    assert [True] == kept
 
 
 async def test_a_burst_longer_than_memory_allows_is_read_back_from_the_store(

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from aiohttp import web
 
-from federation.daemon import outlets
+from federation.daemon import outlets, webhooks
 from federation.daemon.node import Node
 from federation.daemon.webhooks import Persistence
 from federation.local_errors.askers import WebhookUnknown
@@ -172,6 +172,32 @@ async def test_a_receiver_that_missed_what_is_no_longer_kept_is_told_so(founded:
     async with running(founded), receiving(port) as receiver:
         await until_taken(receiver, 2)
         assert ["history-cut", "verdict-changed"] == receiver.kinds()
+
+
+@pytest.mark.parametrize("skipped_max", [1, 1_024])
+async def test_a_receiver_missed_nothing_where_only_what_it_did_not_ask_for_is_gone(
+    founded: Founded, monkeypatch: pytest.MonkeyPatch, skipped_max: int
+) -> None:
+    """Its place is written down after so many entries, after a while, or when the node stops."""
+    monkeypatch.setattr(webhooks, "SKIPPED_MAX", skipped_max)
+    async with receiving() as receiver:
+        add_webhook(founded.config_path(A), receiver.port, more='kinds = ["statements-erased"]\n')
+        async with running(founded) as node:
+            name = next(iter(node.outlets.webhooks.standings))
+            (made,) = await node.publisher.confirm(Lane.LIVE, [make_confirm(1)])
+            await publish(node, 2)
+
+            async def is_through() -> bool:
+                return node.outlets.webhooks.standings[name].number == 2
+
+            await until(is_through)
+            if skipped_max == 1:
+                assert 2 == (await node.stores.webhooks.standings())[name].number
+        async with running(founded) as node:
+            assert 2 == await node.stores.feed.cut(2**62, 1_000)
+            await node.publisher.say_about(made.id, Erase("unlawful"))
+            await until_taken(receiver, 1)
+            assert ["statements-erased"] == receiver.kinds()
 
 
 async def test_a_webhook_at_a_private_address_is_refused_unless_allowed(founded: Founded) -> None:

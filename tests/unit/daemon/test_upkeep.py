@@ -1,4 +1,4 @@
-"""Upkeep goes on: a part that fails ends neither the others nor itself."""
+"""What is done now and then goes on, whatever one of its jobs meets."""
 
 from __future__ import annotations
 
@@ -6,34 +6,62 @@ import asyncio
 
 import pytest
 
-from federation.daemon import upkeep
+from federation.daemon.upkeep import Upkeep, watched
 from federation.local_errors.disk import StoreFull
 
 
-async def test_a_part_that_fails_is_done_again_and_the_others_with_it(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (StoreFull("no space is left"), "feed: store-full: no space is left"),
+        (ValueError("with something of the content in it"), "feed: ValueError"),
+    ],
+)
+async def test_a_job_that_fails_ends_no_other_and_is_told_once_until_it_works(
+    error: Exception, told: str
 ) -> None:
-    monkeypatch.setattr(upkeep, "UPKEEP_SECONDS", 0.0)
-    errors: list[Exception] = [StoreFull("no space is left"), ValueError("secret.example")]
-    told, alarms, done = list[str](), list[str](), asyncio.Event()
+    done: list[str] = []
+    alarms: list[tuple[str, str]] = []
+    fails = True
 
-    def renew() -> None:
-        told.append("leaf")
+    async def leaf() -> None:
+        done.append("leaf")
 
-    async def failing() -> None:
-        told.append("disk")
-        if errors:
-            raise errors.pop(0)
+    async def feed() -> None:
+        if fails:
+            raise error
+        done.append("feed")
 
-    async def last() -> None:
-        told.append("last")
-        if told.count("last") == 3:
-            done.set()
+    async def scrub() -> None:
+        done.append("scrub")
 
-    parts = renew, failing, last
-    task = asyncio.create_task(upkeep.keep_up(lambda code, _text: alarms.append(code), *parts))
-    await done.wait()
-    task.cancel()
-    assert ["leaf", "disk", "last"] * 3 == told[:9]
-    assert ["internal-error"] == alarms
-    assert "secret.example" not in caplog.text
+    upkeep = Upkeep(
+        {"leaf": leaf, "feed": feed, "scrub": scrub}, lambda *alarm: alarms.append(alarm)
+    )
+    await upkeep.do_all()
+    await upkeep.do_all()
+    assert ["leaf", "scrub"] * 2 == done
+    assert [("upkeep-failed", told)] == alarms
+    fails = False
+    await upkeep.do_all()
+    assert ["leaf", "feed", "scrub"] == done[4:]
+    fails = True
+    await upkeep.do_all()
+    assert [("upkeep-failed", told)] * 2 == alarms
+
+
+async def test_an_endless_task_that_ends_is_told_and_one_that_is_cancelled_is_not() -> None:
+    alarms: list[str] = []
+
+    async def fails() -> None:
+        raise KeyError("a signal")
+
+    async def waits() -> None:
+        await asyncio.Event().wait()
+
+    for make in (fails, waits):
+        task = watched(asyncio.create_task(make()), lambda _code, text: alarms.append(text))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert ["KeyError"] == alarms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import pytest
@@ -106,6 +107,25 @@ def test_erased_by_reference_or_by_age_nothing_of_it_is_left_in_the_file(tmp_pat
     assert b"upload-7" not in raw
     assert [("upload-8", 1_008)] == remembered(ring)[:1]
     assert 1_008 == ring.oldest_seconds()
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 12)), max_size=40))
+def test_age_takes_the_oldest_wherever_the_ring_begins(steps: list[tuple[bool, int]]) -> None:
+    """Rows are added and let go of, many times around, beside a plain list of what must be left."""
+    with TemporaryDirectory() as folder:
+        ring, left, number = UploadRing.open(Path(folder) / "ring", 8), list[int](), 0
+        for is_added, count in steps:
+            if is_added:
+                for number in range(number + 1, number + 1 + count):  # noqa: B020 - goes on
+                    ring.append(f"upload-{number}", (make_signal(number % 8),), number)
+                    left = [*left, number][-8:]
+            else:
+                before = number - count
+                gone = [each for each in left if each < before]
+                assert len(gone) == ring.erase_before(max(0, before))
+                left = [each for each in left if each >= before]
+            assert (left[0] if left else None) == ring.oldest_seconds()
+            assert left == [at for _, at in remembered(ring)]
 
 
 def test_another_capacity_keeps_the_newest(tmp_path: Path) -> None:

@@ -1,0 +1,64 @@
+"""The matcher's index, while several members speak of one signal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from federation.daemon.matcher import Matcher
+from federation.daemon.membership import Membership
+from federation.daemon.view_reader import ViewReader
+from federation.matching.index import SignalIndex
+from federation.protocol.headers import StatementId
+from federation.protocol.roster_chain import RosterChain
+from federation.provenance.log_view import Advance
+from federation.store.places import StoredStatement
+from federation.store.stores import open_stores
+from tests.builders import (
+    NEW_YEAR_2026_MS,
+    NOVA,
+    UMBRA,
+    make_log,
+    make_roster,
+    make_signal,
+    make_withdraw,
+)
+
+FOUNDED = make_roster()
+FID = FOUNDED.roster.federation_id
+
+
+async def test_a_confirm_that_comes_while_a_withdraw_is_looked_at_goes_on_matching(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await open_stores(tmp_path / "db", member=UMBRA, federation_id=FID) as stores:
+        membership = Membership(RosterChain.trust(FOUNDED.roster.root_bytes), stores.rosters)
+        reader = ViewReader(stores.signals, stores.evidence, membership, lambda: NEW_YEAR_2026_MS)
+        index = SignalIndex()
+        matcher = Matcher(index, stores.signals, stores.logs, reader, lambda: NEW_YEAR_2026_MS)
+
+        async def absorb(step: Advance) -> None:
+            await stores.logs.append(step)
+            await matcher.absorb(step)
+
+        made, other = make_log(1, founded=FOUNDED), make_log(1, founded=FOUNDED, member=NOVA)
+        await absorb(made.moves[0])
+        made.say(make_withdraw(9, made.said[0].id, federation_id=FID))
+        references_to = stores.signals.references_to
+
+        async def after_the_other_confirmed(
+            ids: Iterable[StatementId],
+        ) -> list[StoredStatement]:
+            monkeypatch.undo()
+            await absorb(other.moves[0])
+            return await references_to(ids)
+
+        monkeypatch.setattr(stores.signals, "references_to", after_the_other_confirmed)
+        await absorb(made.advance())
+        signal = make_signal(0)
+        assert index.holds(signal.type, signal.value)
+        other.say(make_withdraw(10, other.said[0].id, federation_id=FID, member=NOVA))
+        await absorb(other.advance())
+        assert not index.holds(signal.type, signal.value)
