@@ -58,7 +58,7 @@ class AfterCommit:
             except FederationError:
                 raise
             except Exception as error:  # noqa: BLE001 - a bug must not stop the log for good
-                tell_bug(self._alarm, error)
+                self._alarm("internal-error", tell_bug(error))
 
     async def until_done(self, log: LogId, step: Callable[[], Awaitable[_Outcome]]) -> _Outcome:
         """The outcome of one step; as :meth:`through`, but a bug is raised."""
@@ -90,9 +90,13 @@ class AfterCommit:
         self._is_closing.set()
 
 
-def tell_bug(alarm: Callable[[str, str], None], error: BaseException) -> None:
-    """Say that there is a bug and where; its words may hold what no log line may."""
+def tell_bug(error: BaseException) -> str:
+    """Say in the log that there is a bug and where; its words may hold what no log line may.
+
+    Returns:
+        What an alarm may say of it.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     log_lines.error("a bug: %s%s", type(error).__name__, place)
-    alarm("internal-error", type(error).__name__)
+    return type(error).__name__

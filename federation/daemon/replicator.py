@@ -240,7 +240,7 @@ class Replicator:
         """A command that ended in an error is a bug: the engine waits for it no longer."""
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            tell_bug(self.raise_alarm, error)
+            self.raise_alarm("internal-error", tell_bug(error))
             self.feed(failure_of(command, FederationError("this node met a bug")))
 
     async def _announce(self, command: events.Announce) -> None:

@@ -55,7 +55,7 @@ class Upkeep:
                 log_lines.warning("upkeep (%s) failed: %s: %s", name, error.code, error.message)
                 self._tell(name, f"{error.code}: {error.message}")
             except Exception as error:  # noqa: BLE001 - a bug in one job must not end the others
-                tell_bug(lambda _code, text, name=name: self._tell(name, text), error)
+                self._tell(name, tell_bug(error))
             else:
                 self._failing.discard(name)
 
@@ -80,7 +80,7 @@ def watched(task: asyncio.Task[None], alarm: Callable[[str, str], None]) -> asyn
         if task.cancelled():
             return
         if (error := task.exception()) is not None:
-            tell_bug(alarm, error)
+            alarm("internal-error", tell_bug(error))
 
     task.add_done_callback(ended)
     return task
