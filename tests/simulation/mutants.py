@@ -22,6 +22,16 @@ from federation.gossip.reconciliation import Reconciliation
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.verifier import Head, Receipt
 from tests.simulation.disk import Disk, KeptLog
+from tests.simulation.promises import (
+    CONVERGED,
+    DURABLE_FIRST,
+    ERASED_IS_GONE,
+    NO_FORK_UNPROVEN,
+    PROMPT,
+    RECEIPT_FOR_ALL,
+    RECEIPTS_ARRIVE,
+    ROOT_IS_HELD,
+)
 from tests.simulation.schedules import PROMPT_EVERY, draw, run
 from tests.simulation.world import Node
 
@@ -35,12 +45,15 @@ class Mutant:
     Attributes:
         name: what it does wrong.
         plant: puts it in, until the stack is closed.
+        breaks: the checks each of which must say so in some schedule; what another one says, or a
+            crash, is no catch.
         is_slow: whether it shows only where anti-entropy does not mend it: in the schedules that
             ask for promptness.
     """
 
     name: str
     plant: Planted
+    breaks: frozenset[str]
     is_slow: bool = False
 
     @contextmanager
@@ -51,12 +64,20 @@ class Mutant:
             yield
 
     def caught_by(self, seeds: Sequence[int]) -> int | None:
-        """The first of these schedules that finds it."""
+        """The first of these schedules by which each check has found it that must."""
+        silent = set(self.breaks)
         with self.planted():
             for seed in seeds:
-                if (seed % PROMPT_EVERY == 1) == self.is_slow and run(draw(seed)).wrong:
-                    return seed
+                if (seed % PROMPT_EVERY == 1) == self.is_slow:
+                    silent -= run(draw(seed)).broken
+                    if not silent:
+                        return seed
         return None
+
+
+def breaks(*names: str) -> frozenset[str]:
+    """The checks of these names."""
+    return frozenset(names)
 
 
 def _replace(stack: ExitStack, owner: Any, name: str, new: Any) -> Any:
@@ -195,13 +216,19 @@ def _receipts_are_not_shown(stack: ExitStack) -> None:
 
 
 MUTANTS: Final = (
-    Mutant("acknowledges before fsync", _acknowledges_before_fsync),
-    Mutant("digest leaks an undurable head", _digest_leaks_an_undurable_head),
-    Mutant("pulled entries are not announced", _pulled_is_not_announced, is_slow=True),
-    Mutant("freezes on a fork", _freezes_on_a_fork),
-    Mutant("directed push leaves some to nobody", _directed_push, is_slow=True),
-    Mutant("durable writes out of order", _durable_out_of_order),
-    Mutant("a receipt before the bodies", _receipt_before_the_bodies),
-    Mutant("erased bodies are still told", _erased_is_still_told),
-    Mutant("receipts are not shown", _receipts_are_not_shown, is_slow=True),
+    Mutant("acknowledges before fsync", _acknowledges_before_fsync, breaks(DURABLE_FIRST)),
+    Mutant(
+        "digest leaks an undurable head", _digest_leaks_an_undurable_head, breaks(DURABLE_FIRST)
+    ),
+    Mutant(
+        "pulled entries are not announced", _pulled_is_not_announced, breaks(PROMPT), is_slow=True
+    ),
+    Mutant("freezes on a fork", _freezes_on_a_fork, breaks(CONVERGED, NO_FORK_UNPROVEN)),
+    Mutant("directed push leaves some to nobody", _directed_push, breaks(PROMPT), is_slow=True),
+    Mutant("durable writes out of order", _durable_out_of_order, breaks(ROOT_IS_HELD)),
+    Mutant("a receipt before the bodies", _receipt_before_the_bodies, breaks(RECEIPT_FOR_ALL)),
+    Mutant("erased bodies are still told", _erased_is_still_told, breaks(ERASED_IS_GONE)),
+    Mutant(
+        "receipts are not shown", _receipts_are_not_shown, breaks(RECEIPTS_ARRIVE), is_slow=True
+    ),
 )

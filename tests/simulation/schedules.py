@@ -23,7 +23,8 @@ from tests.scenarios.checks import violations
 from tests.scenarios.scenario import Check, Scenario, Step
 from tests.simulation.backend import Stage
 from tests.simulation.cast import HOSTILE
-from tests.simulation.checks import check_quiet, missing_receipts
+from tests.simulation.checks import broken_when_quiet, missing_receipts
+from tests.simulation.promises import CRASHED, RECEIPTS_ARRIVE, Broken, name_of
 from tests.simulation.world import World
 
 CHAOS_SECONDS: Final = 30.0
@@ -280,31 +281,46 @@ class Ran:
 
     Attributes:
         world: what happened.
-        wrong: what does not hold, in words.
+        wrong: what does not hold, in words that begin with the name of a check, or of a crash.
     """
 
     world: World
     wrong: list[str]
 
+    @property
+    def broken(self) -> frozenset[str]:
+        """The checks that found something; and ``crashed``, where something fell over."""
+        return frozenset(map(name_of, self.wrong))
+
 
 def run(scenario: Scenario) -> Ran:
     """Play a schedule in the simulation and look at everything."""
     stage = Stage(scenario)
-    world = stage.world
     try:
-        history = stage.play()
-        wrong = violations(scenario, history)
-        if scenario.seconds >= CHAOS_SECONDS + QUIET_SECONDS:
-            check_quiet(world, stage.watch)
-            world.run_until(
-                lambda: not any(missing_receipts(world)), RECEIPTS_SECONDS, ANTI_ENTROPY_SECONDS
-            )
-            wrong += missing_receipts(world)
+        return Ran(stage.world, _judge(stage, scenario))
+    except Broken as broken:
+        return Ran(stage.world, [str(broken)])
     except Exception as error:  # noqa: BLE001 - whatever escapes is a bug, and a schedule finds it
         last = traceback.extract_tb(error.__traceback__)[-1]
         words = str(error).partition("\n")[0]
-        wrong = [f"{type(error).__name__}: {words} ({Path(last.filename).name}:{last.lineno})"]
-    return Ran(world, wrong)
+        place = f"{Path(last.filename).name}:{last.lineno}"
+        return Ran(stage.world, [f"{CRASHED}: {type(error).__name__}: {words} ({place})"])
+
+
+def _judge(stage: Stage, scenario: Scenario) -> list[str]:
+    world = stage.world
+    history = stage.play()
+    wrong = violations(scenario, history)
+    if scenario.seconds >= CHAOS_SECONDS + QUIET_SECONDS:
+        wrong += map(str, broken_when_quiet(world, stage.watch))
+        world.run_until(
+            lambda: not any(missing_receipts(world)), RECEIPTS_SECONDS, ANTI_ENTROPY_SECONDS
+        )
+        wrong += [
+            f"{RECEIPTS_ARRIVE}: {issuer} lacks {peer}'s on {log}"
+            for issuer, peer, log in missing_receipts(world)
+        ]
+    return wrong
 
 
 def run_seed(seed: int) -> Ran:

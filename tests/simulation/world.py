@@ -45,6 +45,7 @@ from tests.builders import Founded
 from tests.simulation.disk import Disk, KeptLog
 from tests.simulation.forking import ForkHands, events_of_gaps
 from tests.simulation.network import Network, Weather
+from tests.simulation.promises import BOUNDED, must
 from tests.simulation.wire import DECODE, Wire
 
 if TYPE_CHECKING:
@@ -286,8 +287,10 @@ class Node:
         if self.is_up:
             return
         self.is_up = True
+        if self.world.watch is not None:
+            self.world.watch.started(self)
         self.engine = GossipEngine(self.member, self.verifier, self.world.settings)
-        self._wake = float("inf")
+        self._wake = self._armed = float("inf")
         self._asks: dict[int, Reply] = {}
         self._ask_next = count()
         self._own = {log: kept.view for log, kept in self.disk.logs.items()}
@@ -483,7 +486,7 @@ class Node:
         if not first.missing and kept and kept.view.is_complete and log.member != self.member:
             receipt = self._receipt(kept.view.head)
         if receipt is not None:
-            self.disk.keep_receipt(receipt)
+            self.disk.cosign(receipt)
         for each in (replace(first, receipt=receipt), *others):
             self.feed(each)
 
@@ -522,16 +525,22 @@ class Node:
         return message
 
     def _wake_at(self, command: events.WakeAt) -> None:
-        if command.at < self._wake:
-            self.later(command.at - self.world.now, self._woke)
         self._wake = command.at
+        if command.at < self._armed:
+            self._arm()
 
-    def _woke(self) -> None:
+    def _arm(self) -> None:
+        at = self._armed = self._wake
+        self.later(at - self.world.now, lambda: self._woke(at))
+
+    def _woke(self, armed: float) -> None:
+        if armed != self._armed:
+            return  # an earlier one took its place: one timer at a time
+        self._armed = float("inf")
         if self._wake <= self.world.now:
-            self._wake = float("inf")
             self.feed(events.Woke())
-        elif self._wake < float("inf"):
-            self.later(self._wake - self.world.now, self._woke)
+        else:
+            self._arm()
 
     def ask(
         self,
@@ -562,7 +571,8 @@ class Node:
         message: Announcement = self.outgoing(command.message)
         self.world.seen["inlined"] += any(head.inline for head in message.heads)
         raw = self.world.wire.encode(message)
-        assert len(raw) <= ANNOUNCE_BYTES_MAX or not self.is_honest
+        fits = len(raw) <= ANNOUNCE_BYTES_MAX or not self.is_honest
+        must(fits, BOUNDED, "an announcement exceeds what a peer takes")
         self.ask(
             peer,
             "announce",
