@@ -39,6 +39,7 @@ backend observes every node that is up. Steps, by ``op``; ``node`` is a member o
     clock     node offset_seconds       set its wall clock off
     lie       node key count            a hostile member's own misdeed
     observe   node                      write down what it holds
+    glance    node                      the same in short: heads, faults, evidence
 
 ``latency`` is [least, most] seconds one way, ``rate`` bytes a second, ``clog`` seconds for which
 what is sent is kept back and then let go at once, ``slow`` seconds that a write takes; ``reset``
@@ -77,6 +78,7 @@ FIELDS_OF: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
         ("clock", "node offset_seconds", ""),
         ("lie", "node key count", ""),
         ("observe", "node", ""),
+        ("glance", "node", ""),
     )
 }
 """op -> fields that it needs, and those that it may have."""

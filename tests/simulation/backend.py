@@ -20,6 +20,7 @@ from federation.provenance.log_view import Advance, LogView
 from tests.builders import Founded, make_erase, make_roster, make_statement, make_withdraw
 from tests.scenarios.history import Entry, History
 from tests.scenarios.scenario import EVERYBODY, Scenario, Step
+from tests.simulation.bounds import broken_bounds
 from tests.simulation.cast import HOSTILE
 from tests.simulation.checks import Watch, heads_of, view_of
 from tests.simulation.disk import Disk
@@ -261,6 +262,12 @@ class Stage:
                 held = self._held_by(node) if node.is_up and not node.is_paused else {}
                 self._note("observe", node.member, ok=bool(held), **held)
 
+    def _glance(self, step: Step) -> None:
+        for node in self._nodes(step):
+            # What stands on a disk that rots is nobody's word until it is rebuilt.
+            if node.is_honest and node.is_up and not node.disk.is_rotten:
+                self._note("glance", node.member, **self._seen_of(node))
+
     # --- the network ----------------------------------------------------------------------------
 
     def _link(self, step: Step) -> None:
@@ -286,6 +293,7 @@ class Stage:
         self.world.weather = Weather()
         self.world.network.calm()
         self.world.stop_forcing()
+        self.world.heal()
         self._note("calm")
 
     # --- looking --------------------------------------------------------------------------------
@@ -302,17 +310,9 @@ class Stage:
         if place not in self._views:
             self._views[place] = view_of(node).hex()
         return {
-            "heads": {
-                origin: [
-                    max(size for size, _ in heads),
-                    "+".join(sorted(root.hex() for _, root in heads)),
-                ]
-                for origin, heads in heads_of(node).items()
-            },
+            **self._seen_of(node),
             "ids": [f"st_{entry.hex()}" for entry, _is_opened in held],
             "view": self._views[place],
-            "faults": {peer.member: peer.faults for peer in node.engine.peers.values()},
-            "accused": sorted(log.origin for log in node.disk.evidence),
             "receipts": {
                 log.origin: sorted(
                     member
@@ -322,4 +322,19 @@ class Stage:
                 for log, kept in node.disk.logs.items()
                 if log.member == node.member
             },
+        }
+
+    def _seen_of(self, node: Node) -> dict[str, Any]:
+        for broken in broken_bounds(node):
+            raise broken
+        return {
+            "heads": {
+                origin: [
+                    max(size for size, _ in heads),
+                    "+".join(sorted(root.hex() for _, root in heads)),
+                ]
+                for origin, heads in heads_of(node).items()
+            },
+            "faults": {peer.member: peer.faults for peer in node.engine.peers.values()},
+            "accused": sorted(log.origin for log in node.disk.evidence),
         }

@@ -6,9 +6,10 @@ excuse itself. Numbers are those of docs/internals/gossip.md.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from federation.protocol.checkpoints import Checkpoint, parse_checkpoint
 from federation.protocol.headers import StatementId
@@ -34,8 +35,10 @@ from tests.simulation.promises import (
     DURABLE_AT_ISSUER,
     DURABLE_FIRST,
     ERASED_IS_GONE,
+    NO_STORM,
     NOBODY_HONEST,
     ONE_HISTORY,
+    QUIESCENT,
     RECEIPT_FOR_ALL,
     ROOT_IS_HELD,
     Broken,
@@ -233,6 +236,36 @@ def _broken_at(world: World, watch: Watch, node: Node) -> Iterator[Broken]:
     innocent = {member for member in blamed - world.rotten if world.nodes[member].is_honest}
     if innocent:
         yield Broken(NOBODY_HONEST, f"{node.member} blames {sorted(innocent)}")
+
+
+STORM_REQUESTS_MAX: Final = 10
+"""A second and a peer. What one has to catch up with goes by question and answer, one at a time on
+each of three lanes; in thousands of schedules no peer had to ask another more than six times."""
+
+IDLE_SECONDS: Final = 30.0
+"""One period: as long as nobody has anything to say, all is said in it."""
+
+
+def broken_storm(world: World) -> Iterator[Broken]:
+    """(16) When all come back together, nobody is asked more often than he can answer."""
+    most = STORM_REQUESTS_MAX * (len(world.nodes) - 1)
+    for (member, second), count in world.asked_of.items():
+        if count > most:
+            yield Broken(NO_STORM, f"{count} requests reached {member} in second {second}")
+
+
+def broken_silence(world: World) -> Iterator[Broken]:
+    """(17) Who is in step only compares, and finds so; one period is let pass."""
+    before = Counter(world.sent)
+    world.run(world.now + IDLE_SECONDS)
+    said = world.sent - before
+    others = said.keys() - {"digest"}
+    if others:
+        yield Broken(QUIESCENT, f"nodes in step send {sorted(others)}")
+    # Each has a round or two, and keeps those warm that it was not in touch with.
+    most = len(world.nodes) * (2 + len(world.nodes))
+    if said["digest"] > most:
+        yield Broken(QUIESCENT, f"nodes in step compare {said['digest']} times, not {most}")
 
 
 def missing_receipts(world: World) -> Iterator[tuple[str, str, LogId]]:

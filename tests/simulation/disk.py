@@ -13,7 +13,7 @@ from random import Random
 from federation.protocol.headers import StatementId
 from federation.protocol.limits import TILE_WIDTH
 from federation.protocol.merkle import leaf_hash, node_hash
-from federation.protocol.merkle_growth import TILE_HEIGHT
+from federation.protocol.merkle_growth import TILE_HEIGHT, CompactRange
 from federation.protocol.merkle_proofs import consistency_proof
 from federation.protocol.origins import LogId
 from federation.protocol.statements import Opening, Statement, commitment_of
@@ -38,6 +38,7 @@ class KeptLog:
     statements: list[VerifiedStatement] = field(default_factory=list)
     missing: dict[int, StatementId] = field(default_factory=dict)
     _nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    _roots: dict[int, bytes] = field(default_factory=dict)
 
     def serve(self, start: int, end: int) -> tuple[Statement, ...]:
         """Consecutive statements, verbatim."""
@@ -80,6 +81,17 @@ class KeptLog:
             tuple(self.node(TILE_HEIGHT, number) for number in range(start, end)),
             tuple(self.node(0, number) for number in leaves),
         )
+
+    def root(self, size: int) -> bytes:
+        """The root of the first so many."""
+        found = self._roots.get(size)
+        if found is None:
+            found = self._roots[size] = self.edge(size).root()
+        return found
+
+    def edge(self, size: int) -> CompactRange:
+        """The right edge there."""
+        return CompactRange().extend([self.node(0, index) for index in range(size)])
 
     def proof(self, size1: int, size2: int) -> tuple[bytes, ...]:
         """The consistency proof between two sizes."""

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from federation.errors import FederationError
 from federation.protocol.origins import LogId
 from federation.provenance.convicting import open_evidence
-from tests.simulation.forking import root_at
 from tests.simulation.promises import (
     EQUALLY_ACCUSED,
     EVIDENCE_STANDS,
@@ -32,11 +31,11 @@ def histories(nodes: list[Node], log: LogId) -> set[tuple[int, bytes]]:
         if kept.view.is_complete
     ]
     return {
-        (kept.view.size, root_at(kept, kept.view.size))
+        (kept.view.size, kept.root(kept.view.size))
         for kept in whole
         if not any(
             other.view.size > kept.view.size
-            and root_at(other, kept.view.size) == root_at(kept, kept.view.size)
+            and other.root(kept.view.size) == kept.root(kept.view.size)
             for other in whole
         )
     }

@@ -20,7 +20,8 @@ from federation.protocol.messages import (
 )
 from federation.protocol.origins import Lane, LogId, parse_origin
 from federation.protocol.statements import Statement
-from tests.simulation.world import TIMEOUT_SECONDS, Node, Reply
+from tests.simulation.bounds import TIMEOUT_SECONDS
+from tests.simulation.world import Node, Reply
 
 FLOOD_SECONDS: Final = 1.5
 """Between two messages of a flooder: many times what an honest member sends."""

@@ -9,28 +9,45 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final
 from unittest.mock import patch
 
-from federation.gossip import circle
+from federation.errors import FederationError
+from federation.gossip import circle, peers
+from federation.gossip.comparing import Comparing
 from federation.gossip.dissemination import Dissemination
 from federation.gossip.events import Persisted
+from federation.gossip.fork_events import KeepEvidence
 from federation.gossip.forks import Forks
+from federation.gossip.peers import PeerView
 from federation.gossip.reconciliation import Reconciliation
+from federation.protocol.origins import LogId
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.verifier import Head, Receipt
 from tests.simulation.disk import Disk, KeptLog
+from tests.simulation.forking import ForkHands
 from tests.simulation.promises import (
+    ACKNOWLEDGED,
+    BOUNDED,
     CONVERGED,
+    COSIGNED_GROWS,
+    DURABLE_AT_ISSUER,
     DURABLE_FIRST,
+    EQUALLY_ACCUSED,
     ERASED_IS_GONE,
+    EVIDENCE_STANDS,
     NO_FORK_UNPROVEN,
+    NO_STORM,
+    NOBODY_HONEST,
+    ONE_HISTORY,
     PROMPT,
+    QUIESCENT,
     RECEIPT_FOR_ALL,
     RECEIPTS_ARRIVE,
     ROOT_IS_HELD,
+    SHRINKS,
 )
 from tests.simulation.schedules import PROMPT_EVERY, draw, run
 from tests.simulation.world import Node
@@ -215,6 +232,109 @@ def _receipts_are_not_shown(stack: ExitStack) -> None:
     _replace(stack, Dissemination, "owe", lambda _self, *_: None)
 
 
+# --- and one for each promise that none of these breaks -------------------------------------------
+
+
+def _disk_lies(stack: ExitStack) -> None:
+    """A write is said to be durable, and the newest own one is gone after a crash."""
+
+    def crash(self: Disk, now: float) -> bool:
+        was_busy = bool(old_crash(self, now))
+        for log, kept in self.logs.items():
+            step = newest.get((id(self), log))
+            if step is not None and kept.view == step.view:
+                kept.view = step.before
+                del kept.statements[step.before.size :]
+        return was_busy
+
+    def publish(self: Node, log: LogId) -> None:
+        old_publish(self, log)
+        owners[id(self.disk)] = self.member
+
+    def append(self: Disk, step: Advance, receipt: Receipt | None, *, branch: int = 0) -> None:
+        old_append(self, step, receipt, branch=branch)
+        if owners.get(id(self)) == step.view.log.member and step.before.head is not None:
+            newest[id(self), step.view.log] = step
+
+    newest: dict[tuple[int, LogId], Advance] = {}
+    owners: dict[int, str] = {}
+    old_crash = _replace(stack, Disk, "crash", crash)
+    old_publish = _replace(stack, Node, "_publish_next", publish)
+    old_append = _replace(stack, Disk, "append", append)
+
+
+def _relays_are_blamed(stack: ExitStack) -> None:
+    """Whoever passes on statements that do not fit is blamed for what may be its issuer's fork."""
+
+    def mismatch(self: Forks, _head: Head, peer: str, error: FederationError) -> None:
+        self.cases.blame(peer, error)
+
+    _replace(stack, Forks, "mismatch", mismatch)
+
+
+def _evidence_is_cut(stack: ExitStack) -> None:
+    """A file of evidence comes to the disk without its end."""
+
+    def keep(self: ForkHands, command: KeepEvidence) -> None:
+        conviction = command.conviction
+        cut = replace(conviction, encoded=conviction.encoded[:-1])
+        old_keep(self, KeepEvidence(cut))
+
+    old_keep = _replace(stack, ForkHands, "_keep_evidence", keep)
+
+
+def _evidence_is_lost(stack: ExitStack) -> None:
+    """Every other piece of evidence never comes to the disk."""
+
+    def keep(self: ForkHands, command: KeepEvidence) -> None:
+        if self._node.rng.random() < 0.5:
+            old_keep(self, command)
+
+    old_keep = _replace(stack, ForkHands, "_keep_evidence", keep)
+
+
+def _announces_beside_itself(stack: ExitStack) -> None:
+    """A peer is told again before it has answered."""
+
+    def pump(self: Dissemination, awake: Any, *args: Any) -> Any:
+        known = list(awake)
+        for peer in known:
+            peer.in_flight.clear()
+        return old_pump(self, known, *args)
+
+    old_pump = _replace(stack, Dissemination, "pump", pump)
+
+
+def _tells_again_what_is_known(stack: ExitStack) -> None:
+    """A peer found to be in step is told everything again."""
+
+    def ask(self: Comparing, peer: PeerView, now: float) -> None:
+        for view in self._reconciliation.views():
+            peer.holds.pop(view.log, None)
+            peer.make_due(view.log, now)
+
+    _replace(stack, Comparing, "_ask_receipts", ask)
+
+
+def _tries_again_at_once(stack: ExitStack) -> None:
+    """After a failure nobody waits."""
+    _replace(stack, peers, "_wait_after", lambda _failures: 0.0)
+
+
+def _mirror_signs_the_first_again(stack: ExitStack) -> None:
+    """A mirror signs once more for the first head of a log that it ever signed for."""
+    first: dict[tuple[str, int, LogId], Head] = {}
+
+    def receipt(self: Node, head: Head | None) -> Receipt | None:
+        if head is None:
+            return None
+        known = first.setdefault((self.member, id(self.world), head.log), head)
+        made: Receipt | None = old_receipt(self, known if self.rng.random() < 0.2 else head)
+        return made
+
+    old_receipt = _replace(stack, Node, "_receipt", receipt)
+
+
 MUTANTS: Final = (
     Mutant("acknowledges before fsync", _acknowledges_before_fsync, breaks(DURABLE_FIRST)),
     Mutant(
@@ -231,4 +351,14 @@ MUTANTS: Final = (
     Mutant(
         "receipts are not shown", _receipts_are_not_shown, breaks(RECEIPTS_ARRIVE), is_slow=True
     ),
+    Mutant(
+        "the disk lies", _disk_lies, breaks(DURABLE_AT_ISSUER, ONE_HISTORY, SHRINKS, ACKNOWLEDGED)
+    ),
+    Mutant("relays are blamed", _relays_are_blamed, breaks(NOBODY_HONEST)),
+    Mutant("evidence is cut", _evidence_is_cut, breaks(EVIDENCE_STANDS)),
+    Mutant("evidence is lost", _evidence_is_lost, breaks(EQUALLY_ACCUSED)),
+    Mutant("announces beside itself", _announces_beside_itself, breaks(BOUNDED)),
+    Mutant("tells again what is known", _tells_again_what_is_known, breaks(QUIESCENT)),
+    Mutant("tries again at once", _tries_again_at_once, breaks(NO_STORM)),
+    Mutant("a mirror signs the first again", _mirror_signs_the_first_again, breaks(COSIGNED_GROWS)),
 )

@@ -23,7 +23,12 @@ from tests.scenarios.checks import violations
 from tests.scenarios.scenario import Check, Scenario, Step
 from tests.simulation.backend import Stage
 from tests.simulation.cast import HOSTILE
-from tests.simulation.checks import broken_when_quiet, missing_receipts
+from tests.simulation.checks import (
+    broken_silence,
+    broken_storm,
+    broken_when_quiet,
+    missing_receipts,
+)
 from tests.simulation.promises import CRASHED, RECEIPTS_ARRIVE, Broken, name_of
 from tests.simulation.world import World
 
@@ -128,7 +133,11 @@ class Swarm:
             if behaviour == "equivocator":
                 for number in range(rng.randint(1, 5)):
                     self._step("lie", node=member, key=f"lie{number}", count=rng.randint(1, 9))
-        return self._scenario()
+        scenario = self._scenario()
+        looks = Random(f"looks {self.seed}")
+        times = [round(looks.uniform(0, CHAOS_SECONDS), 3) for _ in range(looks.randint(1, 3))]
+        glances = [Step(time, "glance", {"node": "*"}) for time in times]
+        return scenario.with_steps([*scenario.steps, *glances])
 
     def _hostile(self) -> dict[str, str]:
         if len(self.nodes) < 3 or self.rng.random() < 0.5:
@@ -149,7 +158,7 @@ class Swarm:
             settings["join_statements_min"] = 2
         if self.seed % REAL_KEYS_EVERY == 0:
             settings["real_keys"] = True
-        heal = [Step(CHAOS_SECONDS, "calm")]
+        heal = [Step(CHAOS_SECONDS, "glance", {"node": "*"}), Step(CHAOS_SECONDS, "calm")]
         for op, fields in (("resume", {}), ("disk", {"full": False, "slow": 0.0}), ("start", {})):
             heal.append(Step(CHAOS_SECONDS, op, {"node": "*", **fields}))
         scenario = Scenario(
@@ -235,7 +244,9 @@ class Swarm:
 
     def _crash(self) -> None:
         node = self.rng.choice(self.nodes)
-        self._step("start", self._later(self._step("kill", node=node)), node=node)
+        time = self._step("kill", node=node)
+        self.steps.insert(-1, Step(time, "glance", {"node": node}))  # what it must not lose
+        self._step("start", self._later(time), node=node)
 
     def _pause(self) -> None:
         node = self.rng.choice(self.nodes)
@@ -313,6 +324,7 @@ def _judge(stage: Stage, scenario: Scenario) -> list[str]:
     wrong = violations(scenario, history)
     if scenario.seconds >= CHAOS_SECONDS + QUIET_SECONDS:
         wrong += map(str, broken_when_quiet(world, stage.watch))
+        wrong += map(str, broken_storm(world))
         world.run_until(
             lambda: not any(missing_receipts(world)), RECEIPTS_SECONDS, ANTI_ENTROPY_SECONDS
         )
@@ -320,6 +332,8 @@ def _judge(stage: Stage, scenario: Scenario) -> list[str]:
             f"{RECEIPTS_ARRIVE}: {issuer} lacks {peer}'s on {log}"
             for issuer, peer, log in missing_receipts(world)
         ]
+        if not scenario.hostile and not wrong:
+            wrong += map(str, broken_silence(world))
     return wrong
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
@@ -20,6 +20,7 @@ from zlib import crc32
 
 from federation.errors import FederationError
 from federation.gossip import events, joining_events
+from federation.gossip.answers import ASKS_MAX
 from federation.gossip.engine import GossipEngine, GossipSettings
 from federation.protocol.checkpoints import Checkpoint
 from federation.protocol.checkpoints_signing import cosign, sign_checkpoint
@@ -42,6 +43,14 @@ from federation.provenance.log_view import Advance, LogView
 from federation.provenance.taking_back import erase_targets
 from federation.provenance.verifier import Head, Receipt, Verifier
 from tests.builders import Founded
+from tests.simulation.bounds import (
+    ALONE,
+    HASHES_UNDER_WAY_MAX,
+    PIECES_UNDER_WAY_MAX,
+    RANGES_MAX,
+    TIMEOUT_SECONDS,
+    UnderWay,
+)
 from tests.simulation.disk import Disk, KeptLog
 from tests.simulation.forking import ForkHands, events_of_gaps
 from tests.simulation.network import Network, Weather
@@ -59,9 +68,6 @@ FORCED_SHARE: Final = 0.25
 
 CRASHED_SHARE: Final = 0.05
 """The same where it ends a process: one that does nothing but die tests little else."""
-
-TIMEOUT_SECONDS: Final = 5.0
-"""After this long without an answer a request has failed, as in the node's own client."""
 
 RANGE_PARTS: Final = 3
 """Spaces in a request for a range; one more where it names a branch."""
@@ -111,6 +117,8 @@ class World:
         rotten: whose disk changed a byte by itself: what they serve of it is rightly blamed.
         seen: how often something interesting happened.
         sent: how many requests of each kind were made.
+        healed_at: since when nothing goes wrong any more, or None.
+        asked_of: (member, second) -> requests of the honest that reached it since then.
     """
 
     def __init__(
@@ -131,6 +139,8 @@ class World:
         self.seen: Counter[str] = Counter()
         self.sent: Counter[str] = Counter()
         self.events = 0
+        self.healed_at: float | None = None
+        self.asked_of: Counter[tuple[str, int]] = Counter()
         self.wire = Wire()
         self.network = Network(self.rng, self.at, self.seen)
         self._buggify = buggify
@@ -182,6 +192,10 @@ class World:
         """Nothing rare is forced from now on."""
         self._buggify = 0.0
 
+    def heal(self) -> None:
+        """From now on nothing goes wrong."""
+        self.healed_at = self.now
+
     def at(self, time: float, action: Callable[[], None]) -> None:
         """Do something at a time; at one time, in the order in which it was asked for."""
         heapq.heappush(self._heap, (time, next(self._ticket), action))
@@ -222,6 +236,8 @@ class World:
 
         def arrive() -> None:
             node = self.nodes[peer]
+            if self.healed_at is not None and caller.is_honest:
+                self.asked_of[peer, int(self.now)] += 1
             if node.is_up:
                 node.when_running(lambda: node.serve(kind, caller.member, raw, back))
             else:
@@ -292,6 +308,7 @@ class Node:
         self.engine = GossipEngine(self.member, self.verifier, self.world.settings)
         self._wake = self._armed = float("inf")
         self._asks: dict[int, Reply] = {}
+        self.under_way = UnderWay()
         self._ask_next = count()
         self._own = {log: kept.view for log, kept in self.disk.logs.items()}
         self._queues: dict[LogId, list[_Said]] = {}
@@ -549,11 +566,21 @@ class Node:
         raw: bytes,
         answered: Callable[[Any], events.Event],
         failed: Callable[[str], events.Event],
+        bound: tuple[Hashable, int] | None = None,
     ) -> None:
-        """Send a request, and tell the engine what came of it."""
-        read = DECODE[kind][1]
+        """Send a request, and tell the engine what came of it.
+
+        Args:
+            peer, kind, raw: the request.
+            answered, failed: what the engine is told.
+            bound: what is under way by this, and how often that may be at once; (kind, peer), once.
+        """
+        read, under_way = DECODE[kind][1], self.under_way
+        what, most = bound or ((kind, peer), ALONE)
+        under_way.begin(what, most)
 
         def ended(answer: bytes | None, reason: str) -> None:
+            under_way.end(what)
             try:
                 event = (
                     failed(reason)
@@ -579,6 +606,7 @@ class Node:
             raw,
             lambda answer: events.AnnouncementAnswered(peer, lane, answer),
             lambda reason: events.AnnouncementFailed(peer, lane, reason),
+            (("announce", peer, lane), ALONE),
         )
         self.crash_soon("crash after telling")
 
@@ -601,6 +629,7 @@ class Node:
             f"{log.origin} {command.start} {command.end} {command.head_size}".encode(),
             lambda answer: events.RangeReceived(peer, log, answer, command),
             lambda reason: events.RangeFailed(peer, log, reason, asked=command),
+            (("range", log.lane), RANGES_MAX[log.lane]),
         )
 
     def _fetch_openings(self, command: events.FetchOpenings) -> None:
@@ -614,6 +643,7 @@ class Node:
             wanted.encode(),
             lambda answer: events.OpeningsReceived(peer, log, answer, branch),
             lambda reason: events.OpeningsFailed(peer, log, reason, branch=branch),
+            (("openings", log, branch), ALONE),
         )
 
     def _fetch_hashes(self, command: joining_events.FetchHashes) -> None:
@@ -625,6 +655,7 @@ class Node:
             f"{log.origin} {command.start} {command.end} {command.at}".encode(),
             lambda answer: joining_events.HashesReceived(peer, log, answer, command),
             lambda reason: joining_events.HashesFailed(peer, log, reason, asked=command),
+            ("hashes", HASHES_UNDER_WAY_MAX),
         )
 
     def _fetch_piece(self, command: joining_events.FetchPiece) -> None:
@@ -635,6 +666,7 @@ class Node:
             f"{log.origin} {start} {command.end} {command.end}".encode(),
             lambda answer: joining_events.PieceReceived(peer, log, start, answer),
             lambda reason: joining_events.PieceFailed(peer, log, start, reason),
+            (("piece", peer), PIECES_UNDER_WAY_MAX),
         )
 
     # --- answering ------------------------------------------------------------------------------
@@ -658,6 +690,7 @@ class Node:
             reply(None)
             return
         self._asks[ask] = reply
+        must(len(self._asks) <= ASKS_MAX + 1, BOUNDED, "too many requests wait for the disk")
         if kind == "announce":
             self.feed(events.AnnouncementReceived(sender, ask, message))
         else:
