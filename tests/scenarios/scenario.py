@@ -37,6 +37,10 @@ backend observes every node that is up. Steps, by ``op``; ``node`` is a member o
     disk      node [full slow]          what its disk is like from now on
     rot       node                      one byte on its disk changes
     clock     node offset_seconds       set its wall clock off
+    govern    node change               governance decides about a member: suspend, lift, rekey,
+                                        refresh; its node hears of it first, of a lift another
+    recover   node                      a person looks why it signs nothing, and takes in again
+                                        what others hold of its own logs
     lie       node key count            a hostile member's own misdeed
     observe   node                      write down what it holds
     glance    node                      the same in short: heads, faults, evidence
@@ -77,20 +81,25 @@ FIELDS_OF: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
         ("rot", "node", ""),
         ("clock", "node offset_seconds", ""),
         ("lie", "node key count", ""),
+        ("govern", "node change", ""),
+        ("recover", "node", ""),
         ("observe", "node", ""),
         ("glance", "node", ""),
     )
 }
 """op -> fields that it needs, and those that it may have."""
 
-SIMULATED_ONLY: Final = frozenset({"loss", "doubled", "slow", "rot", "lie"})
+SIMULATED_ONLY: Final = frozenset({"loss", "doubled", "slow", "rot", "lie", "govern", "recover"})
 """Ops and fields that real processes cannot be made to do."""
 
 SETTINGS: Final = frozenset(
-    {"anti_entropy_seconds", "full_view_members", "join_statements_min", "buggify", "real_keys"}
+    {
+        *("anti_entropy_seconds", "full_view_members", "join_statements_min"),
+        *("buggify", "real_keys", "piece_statements"),
+    }
 )
-"""``buggify`` and ``real_keys`` concern the simulation alone, and change nothing of what is asked.
-"""
+"""``buggify``, ``real_keys`` and ``piece_statements`` (how many are asked for at once) concern the
+simulation alone, and change nothing of what is asked."""
 
 
 class ScenarioMalformed(ValueError):

@@ -67,7 +67,7 @@ class Watch:
     def appended(self, node: Node, step: Advance) -> None:
         """(1) Nothing is durable anywhere that is not durable at its honest issuer."""
         issuer = self._world.nodes[step.view.log.member]
-        if issuer.is_honest:
+        if issuer.is_honest and not issuer.was_put_back:
             own = issuer.disk.logs.get(step.view.log)
             stated = [] if own is None else own.statements
             must(step.view.size <= len(stated), DURABLE_AT_ISSUER, "an undurable head left")

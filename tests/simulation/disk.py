@@ -16,6 +16,7 @@ from federation.protocol.merkle import leaf_hash, node_hash
 from federation.protocol.merkle_growth import TILE_HEIGHT, CompactRange
 from federation.protocol.merkle_proofs import consistency_proof
 from federation.protocol.origins import LogId
+from federation.protocol.roster_chain import RosterChain
 from federation.protocol.statements import Opening, Statement, commitment_of
 from federation.provenance.convicting import Conviction
 from federation.provenance.log_view import Advance, LogView
@@ -122,6 +123,7 @@ class Disk:
         places: where each statement stands.
         full: while it is, writes of statements fail and nothing of them is kept.
         slow: seconds that each write takes longer than usual.
+        chain: the versions of the roster that were adopted; None: the first one.
         is_rotten: whether a byte of it changed by itself.
         cosigned: log -> the largest size that this node's mirror signed for.
     """
@@ -137,6 +139,7 @@ class Disk:
         self.full = False
         self.slow = 0.0
         self.is_rotten = False
+        self.chain: RosterChain | None = None
         self.cosigned: dict[LogId, int] = {}
         self._busy_until = 0.0
         self._boot = 0
@@ -170,6 +173,7 @@ class Disk:
         copied.logs = {log: kept.copy() for log, kept in self.logs.items()}
         copied.receipts, copied.lines = dict(self.receipts), set(self.lines)
         copied.evidence = dict(self.evidence)
+        copied.chain = self.chain
         copied.is_rotten, copied.cosigned = self.is_rotten, dict(self.cosigned)
         copied.branches = {
             log: {number: kept.copy() for number, kept in branches.items()}

@@ -183,8 +183,7 @@ class ForkHands:
         self._node.disk.evidence.setdefault(command.conviction.log, command.conviction)
 
     def _stop(self, command: fork_events.StopSigning) -> None:
-        self._node.world.seen["signing stopped"] += 1
-        self._node.is_stopped = True
+        self._node.stop_signing()
 
     def serve_branch(self, raw: bytes) -> bytes | None:
         """Answer a range of the branch that a root names."""

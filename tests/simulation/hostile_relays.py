@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from federation.protocol.checkpoints import Checkpoint
+from federation.errors import FederationError
+from federation.protocol.checkpoints import Checkpoint, parse_checkpoint
 from federation.protocol.checkpoints_signing import sign_checkpoint
 from federation.protocol.messages import (
     AnnouncedHead,
@@ -18,6 +19,7 @@ from federation.protocol.messages import (
     StatementRange,
     decode_announcement,
 )
+from federation.protocol.notes import parse_note
 from federation.protocol.origins import Lane, LogId, parse_origin
 from federation.protocol.statements import Statement
 from tests.simulation.bounds import TIMEOUT_SECONDS
@@ -98,6 +100,14 @@ class SlowReader(Node):
         self.later(seconds, lambda: super(SlowReader, self).serve(kind, sender, raw, reply))
 
 
+def heads_in(raw: bytes) -> tuple[AnnouncedHead, ...]:
+    """The heads of an announcement, not judged: rubbish has none."""
+    try:
+        return decode_announcement(raw).heads
+    except FederationError:
+        return ()
+
+
 class Pretender(Node):
     """Says that it has everything, stores nothing and serves nothing."""
 
@@ -111,10 +121,9 @@ class Pretender(Node):
         """Agree to everything."""
         self.world.seen["pretended"] += 1
         if kind == "announce":
-            message = decode_announcement(raw)
-            heads = [self.verifier.open_head(head.note) for head in message.heads]
-            held = tuple(HeldLog(head.log.sha256, head.size) for head in heads)
-            reply(self.world.wire.encode(AnnouncementAnswer(held, 1)))
+            said = [parse_checkpoint(parse_note(head.note).text) for head in heads_in(raw)]
+            held = [HeldLog(parse_origin(each.origin).sha256, each.size) for each in said]
+            reply(self.world.wire.encode(AnnouncementAnswer(tuple(held), 1)))
         elif kind == "digest":
             reply(self.world.wire.encode(ComparisonAnswer(None, 1)))
         else:

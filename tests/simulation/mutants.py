@@ -187,7 +187,9 @@ def _durable_out_of_order(stack: ExitStack) -> None:
     """After a crash a later part of a write is there, and an earlier one is not."""
     writing: dict[int, list[Advance]] = {}
 
-    def write(self: Node, step: Advance, receipt: Receipt | None, done: Callable[[], None]) -> None:
+    def write(
+        self: Node, step: Advance, receipt: Receipt | None, done: Callable[[float], None]
+    ) -> None:
         writing.setdefault(id(self.disk), []).append(step)
         old_write(self, step, receipt, done)
 
@@ -212,7 +214,7 @@ def _receipt_before_the_bodies(stack: ExitStack) -> None:
     def persist(self: Node, command: Any) -> None:
         step = command.step
         receipt = self._receipt(step.view.head) if step.view.is_complete else None
-        self._write(step, receipt, lambda: self.feed(_persisted(step, receipt)))
+        self._write(step, receipt, lambda _seconds: self.feed(_persisted(step, receipt)))
 
     _replace(stack, Node, "_persist", persist)
 

@@ -32,6 +32,7 @@ COSIGNED_GROWS: Final = "cosigned-sizes-grow"  # 15
 NO_STORM: Final = "no-recovery-storm"  # 16
 QUIESCENT: Final = "quiescent"  # 17
 SHRINKS: Final = "nothing-shrinks"  # 18
+LEFT_ALONE: Final = "left-alone-who-asked-for-it"  # 19
 PROMPT: Final = "prompt"
 STEPS_FIT: Final = "steps-fit"
 """What the store refuses: a step from another view than the durable one."""

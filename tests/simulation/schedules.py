@@ -17,6 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from federation.protocol.limits import TILE_WIDTH
 from federation.protocol.limits_messages import INLINE_STATEMENTS_MAX
 from federation.protocol.origins import Lane
 from tests.scenarios.checks import violations
@@ -37,6 +38,9 @@ ANTI_ENTROPY_SECONDS: Final = 30.0
 QUIET_SECONDS: Final = 3 * ANTI_ENTROPY_SECONDS
 """Promise 5: so long after healing, all that is honest agrees."""
 
+LOOK_SECONDS: Final = 0.5
+"""After healing, a person looks at what stopped."""
+
 RECEIPTS_SECONDS: Final = 60 * ANTI_ENTROPY_SECONDS
 """A receipt that was lost is given again when its issuer happens to compare with that peer."""
 
@@ -52,6 +56,10 @@ SIZES: Final = (*(3,) * 9, *(4,) * 6, 5, 5, 6, 6, 10)
 
 PROMPT_EVERY: Final = 8
 REAL_KEYS_EVERY: Final = 100
+LONG_EVERY: Final = 100
+"""One schedule in so many has a log of several bundles, which is joined piece by piece: each of its
+statements is judged at every node, and the time for many schedules is short."""
+
 MEMBERS: Final = (
     *("acme", "nova", "umbra", "delta", "kappa", "sigma", "omega", "theta", "gamma", "lambda"),
     *("zeta", "iota", "rho", "tau", "phi", "chi", "psi", "alpha", "beta", "epsilon"),
@@ -110,11 +118,18 @@ class Swarm:
         rng = self.rng
         self.nodes = MEMBERS[: rng.choice(SIZES)]
         self.hostile = self._hostile()
-        # Who never speaks itself may lose its disk: what it had is at others.
+        # One may lose its disk: what it had is at others. If it speaks, a person looks afterwards.
         speakers = [node for node in self.nodes if node not in self.hostile]
-        self.silent = speakers.pop() if len(speakers) > 2 and rng.random() < 0.5 else None
+        self.unlucky = speakers[-1] if len(speakers) > 2 and rng.random() < 0.7 else None
+        self.is_silent = self.unlucky is not None and rng.random() < 0.6
+        if self.is_silent:
+            speakers.pop()
         self._set_weather()
         self._say(speakers)
+        self.is_long = self.seed % LONG_EVERY == LONG_EVERY // 2
+        if self.is_long:
+            count = rng.randint(2 * TILE_WIDTH, 3 * TILE_WIDTH)
+            self._step("publish", node=speakers[0], lane=Lane.BULK, key="long", count=count)
         for trouble in (
             self._cut,
             self._crash,
@@ -123,6 +138,7 @@ class Swarm:
             self._clog,
             self._skew,
             self._lose_disk,
+            self._govern,
         ):
             if rng.random() < 0.5:
                 for _ in range(rng.randint(1, 4)):
@@ -156,11 +172,17 @@ class Swarm:
             settings["full_view_members"] = 4
         if rng.random() < 0.3:
             settings["join_statements_min"] = 2
+        if self.is_long:
+            settings |= {"join_statements_min": 2, "piece_statements": TILE_WIDTH}
         if self.seed % REAL_KEYS_EVERY == 0:
             settings["real_keys"] = True
         heal = [Step(CHAOS_SECONDS, "glance", {"node": "*"}), Step(CHAOS_SECONDS, "calm")]
         for op, fields in (("resume", {}), ("disk", {"full": False, "slow": 0.0}), ("start", {})):
             heal.append(Step(CHAOS_SECONDS, op, {"node": "*", **fields}))
+        governed = sorted({step["node"] for step in self.steps if step.op == "govern"})
+        looked = CHAOS_SECONDS + LOOK_SECONDS
+        heal += [Step(looked, "govern", {"node": node, "change": "lift"}) for node in governed]
+        heal.append(Step(looked, "recover", {"node": "*"}))
         scenario = Scenario(
             f"seed-{self.seed}",
             self.seed,
@@ -268,22 +290,30 @@ class Swarm:
         self._step("clock", node=self.rng.choice(self.nodes), offset_seconds=offset)
 
     def _lose_disk(self) -> None:
-        node = self.silent
+        node = self.unlucky
         if node is None:
             return
         drawn = self.rng.random()
-        rots = drawn < 0.3 and not any(step.op == "backup" for step in self.steps)
+        rots = (
+            drawn < 0.3 and self.is_silent and not any(step.op == "backup" for step in self.steps)
+        )
         if drawn < 0.6:
             # A disk that rots is found out by its operator, wiped, and filled again by the others.
             time = self._step("rot", node=node) if rots else 0.0
             time = self._step("wipe", self._later(time), node=node)
             self._step("start", self._later(time), node=node)
-            self.silent = None if rots else node  # a backup of it would be rotten as well
+            self.unlucky = None if rots else node  # a backup of it would be rotten as well
             return
         name = f"b{len(self.steps)}"
         time = self._later(self._step("backup", node=node, name=name))
         time = self._step("restore", time, node=node, name=name)
         self._step("start", self._later(time), node=node)
+
+    def _govern(self) -> None:
+        """Governance acts: nobody is gone for ever, since the others are to agree in the end."""
+        honest = [node for node in self.nodes if node not in self.hostile]
+        changes = ("suspend", "lift", "rekey", "rekey", "refresh")
+        self._step("govern", node=self.rng.choice(honest), change=self.rng.choice(changes))
 
 
 @dataclass
