@@ -24,7 +24,7 @@ backend observes every node that is up. Steps, by ``op``; ``node`` is a member o
     publish   node lane key count       say so many statements, as ``key``
     withdraw  node lane key of          take back all that the key ``of`` said
     erase     node lane key of          erase them
-    kill      node                      end the process at once (SIGKILL)
+    kill      node [black_hole]         end the process at once (SIGKILL); its machine as well
     start     node                      start it again
     pause     node                      stop it (SIGSTOP); its kernel still accepts connections
     resume    node                      let it go on
@@ -68,7 +68,7 @@ FIELDS_OF: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
         ("publish", "node lane key count", ""),
         ("withdraw", "node lane key of", ""),
         ("erase", "node lane key of", ""),
-        ("kill", "node", ""),
+        ("kill", "node", "black_hole"),
         ("start", "node", ""),
         ("pause", "node", ""),
         ("resume", "node", ""),
@@ -89,7 +89,9 @@ FIELDS_OF: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
 }
 """op -> fields that it needs, and those that it may have."""
 
-SIMULATED_ONLY: Final = frozenset({"loss", "doubled", "slow", "rot", "lie", "govern", "recover"})
+SIMULATED_ONLY: Final = frozenset(
+    {"loss", "doubled", "slow", "rot", "lie", "govern", "recover", "black_hole"}
+)
 """Ops and fields that real processes cannot be made to do."""
 
 SETTINGS: Final = frozenset(

@@ -278,7 +278,11 @@ class Stage:
     # --- processes and disks --------------------------------------------------------------------
 
     def _kill(self, step: Step) -> None:
-        self._at_each(step, Node.crash)
+        def kill(node: Node) -> None:
+            node.crash()
+            node.is_black_hole = step.fields.get("black_hole", False)
+
+        self._at_each(step, kill)
 
     def _start(self, step: Step) -> None:
         self._at_each(step, lambda node: node.start())

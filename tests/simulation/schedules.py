@@ -121,9 +121,7 @@ class Swarm:
         # One may lose its disk: what it had is at others. If it speaks, a person looks afterwards.
         speakers = [node for node in self.nodes if node not in self.hostile]
         self.unlucky = speakers[-1] if len(speakers) > 2 and rng.random() < 0.7 else None
-        self.is_silent = self.unlucky is not None and rng.random() < 0.6
-        if self.is_silent:
-            speakers.pop()
+        self.silent = speakers.pop() if self.unlucky and rng.random() < 0.6 else None
         self._set_weather()
         self._say(speakers)
         self.is_long = self.seed % LONG_EVERY == LONG_EVERY // 2
@@ -266,7 +264,8 @@ class Swarm:
 
     def _crash(self) -> None:
         node = self.rng.choice(self.nodes)
-        time = self._step("kill", node=node)
+        silently = {"black_hole": True} if self.rng.random() < 0.3 else {}
+        time = self._step("kill", node=node, **silently)
         self.steps.insert(-1, Step(time, "glance", {"node": node}))  # what it must not lose
         self._step("start", self._later(time), node=node)
 
@@ -295,7 +294,9 @@ class Swarm:
             return
         drawn = self.rng.random()
         rots = (
-            drawn < 0.3 and self.is_silent and not any(step.op == "backup" for step in self.steps)
+            drawn < 0.3
+            and self.silent is not None
+            and not any(step.op == "backup" for step in self.steps)
         )
         if drawn < 0.6:
             # A disk that rots is found out by its operator, wiped, and filled again by the others.
@@ -312,8 +313,10 @@ class Swarm:
     def _govern(self) -> None:
         """Governance acts: nobody is gone for ever, since the others are to agree in the end."""
         honest = [node for node in self.nodes if node not in self.hostile]
-        changes = ("suspend", "lift", "rekey", "rekey", "refresh")
-        self._step("govern", node=self.rng.choice(honest), change=self.rng.choice(changes))
+        node = self.rng.choice(honest)
+        # Under a new key something is said: who is to say nothing keeps its own.
+        changes = ("suspend", "lift", "refresh", *(("rekey",) * 2 if node != self.silent else ()))
+        self._step("govern", node=node, change=self.rng.choice(changes))
 
 
 @dataclass
