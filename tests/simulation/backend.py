@@ -220,6 +220,8 @@ class Stage:
         # Governors decide about logs that stand still: a pin below what was said is another story.
         is_known = node.is_up and not node.is_paused and not node.was_put_back
         able = is_known and not node.is_publishing and node.is_honest and bool(told)
+        if change == "suspend":
+            able = able and bool(self._running_but(node))  # somebody is there to hear of the lift
         ok = able and told[0].hear_of(change, node.member)
         self.world.seen[f"governed: {step['change']}"] += ok
         self._note("govern", node.member, ok=ok, change=step["change"])

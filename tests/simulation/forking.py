@@ -14,6 +14,7 @@ from federation.protocol.messages_prefix import decode_prefix, encode_prefix
 from federation.protocol.origins import LogId
 from federation.provenance.verifier import Head
 from tests.simulation.disk import KeptLog
+from tests.simulation.promises import STEPS_FIT, must
 
 if TYPE_CHECKING:
     from tests.simulation.world import Node
@@ -134,6 +135,7 @@ class ForkHands:
 
     def _fetch_branch(self, command: fork_events.FetchBranch) -> None:
         head, node = command.head, self._node
+        must(command.start < command.end, STEPS_FIT, "nothing of a branch is asked for")
         node.world.seen["branch pulled"] += 1
         wanted = (
             f"{head.log.origin} {command.start} {command.end} {head.size} {head.root_hash.hex()}"

@@ -370,6 +370,10 @@ class Node:
             kept = self.disk.logs.get(log)
             if kept is None or kept.view.size < size:
                 self.stop_signing()
+        for log, kept in self.disk.logs.items():
+            # A crash came between the two writes.
+            if log.member == self.member and kept.view.size > self.guard.get(log, 0):
+                self.guard[log] = kept.view.size
 
     def stop_signing(self) -> None:
         """Sign nothing until a person has looked."""
