@@ -38,6 +38,7 @@ from tests.simulation.promises import (
     EQUALLY_ACCUSED,
     ERASED_IS_GONE,
     EVIDENCE_STANDS,
+    LEFT_ALONE,
     NO_FORK_UNPROVEN,
     NO_STORM,
     NOBODY_HONEST,
@@ -337,6 +338,16 @@ def _mirror_signs_the_first_again(stack: ExitStack) -> None:
     old_receipt = _replace(stack, Node, "_receipt", receipt)
 
 
+def _signs_after_a_roll_back(stack: ExitStack) -> None:
+    """Whatever was signed before an older disk was put back, signing goes on."""
+    _replace(stack, Node, "stop_signing", lambda _self: None)
+
+
+def _asks_who_asked_to_wait(stack: ExitStack) -> None:
+    """What a busy peer asks for is forgotten at once."""
+    _replace(stack, PeerView, "is_open", lambda self, now: now >= self.retry_at)
+
+
 MUTANTS: Final = (
     Mutant("acknowledges before fsync", _acknowledges_before_fsync, breaks(DURABLE_FIRST)),
     Mutant(
@@ -363,4 +374,6 @@ MUTANTS: Final = (
     Mutant("tells again what is known", _tells_again_what_is_known, breaks(QUIESCENT)),
     Mutant("tries again at once", _tries_again_at_once, breaks(NO_STORM)),
     Mutant("a mirror signs the first again", _mirror_signs_the_first_again, breaks(COSIGNED_GROWS)),
+    Mutant("signs after a roll-back", _signs_after_a_roll_back, breaks(ONE_HISTORY)),
+    Mutant("asks who asked to wait", _asks_who_asked_to_wait, breaks(LEFT_ALONE)),
 )

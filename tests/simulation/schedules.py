@@ -127,7 +127,11 @@ class Swarm:
         self.is_long = self.seed % LONG_EVERY == LONG_EVERY // 2
         if self.is_long:
             count = rng.randint(2 * TILE_WIDTH, 3 * TILE_WIDTH)
-            self._step("publish", node=speakers[0], lane=Lane.BULK, key="long", count=count)
+            time = self._step("publish", node=speakers[0], lane=Lane.BULK, key="long", count=count)
+            # Somebody dies in the middle of getting it, perhaps.
+            joiner = rng.choice(self.nodes[1:])
+            time = self._step("kill", time + rng.uniform(0.1, 0.6), node=joiner)
+            self._step("start", time + 1.0, node=joiner)
         for trouble in (
             self._cut,
             self._crash,
@@ -156,10 +160,12 @@ class Swarm:
     def _hostile(self) -> dict[str, str]:
         if len(self.nodes) < 3 or self.rng.random() < 0.5:
             return {}
-        one = self.rng.choice(sorted(HOSTILE))
-        if one == "accomplice" and len(self.nodes) > 3:
-            return {self.nodes[-1]: "equivocator", self.nodes[-2]: "accomplice"}
-        return {self.nodes[-1]: one}
+        # Up to a third of them, of different kinds.
+        most = len(self.nodes) // 3
+        kinds = self.rng.sample(sorted(HOSTILE), self.rng.randint(1, most))
+        if "accomplice" in kinds and "equivocator" not in kinds and len(self.nodes) > 3:
+            kinds.append("equivocator")  # of whom it is the accomplice
+        return dict(zip(reversed(self.nodes), kinds, strict=False))
 
     def _scenario(self) -> Scenario:
         rng = self.rng

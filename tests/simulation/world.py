@@ -705,7 +705,8 @@ class Node:
 
     def _arm(self) -> None:
         at = self._armed = self._wake
-        self.later(at - self.world.now, lambda: self._woke(at))
+        late = self.world.rng.uniform(0, 1.0) if self.world.forces("timer late", RARE_SHARE) else 0
+        self.later(at - self.world.now + late, lambda: self._woke(at))
 
     def _woke(self, armed: float) -> None:
         if armed != self._armed:
@@ -752,6 +753,9 @@ class Node:
             except FederationError as error:
                 event = failed(error.message)
             self.feed(event)
+            # Those that name what they answer; of the others a shell tells each exactly once.
+            if kind in ("range", "hashes") and self.world.forces("answer told twice"):
+                self.feed(event)
 
         self.world.request(self, peer, kind, raw, ended)
 
