@@ -27,7 +27,7 @@ from tests.scenarios.history import Entry, History
 from tests.scenarios.scenario import EVERYBODY, Scenario, Step
 from tests.simulation.bounds import broken_bounds
 from tests.simulation.cast import HOSTILE
-from tests.simulation.checks import Watch, heads_of, view_of
+from tests.simulation.checks import Watch, heads_of, held_of, view_of
 from tests.simulation.disk import Disk, KeptLog
 from tests.simulation.network import Weather
 from tests.simulation.world import Node, World
@@ -95,7 +95,6 @@ class Stage:
         self._keys: dict[StatementId, str] = {}
         self._lacking: dict[tuple[str, str], set[StatementId]] = {}
         self._backups: dict[tuple[str, str], Disk] = {}
-        self._views: dict[Any, str] = {}
         for member in scenario.nodes:
             kind = HOSTILE[scenario.hostile[member]] if member in scenario.hostile else Node
             kind(self.world, member).start()
@@ -388,20 +387,10 @@ class Stage:
     # --- looking --------------------------------------------------------------------------------
 
     def _held_by(self, node: Node) -> dict[str, Any]:
-        # A view is a pure function of what is held: equal statements are not looked at twice.
-        held = tuple(
-            (each.id.entry, each.statement.opening is not None)
-            for log in sorted(node.disk.logs.keys() | node.disk.branches.keys(), key=str)
-            for _, kept in sorted(node.disk.branches_of(log).items())
-            for each in kept.statements
-        )
-        place = held, frozenset(node.disk.evidence)
-        if place not in self._views:
-            self._views[place] = view_of(node).hex()
         return {
             **self._seen_of(node),
-            "ids": [f"st_{entry.hex()}" for entry, _is_opened in held],
-            "view": self._views[place],
+            "ids": [f"st_{entry.hex()}" for entry, _is_opened in held_of(node)],
+            "view": view_of(node).hex(),
             "receipts": {
                 log.origin: sorted(
                     member

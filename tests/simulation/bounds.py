@@ -39,10 +39,18 @@ ALONE: Final = 1
 
 
 class UnderWay:
-    """What one process has asked for and not been answered."""
+    """What one process has asked for and not been answered, under one roster.
 
-    def __init__(self) -> None:
+    Args:
+        before: under the one before. Who was let go and is back is met anew, and what he was asked
+            before may be answered in the middle of what he is asked now.
+    """
+
+    def __init__(self, before: UnderWay | None = None) -> None:
         self._counts: Counter[Hashable] = Counter()
+        self._spare: Counter[Hashable] = Counter()
+        if before is not None:
+            self._spare = before._counts + before._spare
 
     def begin(self, what: Hashable, most: int) -> None:
         """One more.
@@ -51,7 +59,7 @@ class UnderWay:
             Broken: more than may be.
         """
         self._counts[what] += 1
-        if self._counts[what] > most:
+        if self._counts[what] > most + self._spare[what]:
             raise Broken(BOUNDED, f"{self._counts[what]} times {what} under way, not {most}")
 
     def end(self, what: Hashable) -> None:

@@ -150,17 +150,34 @@ def heads_of(node: Node) -> dict[str, set[tuple[int, bytes]]]:
     }
 
 
-def view_of(node: Node) -> bytes:
-    """The merged view of what a node durably holds: the union of every history."""
-    return encode_view(
-        facts_of(
-            verified
-            for log in node.disk.logs.keys() | node.disk.branches.keys()
-            for kept in node.disk.branches_of(log).values()
-            for verified in kept.statements
-        ),
-        accused=node.disk.evidence,
+def held_of(node: Node) -> tuple[tuple[bytes, bool], ...]:
+    """Every statement that a node durably holds, by log and branch, and whether it is opened."""
+    return tuple(
+        (each.id.entry, each.statement.opening is not None)
+        for log in sorted(node.disk.logs.keys() | node.disk.branches.keys(), key=str)
+        for _, kept in sorted(node.disk.branches_of(log).items())
+        for each in kept.statements
     )
+
+
+def view_of(node: Node) -> bytes:
+    """The merged view of what a node durably holds: the union of every history.
+
+    A view is a pure function of what is held: what is equal is not looked at twice in a world.
+    """
+    place = held_of(node), frozenset(node.disk.evidence)
+    found = node.world.views.get(place)
+    if found is None:
+        found = node.world.views[place] = encode_view(
+            facts_of(
+                verified
+                for log in node.disk.logs.keys() | node.disk.branches.keys()
+                for kept in node.disk.branches_of(log).values()
+                for verified in kept.statements
+            ),
+            accused=node.disk.evidence,
+        )
+    return found
 
 
 def is_converged(world: World) -> bool:

@@ -6,7 +6,7 @@ one after the other, from each other. Versions are really signed and really judg
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Final
 
 from federation.protocol.join_requests import make_join_request
@@ -20,6 +20,13 @@ from federation.provenance.log_view import LogView
 from tests.builders import NEW_YEAR_2026_MS, Founded, make_key, sign_and_finish
 
 CHANGES: Final = ("suspend", "lift", "rekey", "refresh")
+
+DECIDED_MAX: Final = 2_048
+_DECIDED: dict[Hashable, RosterChain] = {}
+"""What was decided, in whatever world: a decision is a pure function of what it follows."""
+
+_FRESH: dict[bytes, SigningKey] = {}
+"""Public key -> key, of all that took another one's place."""
 
 
 class Governance:
@@ -41,7 +48,6 @@ class Governance:
             for name, company in founded.companies.items()
             for purpose, key in company.keys.items()
         }
-        self._by_public: dict[bytes, SigningKey] = {}
 
     def decide(self, change: str, member: str, held: Mapping[LogId, LogView]) -> bool:
         """Decide something about a member.
@@ -56,16 +62,25 @@ class Governance:
         """
         found = self.chain.newest.members[member]
         is_active = found.status is MemberStatus.ACTIVE
+        pins = _pins(found, held) if change in ("suspend", "rekey") else {}
+        if change != "refresh" and is_active == (change == "lift"):
+            return False
+        decision = self.chain.versions, change, member, tuple(sorted(pins.items()))
+        chain = _DECIDED.get(decision)
+        if chain is None:
+            if len(_DECIDED) > DECIDED_MAX:
+                _DECIDED.clear()
+            chain = _DECIDED[decision] = self._decided(change, found, pins)
+        self.chain = self._chains[len(chain.versions)] = chain
+        return True
+
+    def _decided(self, change: str, member: Member, pins: Pins) -> RosterChain:
         if change == "refresh":
             proposal = propose_refresh(self.chain, now_ms=NEW_YEAR_2026_MS)
         else:
-            if is_active == (change == "lift"):
-                return False
-            changed = self._changed(change, found, _pins(found, held))
+            changed = self._changed(change, member, pins)
             proposal = propose_members(self.chain, [changed], now_ms=NEW_YEAR_2026_MS)
-        self.chain = sign_and_finish(proposal, self.chain, self._founded.governors)
-        self._chains[len(self.chain.versions)] = self.chain
-        return True
+        return sign_and_finish(proposal, self.chain, self._founded.governors)
 
     def _changed(self, change: str, member: Member, pins: Pins) -> Member:
         if change == "suspend":
@@ -84,7 +99,7 @@ class Governance:
             tls_identity=self._founded.companies[member.name].request.tls_identity,
         )
         for key in fresh.values():
-            self._by_public[key.public] = key
+            _FRESH[key.public] = key
         return rekeyed(member, request, pins)
 
     def extended(self, chain: RosterChain, root_bytes: bytes) -> RosterChain:
@@ -100,9 +115,8 @@ class Governance:
 
     def key_of(self, member: str, purpose: str, public: bytes | None = None) -> SigningKey:
         """A member's key: the one of that public key, or the first one it had."""
-        if public is not None and public in self._by_public:
-            return self._by_public[public]
-        return self._keys[member, purpose]
+        fresh = None if public is None else _FRESH.get(public)
+        return self._keys[member, purpose] if fresh is None else fresh
 
 
 def _pins(member: Member, held: Mapping[LogId, LogView]) -> Pins:

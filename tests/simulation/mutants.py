@@ -14,7 +14,6 @@ from random import Random
 from typing import Any, Final
 from unittest.mock import patch
 
-from federation.errors import FederationError
 from federation.gossip import circle, peers
 from federation.gossip.comparing import Comparing
 from federation.gossip.dissemination import Dissemination
@@ -23,6 +22,7 @@ from federation.gossip.fork_events import KeepEvidence
 from federation.gossip.forks import Forks
 from federation.gossip.peers import PeerView
 from federation.gossip.reconciliation import Reconciliation
+from federation.local_errors.proofs import ConsistencyUnproven
 from federation.protocol.origins import LogId
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.verifier import Head, Receipt
@@ -266,13 +266,14 @@ def _disk_lies(stack: ExitStack) -> None:
     old_append = _replace(stack, Disk, "append", append)
 
 
-def _relays_are_blamed(stack: ExitStack) -> None:
-    """Whoever passes on statements that do not fit is blamed for what may be its issuer's fork."""
+def _older_heads_are_blamed(stack: ExitStack) -> None:
+    """Whoever tells a head that is not the newest is blamed, though he may only be behind."""
 
-    def mismatch(self: Forks, _head: Head, peer: str, error: FederationError) -> None:
-        self.cases.blame(peer, error)
+    def doubt(self: Forks, head: Head, peer: str, *, is_suspect: bool = False) -> None:
+        self.cases.blame(peer, ConsistencyUnproven("an older head"))
+        old_doubt(self, head, peer, is_suspect=is_suspect)
 
-    _replace(stack, Forks, "mismatch", mismatch)
+    old_doubt = _replace(stack, Forks, "doubt", doubt)
 
 
 def _evidence_is_cut(stack: ExitStack) -> None:
@@ -364,10 +365,8 @@ MUTANTS: Final = (
     Mutant(
         "receipts are not shown", _receipts_are_not_shown, breaks(RECEIPTS_ARRIVE), is_slow=True
     ),
-    Mutant(
-        "the disk lies", _disk_lies, breaks(DURABLE_AT_ISSUER, ONE_HISTORY, SHRINKS, ACKNOWLEDGED)
-    ),
-    Mutant("relays are blamed", _relays_are_blamed, breaks(NOBODY_HONEST)),
+    Mutant("the disk lies", _disk_lies, breaks(DURABLE_AT_ISSUER, SHRINKS, ACKNOWLEDGED)),
+    Mutant("older heads are blamed", _older_heads_are_blamed, breaks(NOBODY_HONEST)),
     Mutant("evidence is cut", _evidence_is_cut, breaks(EVIDENCE_STANDS)),
     Mutant("evidence is lost", _evidence_is_lost, breaks(EQUALLY_ACCUSED)),
     Mutant("announces beside itself", _announces_beside_itself, breaks(BOUNDED)),

@@ -51,11 +51,14 @@ PROMPT_SECONDS: Final = {"crisis": 0.5, "live": 1.0}
 """Promised on a fault-free network, at the latencies of ``Weather()``."""
 
 PROMPT_END_SECONDS: Final = 8.0
-SIZES: Final = (*(3,) * 9, *(4,) * 6, 5, 5, 6, 6, 10)
+SIZES: Final = (*(3,) * 18, *(4,) * 12, *(5,) * 4, *(6,) * 4, 10)
 """How many members: what goes wrong between many goes wrong between few, and sooner."""
 
 PROMPT_EVERY: Final = 8
 REAL_KEYS_EVERY: Final = 100
+GOVERNED_SHARE: Final = 0.15
+"""Of the schedules of trouble have decisions in them, which are really signed and take time."""
+
 LONG_EVERY: Final = 100
 """One schedule in so many has a log of several bundles, which is joined piece by piece: each of its
 statements is judged at every node, and the time for many schedules is short."""
@@ -140,11 +143,13 @@ class Swarm:
             self._clog,
             self._skew,
             self._lose_disk,
-            self._govern,
         ):
             if rng.random() < 0.5:
                 for _ in range(rng.randint(1, 4)):
                     trouble()
+        if rng.random() < GOVERNED_SHARE:
+            for _ in range(rng.randint(1, 3)):
+                self._govern()
         for member, behaviour in self.hostile.items():
             if behaviour == "two-faced":
                 self._step("lie", node=member, key="lie", count=2 * rng.randint(1, 3))

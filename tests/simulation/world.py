@@ -135,6 +135,7 @@ class World:
         network: what carries messages; changed by the schedule.
         nodes: by member.
         rotten: whose disk changed a byte by itself: what they serve of it is rightly blamed.
+        views: what is held -> the view that it makes.
         seen: how often something interesting happened.
         sent: how many requests of each kind were made.
         healed_at: since when nothing goes wrong any more, or None.
@@ -155,6 +156,7 @@ class World:
         self.seed, self.founded, self.settings, self.is_fast = seed, founded, settings, is_fast
         self.governance = Governance(founded)
         self.nodes: dict[str, Node] = {}
+        self.views: dict[Hashable, bytes] = {}
         self.rotten: set[str] = set()
         self.watch: Watch | None = None
         self.seen: Counter[str] = Counter()
@@ -638,7 +640,7 @@ class Node:
             return
         self.world.seen["roster changed"] += 1
         self.verifier = Verifier(self.chain.newest, self.world.check)
-        self.under_way = UnderWay()  # whoever was let go is met anew
+        self.under_way = UnderWay(self.under_way)
         self._left_alone.clear()
         self.feed(events.RosterChanged(self.verifier))
         for lane in Lane:
