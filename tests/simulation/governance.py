@@ -65,7 +65,8 @@ class Governance:
         pins = _pins(found, held) if change in ("suspend", "rekey") else {}
         if change != "refresh" and is_active == (change == "lift"):
             return False
-        decision = self.chain.versions, change, member, tuple(sorted(pins.items()))
+        whom = "" if change == "refresh" else member
+        decision = self.chain.versions, change, whom, tuple(sorted(pins.items()))
         chain = _DECIDED.get(decision)
         if chain is None:
             if len(_DECIDED) > DECIDED_MAX:
