@@ -168,8 +168,9 @@ class Swarm:
         # Up to a third of them, of different kinds.
         most = len(self.nodes) // 3
         kinds = self.rng.sample(sorted(HOSTILE), self.rng.randint(1, most))
-        if "accomplice" in kinds and "equivocator" not in kinds and len(self.nodes) > 3:
-            kinds.append("equivocator")  # of whom it is the accomplice
+        if "accomplice" in kinds and len(self.nodes) > 3:
+            others = [kind for kind in kinds if kind not in ("accomplice", "equivocator")]
+            kinds = ["equivocator", "accomplice", *others][: max(2, most)]
         return dict(zip(reversed(self.nodes), kinds, strict=False))
 
     def _scenario(self) -> Scenario:
