@@ -16,8 +16,10 @@ Statements are published one at a time by issuers drawn at random; seconds run f
 acknowledgement until the statement is durable at a node. "Cut" takes nine in ten of the issuer's
 links away, in both directions, at the moment of publishing, and nobody is told. Messages are
 requests and answers of all nodes, comparisons of head vectors apart, until three seconds after the
-publishing, over nodes and statements. Run it as ``python -m benchmarks.spread --json``; the last
-line of stdout is one JSON object. ``--scale`` scales the statements, never the nodes.
+publishing, over nodes and statements. "Dead" are three in ten of the members, killed at once with
+their machines: nothing refuses what is sent to them, and nobody is told. Run it as
+``python -m benchmarks.spread --json``; the last line of stdout is one JSON object. ``--scale``
+scales the statements, never the nodes.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ STATEMENTS = {100: 60, 1_000: 12}
 """Members -> statements of each kind: 6,000 and 12,000 (statement, node) pairs."""
 
 P99 = 0.99
+DEAD_SHARE = 0.3
 
 
 def tell(name: str, spread: Spread, members: int, statements: int) -> tuple[float, float]:
@@ -65,6 +68,10 @@ def main() -> None:
     found["n100_crisis_p99_s"], prices["100"] = round(slow, 3), round(price, 2)
     cut = hundred.say_all(Lane.CRISIS, count, hundred.cut_off)
     found["n100_cut_issuer_p99_s"] = round(tell("crisis, issuer cut", cut, 100, count)[0], 3)
+    hundred.restore()
+    hundred.kill(DEAD_SHARE, black_hole=True)
+    dead = hundred.say_all(Lane.CRISIS, count)
+    found["n100_dead30_crisis_p99_s"] = round(tell("crisis, 30 % dead", dead, 100, count)[0], 3)
 
     thousand, count = Spreading(1_000), counts[1_000]
     slow, price = tell("crisis", thousand.say_all(Lane.CRISIS, count), 1_000, count)

@@ -53,6 +53,8 @@ class Branches:
         """
         case, views = self._cases.case(head.log), self._cases.views(head.log)
         if parting.extends and parting.branch in views:
+            if views[parting.branch].size != (parting.held.size if parting.held else 0):
+                return []  # it grew while it was looked at: the head waits still, for another look
             case.growth = Growth(parting.branch, None, views[parting.branch], peer, head)
             return self._fetch(case.growth)
         number = max(views) + 1

@@ -13,6 +13,8 @@ from typing import Final
 from tests.scenarios.history import History
 from tests.scenarios.scenario import Fields, Scenario
 
+LOOKED_AT: Final = ("observe", "glance")
+
 Judge = Callable[[Scenario, History, Fields], Iterator[str]]
 
 
@@ -86,7 +88,7 @@ def nobody_honest_is_blamed(scenario: Scenario, history: History, _: Fields) -> 
     But where a disk rots, what is served from it is at fault until its node is rebuilt.
     """
     rotten = {step["node"] for step in scenario.steps if step.op == "rot"}
-    for entry in history.of("observe"):
+    for entry in history.of(*LOOKED_AT):
         if entry.node not in scenario.honest or not entry.ok:
             continue
         for peer, faults in entry.result["faults"].items():
@@ -100,7 +102,7 @@ def nobody_honest_is_blamed(scenario: Scenario, history: History, _: Fields) -> 
 def one_root_for_each_size(scenario: Scenario, history: History, _: Fields) -> Iterator[str]:
     """No two honest nodes ever hold two roots of one size of an honest log."""
     roots: dict[tuple[str, int], str] = {}
-    for entry in history.of("observe"):
+    for entry in history.of(*LOOKED_AT):
         if entry.node not in scenario.honest or not entry.ok:
             continue
         for origin, (size, root) in entry.result["heads"].items():
@@ -113,8 +115,8 @@ def one_root_for_each_size(scenario: Scenario, history: History, _: Fields) -> I
 def nothing_shrinks(scenario: Scenario, history: History, _: Fields) -> Iterator[str]:
     """What a node holds of a log never gets less, unless its disk was wiped or put back."""
     sizes: dict[tuple[str, str], int] = {}
-    for entry in history.of("observe", "wipe", "restore"):
-        if entry.op != "observe":
+    for entry in history.of(*LOOKED_AT, "wipe", "restore"):
+        if entry.op not in LOOKED_AT:
             sizes = {place: size for place, size in sizes.items() if place[0] != entry.node}
         elif entry.ok and entry.node in scenario.honest:
             for origin, (size, _root) in entry.result["heads"].items():

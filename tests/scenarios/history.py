@@ -1,7 +1,7 @@
 """A history: what was done and what came of it, one entry a line; all that a check may look at.
 
 Every op of a step leaves an entry when it is over, with the time at which it was over and whether
-it succeeded. Three kinds carry a result::
+it succeeded. Four kinds carry a result::
 
     publish, withdraw, erase   {"key": …, "log": origin, "ids": [id], "size": n}
                                ok: the node acknowledged it; false: refused, or no answer came
@@ -11,6 +11,7 @@ it succeeded. Three kinds carry a result::
     observe                    {"heads": {origin: [size, root hex]}, "ids": [id], "view": hex,
                                 "faults": {peer: n}, "accused": [origin],
                                 "receipts": {origin: [peer]}}
+    glance                     of these, at least ``heads``, ``faults`` and ``accused``
 
 ``ids`` are as the local API shows them (``st_…``). Of an observation, ``heads`` are the logs held
 and not accused, ``ids`` the statements that the node can read, opened or erased; ``view`` is a

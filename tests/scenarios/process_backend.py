@@ -398,15 +398,17 @@ class ProcessStage:
     async def _observe(self, step: Step) -> None:
         for node in self._at(step):
             if node.is_up and not node.is_paused:
-                await self._note_held(node)
+                await self._note_held(node, step.op)
             else:
-                self._note("observe", node.member, ok=False)
+                self._note(step.op, node.member, ok=False)
 
-    async def _note_held(self, node: _Node) -> None:
+    _glance = _observe
+
+    async def _note_held(self, node: _Node, op: str = "observe") -> None:
         held = await asyncio.to_thread(held_by, node.disk, node.member)
         peers = (await self._ask(node, "GET", "/v1/peers"))["peers"]
         faults = {peer["member"]: peer["faults"] for peer in peers}
-        self._note("observe", node.member, **held, faults=faults)
+        self._note(op, node.member, **held, faults=faults)
 
     # --- the network ----------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ backend observes every node that is up. Steps, by ``op``; ``node`` is a member o
                                         say so many statements, as ``key``
     withdraw  node lane key of [expect] take back all that the key ``of`` said
     erase     node lane key of [expect] erase them
-    kill      node                      end the process at once (SIGKILL)
+    kill      node [black_hole]         end the process at once (SIGKILL); its machine as well
     start     node                      start it again
     pause     node                      stop it (SIGSTOP); its kernel still accepts connections
     resume    node                      let it go on
@@ -38,8 +38,13 @@ backend observes every node that is up. Steps, by ``op``; ``node`` is a member o
     disk      node [full slow]          what its disk is like from now on
     rot       node                      one byte on its disk changes
     clock     node offset_seconds       set its wall clock off
+    govern    node change               governance decides about a member: suspend, lift, rekey,
+                                        refresh; its node hears of it first, of a lift another
+    recover   node                      a person looks why it signs nothing, and takes in again
+                                        what others hold of its own logs
     lie       node key count            a hostile member's own misdeed
     observe   node                      write down what it holds
+    glance    node                      the same in short: heads, faults, evidence
 
 ``latency`` is [least, most] seconds one way, ``rate`` bytes a second, ``clog`` seconds for which
 what is sent is kept back and then let go at once, ``slow`` seconds that a write takes; ``reset``
@@ -65,7 +70,7 @@ FIELDS_OF: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
         ("publish", "node lane key count", "expect"),
         ("withdraw", "node lane key of", "expect"),
         ("erase", "node lane key of", "expect"),
-        ("kill", "node", ""),
+        ("kill", "node", "black_hole"),
         ("start", "node", ""),
         ("pause", "node", ""),
         ("resume", "node", ""),
@@ -78,21 +83,30 @@ FIELDS_OF: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
         ("rot", "node", ""),
         ("clock", "node offset_seconds", ""),
         ("lie", "node key count", ""),
+        ("govern", "node change", ""),
+        ("recover", "node", ""),
         ("observe", "node", ""),
+        ("glance", "node", ""),
     )
 }
 """op -> fields that it needs, and those that it may have."""
 
 SIMULATED_ONLY: Final = frozenset(
-    {"loss", "doubled", "slow", "rot", "lie", "clock", "full_view_members", "join_statements_min"}
+    {
+        *("loss", "doubled", "slow", "rot", "lie", "govern", "recover", "black_hole", "clock"),
+        *("full_view_members", "join_statements_min"),
+    }
 )
 """Ops, fields and settings that real processes cannot be made to do."""
 
 SETTINGS: Final = frozenset(
-    {"anti_entropy_seconds", "full_view_members", "join_statements_min", "buggify", "real_keys"}
+    {
+        *("anti_entropy_seconds", "full_view_members", "join_statements_min"),
+        *("buggify", "real_keys", "piece_statements"),
+    }
 )
-"""``buggify`` and ``real_keys`` concern the simulation alone, and change nothing of what is asked.
-"""
+"""``buggify``, ``real_keys`` and ``piece_statements`` (how many are asked for at once) concern the
+simulation alone, and change nothing of what is asked."""
 
 
 class ScenarioMalformed(ValueError):

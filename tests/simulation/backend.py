@@ -6,23 +6,29 @@ See ``tests/scenarios/scenario.py``. The other backend plays the same on real pr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from functools import cache, lru_cache
 from random import Random
 from typing import Any, Final
+from unittest.mock import patch
 
+from federation.gossip import joining, reconciliation
 from federation.gossip.engine import GossipSettings
 from federation.gossip.joining import JOIN_STATEMENTS_MIN
 from federation.protocol.headers import StatementId
 from federation.protocol.limits import REFERENCES_MAX
+from federation.protocol.limits_messages import RANGE_STATEMENTS_MAX
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.statements import Statement
 from federation.provenance.log_view import Advance, LogView
+from federation.provenance.verifier import Verifier
 from tests.builders import Founded, make_erase, make_roster, make_statement, make_withdraw
 from tests.scenarios.history import Entry, History
 from tests.scenarios.scenario import EVERYBODY, Scenario, Step
+from tests.simulation.bounds import broken_bounds
 from tests.simulation.cast import HOSTILE
-from tests.simulation.checks import Watch, heads_of, view_of
-from tests.simulation.disk import Disk
+from tests.simulation.checks import Watch, heads_of, held_of, view_of
+from tests.simulation.disk import Disk, KeptLog
 from tests.simulation.network import Weather
 from tests.simulation.world import Node, World
 
@@ -89,7 +95,6 @@ class Stage:
         self._keys: dict[StatementId, str] = {}
         self._lacking: dict[tuple[str, str], set[StatementId]] = {}
         self._backups: dict[tuple[str, str], Disk] = {}
-        self._views: dict[Any, str] = {}
         for member in scenario.nodes:
             kind = HOSTILE[scenario.hostile[member]] if member in scenario.hostile else Node
             kind(self.world, member).start()
@@ -98,8 +103,15 @@ class Stage:
         """All of it, then what every node holds.
 
         Raises:
-            AssertionError: something that must hold at any moment does not.
+            Broken: something that must hold at any moment does not.
         """
+        size = self.scenario.settings.get("piece_statements", RANGE_STATEMENTS_MAX)
+        with ExitStack() as stack:
+            for room in (joining, reconciliation) if size != RANGE_STATEMENTS_MAX else ():
+                stack.enter_context(patch.object(room, "RANGE_STATEMENTS_MAX", size))
+            return self._play()
+
+    def _play(self) -> History:
         self.world.run(MEETING_SECONDS)
         for step in self.scenario.steps:
             self.world.at(MEETING_SECONDS + step.at, lambda step=step: self.do(step))  # type: ignore[misc]
@@ -178,8 +190,9 @@ class Stage:
         key, lane = step["key"], Lane(step["lane"])
         log = LogId(node.member, self.world.founded.roster.federation_id, lane)
         result = {"key": key, "log": log.origin, "ids": [str(each.id) for each in statements]}
-        if not node.is_up or node.is_paused or node.disk.full:
+        if not node.is_up or node.is_paused or not node.may_say(lane):
             self.world.seen["publish refused"] += 1
+            self.world.seen["crisis on a full disk"] += node.disk.full and lane is Lane.CRISIS
             self._note(step.op, node.member, ok=False, **result)
             return
         self.said[key] = statements
@@ -197,10 +210,80 @@ class Stage:
         node.lie(statements)
         self._note("lie", node.member, key=step["key"])
 
+    # --- governance -----------------------------------------------------------------------------
+
+    def _govern(self, step: Step) -> None:
+        node, change = self.world.nodes[step["node"]], step["change"]
+        # Who is suspended is let in by nobody: that it no longer is, others must hear first.
+        told = [node] if change != "lift" else self._running_but(node)
+        # Governors decide about logs that stand still: a pin below what was said is another story.
+        is_known = node.is_up and not node.is_paused and not node.was_put_back
+        able = is_known and not node.is_publishing and node.is_honest and bool(told)
+        if change == "suspend":
+            able = able and bool(self._running_but(node))  # somebody is there to hear of the lift
+        ok = able and told[0].hear_of(change, node.member)
+        self.world.seen[f"governed: {step['change']}"] += ok
+        self._note("govern", node.member, ok=ok, change=step["change"])
+
+    def _running_but(self, node: Node) -> list[Node]:
+        """Others who follow every decision, those first who have heard of the newest."""
+        newest = self.world.governance.chain.newest
+        able = [
+            other
+            for other in self.world.nodes.values()
+            if other is not node and other.is_honest and other.is_up and not other.is_paused
+        ]
+        able = [other for other in able if newest.members[other.member].is_active]
+        return sorted(able, key=lambda other: -other.chain.newest.version)
+
+    def _recover(self, step: Step) -> None:
+        def recover(node: Node) -> None:
+            if not node.was_put_back and not node.is_stopped:
+                return
+            node.crash()
+            for log, size in node.guard.items():
+                self._take_back(node, log, size)
+            node.is_stopped = node.was_put_back = False
+            self.world.seen["recovered"] += 1
+            node.start()
+            for log in list(node.disk.logs):
+                node.settle(log)  # what it took in without signing for it has its receipt now
+
+        self._at_each(step, recover)
+
+    def _take_back(self, node: Node, log: LogId, size: int) -> None:
+        """What others hold of a node's own log comes back to its disk, judged as ever."""
+        view = node.disk.logs[log].view if log in node.disk.logs else LogView(log)
+        found = max(self._kept_by_others(node, log), key=lambda kept: kept.view.size, default=None)
+        if found is None or found.view.head is None or view.size >= size:
+            return
+        lacking = [each.statement for each in found.statements[view.size :]]
+        verifier = Verifier(self.world.governance.chain.newest, self.world.check)
+        step = view.advance(found.view.head, lacking, (), verifier)
+        node.disk.append(step, None)
+        node.disk.learn(step.statements)
+
+    def _kept_by_others(self, node: Node, log: LogId) -> Iterator[KeptLog]:
+        for other in self.world.nodes.values():
+            kept = other.disk.logs.get(log)
+            if other is not node and other.is_honest and kept and kept.view.is_complete:
+                yield kept
+
+    def _may_lose(self, node: Node) -> bool:
+        """Whether all that a node ever said is at another one: nobody promises more."""
+        return not node.is_publishing and all(
+            any(kept.view.size >= size for kept in self._kept_by_others(node, log))
+            for log, size in node.guard.items()
+        )
+
     # --- processes and disks --------------------------------------------------------------------
 
     def _kill(self, step: Step) -> None:
-        self._at_each(step, Node.crash)
+        def kill(node: Node) -> None:
+            node.crash()
+            node.is_black_hole = step.fields.get("black_hole", False)
+
+        self._at_each(step, kill)
 
     def _start(self, step: Step) -> None:
         self._at_each(step, lambda node: node.start())
@@ -213,8 +296,11 @@ class Stage:
 
     def _wipe(self, step: Step) -> None:
         def wipe(node: Node) -> None:
+            if not self._may_lose(node):
+                return
             node.crash()
             node.disk = Disk()
+            node.was_put_back = bool(node.guard)
             self.world.seen["wiped"] += 1
 
         self._at_each(step, wipe)
@@ -227,10 +313,13 @@ class Stage:
 
     def _restore(self, step: Step) -> None:
         def restore(node: Node) -> None:
+            if not self._may_lose(node):
+                return
             node.crash()
             found = self._backups.get((node.member, step["name"]))
             if found is not None:
                 node.disk = found.copy()
+                node.was_put_back = bool(node.guard)
                 self.world.seen["restored"] += 1
 
         self._at_each(step, restore)
@@ -261,6 +350,12 @@ class Stage:
                 held = self._held_by(node) if node.is_up and not node.is_paused else {}
                 self._note("observe", node.member, ok=bool(held), **held)
 
+    def _glance(self, step: Step) -> None:
+        for node in self._nodes(step):
+            # What stands on a disk that rots is nobody's word until it is rebuilt.
+            if node.is_honest and node.is_up and not node.disk.is_rotten:
+                self._note("glance", node.member, **self._seen_of(node))
+
     # --- the network ----------------------------------------------------------------------------
 
     def _link(self, step: Step) -> None:
@@ -286,33 +381,16 @@ class Stage:
         self.world.weather = Weather()
         self.world.network.calm()
         self.world.stop_forcing()
+        self.world.heal()
         self._note("calm")
 
     # --- looking --------------------------------------------------------------------------------
 
     def _held_by(self, node: Node) -> dict[str, Any]:
-        # A view is a pure function of what is held: equal statements are not looked at twice.
-        held = tuple(
-            (each.id.entry, each.statement.opening is not None)
-            for log in sorted(node.disk.logs.keys() | node.disk.branches.keys(), key=str)
-            for _, kept in sorted(node.disk.branches_of(log).items())
-            for each in kept.statements
-        )
-        place = held, frozenset(node.disk.evidence)
-        if place not in self._views:
-            self._views[place] = view_of(node).hex()
         return {
-            "heads": {
-                origin: [
-                    max(size for size, _ in heads),
-                    "+".join(sorted(root.hex() for _, root in heads)),
-                ]
-                for origin, heads in heads_of(node).items()
-            },
-            "ids": [f"st_{entry.hex()}" for entry, _is_opened in held],
-            "view": self._views[place],
-            "faults": {peer.member: peer.faults for peer in node.engine.peers.values()},
-            "accused": sorted(log.origin for log in node.disk.evidence),
+            **self._seen_of(node),
+            "ids": [f"st_{entry.hex()}" for entry, _is_opened in held_of(node)],
+            "view": view_of(node).hex(),
             "receipts": {
                 log.origin: sorted(
                     member
@@ -322,4 +400,21 @@ class Stage:
                 for log, kept in node.disk.logs.items()
                 if log.member == node.member
             },
+        }
+
+    def _seen_of(self, node: Node) -> dict[str, Any]:
+        for broken in broken_bounds(node):
+            raise broken
+        waves = node.engine._waves._waves.values()
+        self.world.seen["wave sent"] += any(wave.count for wave in waves)
+        return {
+            "heads": {
+                origin: [
+                    max(size for size, _ in heads),
+                    "+".join(sorted(root.hex() for _, root in heads)),
+                ]
+                for origin, heads in heads_of(node).items()
+            },
+            "faults": {peer.member: peer.faults for peer in node.engine.peers.values()},
+            "accused": sorted(log.origin for log in node.disk.evidence),
         }

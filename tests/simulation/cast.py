@@ -9,16 +9,20 @@ from tests.simulation.forking_members import Equivocator, Forger
 from tests.simulation.hostile import Stripper, Tamperer, TwoFaced
 from tests.simulation.hostile_relays import (
     Accomplice,
+    Dripper,
     Flooder,
     Pretender,
     Replayer,
     SlowReader,
+    TreeOnly,
+    VersionLiar,
     Withholder,
 )
 from tests.simulation.world import Node
 
 HOSTILE: Final[Mapping[str, type[Node]]] = {
     "accomplice": Accomplice,
+    "dripper": Dripper,
     "equivocator": Equivocator,
     "flooder": Flooder,
     "forger": Forger,
@@ -27,6 +31,8 @@ HOSTILE: Final[Mapping[str, type[Node]]] = {
     "slow-reader": SlowReader,
     "stripper": Stripper,
     "tamperer": Tamperer,
+    "tree-only": TreeOnly,
     "two-faced": TwoFaced,
+    "version-liar": VersionLiar,
     "withholder": Withholder,
 }

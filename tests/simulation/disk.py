@@ -13,14 +13,16 @@ from random import Random
 from federation.protocol.headers import StatementId
 from federation.protocol.limits import TILE_WIDTH
 from federation.protocol.merkle import leaf_hash, node_hash
-from federation.protocol.merkle_growth import TILE_HEIGHT
+from federation.protocol.merkle_growth import TILE_HEIGHT, CompactRange
 from federation.protocol.merkle_proofs import consistency_proof
 from federation.protocol.origins import LogId
+from federation.protocol.roster_chain import RosterChain
 from federation.protocol.statements import Opening, Statement, commitment_of
 from federation.provenance.convicting import Conviction
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.taking_back import Rulings, erase_targets, must_go, without_opening
 from federation.provenance.verifier import Receipt, VerifiedStatement
+from tests.simulation.promises import COSIGNED_GROWS, STEPS_FIT, must
 
 
 @dataclass
@@ -37,6 +39,7 @@ class KeptLog:
     statements: list[VerifiedStatement] = field(default_factory=list)
     missing: dict[int, StatementId] = field(default_factory=dict)
     _nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    _roots: dict[int, bytes] = field(default_factory=dict)
 
     def serve(self, start: int, end: int) -> tuple[Statement, ...]:
         """Consecutive statements, verbatim."""
@@ -64,7 +67,7 @@ class KeptLog:
     def reopen(self, opened: Iterable[VerifiedStatement]) -> None:
         """Put back salts and bodies."""
         for verified in opened:
-            assert self.statements[verified.index].id == verified.id
+            must(self.statements[verified.index].id == verified.id, STEPS_FIT, "another statement")
             self.statements[verified.index] = verified
             self.missing.pop(verified.index, None)
 
@@ -79,6 +82,17 @@ class KeptLog:
             tuple(self.node(TILE_HEIGHT, number) for number in range(start, end)),
             tuple(self.node(0, number) for number in leaves),
         )
+
+    def root(self, size: int) -> bytes:
+        """The root of the first so many."""
+        found = self._roots.get(size)
+        if found is None:
+            found = self._roots[size] = self.edge(size).root()
+        return found
+
+    def edge(self, size: int) -> CompactRange:
+        """The right edge there."""
+        return CompactRange().extend([self.node(0, index) for index in range(size)])
 
     def proof(self, size1: int, size2: int) -> tuple[bytes, ...]:
         """The consistency proof between two sizes."""
@@ -109,6 +123,9 @@ class Disk:
         places: where each statement stands.
         full: while it is, writes of statements fail and nothing of them is kept.
         slow: seconds that each write takes longer than usual.
+        chain: the versions of the roster that were adopted; None: the first one.
+        is_rotten: whether a byte of it changed by itself.
+        cosigned: log -> the largest size that this node's mirror signed for.
     """
 
     def __init__(self) -> None:
@@ -121,6 +138,9 @@ class Disk:
         self.places: dict[StatementId, set[tuple[LogId, int, int]]] = {}
         self.full = False
         self.slow = 0.0
+        self.is_rotten = False
+        self.chain: RosterChain | None = None
+        self.cosigned: dict[LogId, int] = {}
         self._busy_until = 0.0
         self._boot = 0
 
@@ -144,6 +164,7 @@ class Disk:
         rotten = Opening(opening.salt, body)
         statement = Statement(verified.statement.header_bytes, commitment_of(rotten), rotten)
         kept.statements[index] = replace(verified, statement=statement)
+        self.is_rotten = True
         return True
 
     def copy(self) -> Disk:
@@ -152,6 +173,8 @@ class Disk:
         copied.logs = {log: kept.copy() for log, kept in self.logs.items()}
         copied.receipts, copied.lines = dict(self.receipts), set(self.lines)
         copied.evidence = dict(self.evidence)
+        copied.chain = self.chain
+        copied.is_rotten, copied.cosigned = self.is_rotten, dict(self.cosigned)
         copied.branches = {
             log: {number: kept.copy() for number, kept in branches.items()}
             for log, branches in self.branches.items()
@@ -203,7 +226,7 @@ class Disk:
             begun = self.branches_of(log)[base]
             shared.statements = begun.statements[: view.size]
             shared.missing = {at: each for at, each in begun.missing.items() if at < view.size}
-        assert branch not in self.branches_of(log)
+        must(branch not in self.branches_of(log), STEPS_FIT, "a branch is opened twice")
         self.branches.setdefault(log, {})[branch] = shared
         for verified in shared.statements:
             self.places[verified.id].add((log, branch, verified.index))
@@ -239,10 +262,17 @@ class Disk:
         else:
             kept = self.logs.setdefault(log, KeptLog(LogView(log)))
         # Compare and swap, as the real store does: a step is judged from one view and no other.
-        assert kept.view == step.before, f"a step of {log} from another view than the durable one"
+        must(kept.view == step.before, STEPS_FIT, "a step from another view than the durable one")
         kept.extend(step)
         if receipt is not None:
-            self.keep_receipt(receipt)
+            self.cosign(receipt)
+
+    def cosign(self, receipt: Receipt) -> None:
+        """Keep this node's own receipt; (15) its sizes never go back."""
+        log, size = receipt.head.log, receipt.head.size
+        must(size >= self.cosigned.get(log, 0), COSIGNED_GROWS, "a mirror signed for less again")
+        self.cosigned[log] = size
+        self.keep_receipt(receipt)
 
     def keep_receipt(self, receipt: Receipt) -> None:
         """Keep a receipt, unless a newer one is there."""

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from federation.errors import FederationError
 from federation.protocol.origins import LogId
 from federation.provenance.convicting import open_evidence
-from tests.simulation.forking import root_at
+from tests.simulation.promises import (
+    EQUALLY_ACCUSED,
+    EVIDENCE_STANDS,
+    NO_FORK_UNPROVEN,
+    NOBODY_HONEST,
+    Broken,
+)
 from tests.simulation.world import Node, World
 
 
@@ -22,35 +31,41 @@ def histories(nodes: list[Node], log: LogId) -> set[tuple[int, bytes]]:
         if kept.view.is_complete
     ]
     return {
-        (kept.view.size, root_at(kept, kept.view.size))
+        (kept.view.size, kept.root(kept.view.size))
         for kept in whole
         if not any(
             other.view.size > kept.view.size
-            and root_at(other, kept.view.size) == root_at(kept, kept.view.size)
+            and other.root(kept.view.size) == kept.root(kept.view.size)
             for other in whole
         )
     }
 
 
-def check_forks(world: World) -> None:
-    """Everything that must hold about evidence when the network has been quiet.
-
-    Raises:
-        AssertionError: something does not.
-    """
+def broken_forks(world: World) -> Iterator[Broken]:
+    """Everything about evidence that does not hold though the network has been quiet."""
     nodes = honest(world)
     for node in nodes:
         for log, conviction in node.disk.evidence.items():
             # (6) It convicts nobody honest, (8) and stands alone: one key signed both.
-            assert not world.nodes[log.member].is_honest, f"{log.member} is blamed"
-            again = open_evidence(conviction.encoded, node.verifier.roster, world.check)
-            assert (again.log, again.key) == (log, conviction.key)
+            if world.nodes[log.member].is_honest:
+                yield Broken(NOBODY_HONEST, f"{node.member} has evidence against {log}")
+            try:
+                again = open_evidence(conviction.encoded, node.verifier.roster, world.check)
+            except FederationError as error:
+                yield Broken(EVIDENCE_STANDS, error.message)
+                continue
             key = world.key_of(log.member, log.lane)
-            assert again.key.public == key.public
+            same = (again.log, again.key.public) == (conviction.log, conviction.key.public)
+            if not same or again.log != log or again.key.public != key.public:
+                yield Broken(
+                    EVIDENCE_STANDS, f"what {node.member} has against {log} convicts others"
+                )
     # (11) Every honest node holds evidence against the same logs.
     accused = [set(node.disk.evidence) for node in nodes]
-    assert all(each == accused[0] for each in accused), accused
+    if any(each != accused[0] for each in accused):
+        yield Broken(EQUALLY_ACCUSED, "honest nodes hold evidence against other logs")
     # (12) Two histories that honest nodes hold are evidence at all of them.
     for log in {log for node in nodes for log in node.disk.logs} - accused[0]:
         found = histories([node for node in nodes if log in node.disk.logs], log)
-        assert len(found) <= 1, f"{log} has {len(found)} histories and no evidence"
+        if len(found) > 1:
+            yield Broken(NO_FORK_UNPROVEN, f"{log} has {len(found)} histories and no evidence")

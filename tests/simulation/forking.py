@@ -9,28 +9,18 @@ from federation.errors import FederationError, ProtocolError, VerificationError
 from federation.gossip import events, fork_events
 from federation.gossip.parting import AskEdge, AskPeer, AskPrefix, AskRoots, Question, find_parting
 from federation.protocol.evidence import Prefix
-from federation.protocol.merkle_growth import CompactRange
 from federation.protocol.messages import StatementRange, decode_range, encode_range
 from federation.protocol.messages_prefix import decode_prefix, encode_prefix
 from federation.protocol.origins import LogId
 from federation.provenance.verifier import Head
 from tests.simulation.disk import KeptLog
+from tests.simulation.promises import STEPS_FIT, must
 
 if TYPE_CHECKING:
     from tests.simulation.world import Node
 
 STORE_SECONDS = 0.001
 """What a look into the store takes."""
-
-
-def root_at(kept: KeptLog, size: int) -> bytes:
-    """The root of a kept log at some size."""
-    return edge_at(kept, size).root()
-
-
-def edge_at(kept: KeptLog, size: int) -> CompactRange:
-    """Its right edge there."""
-    return CompactRange().extend([kept.node(0, index) for index in range(size)])
 
 
 class ForkHands:
@@ -67,7 +57,7 @@ class ForkHands:
     def branch_of(self, log: LogId, size: int, root_hash: bytes) -> KeptLog | None:
         """The branch with that root at that size."""
         for kept in self._node.disk.branches_of(log).values():
-            if kept.view.size >= size and root_at(kept, size) == root_hash:
+            if kept.view.size >= size and kept.root(size) == root_hash:
                 return kept
         return None
 
@@ -77,7 +67,7 @@ class ForkHands:
         kept = self.branch_of(self._node.log_named(origin), int(at), bytes.fromhex(root))
         if kept is None:
             return None
-        answer = Prefix(root_at(kept, int(size)), kept.proof(int(size), int(at)))
+        answer = Prefix(kept.root(int(size)), kept.proof(int(size), int(at)))
         return encode_prefix(self._node.outgoing(answer))
 
     # --- where they part ------------------------------------------------------------------------
@@ -129,15 +119,15 @@ class ForkHands:
         match question:
             case AskRoots(size):
                 return {
-                    number: root_at(kept, size)
+                    number: kept.root(size)
                     for number, kept in branches.items()
                     if kept.view.size >= size
                 }
             case AskPrefix(branch, size, later):
                 kept = branches[branch]
-                return Prefix(root_at(kept, size), kept.proof(size, later))
+                return Prefix(kept.root(size), kept.proof(size, later))
             case AskEdge(branch, size):
-                return edge_at(branches[branch], size)
+                return branches[branch].edge(size)
             case _:
                 raise AssertionError(question)
 
@@ -145,6 +135,7 @@ class ForkHands:
 
     def _fetch_branch(self, command: fork_events.FetchBranch) -> None:
         head, node = command.head, self._node
+        must(command.start < command.end, STEPS_FIT, "nothing of a branch is asked for")
         node.world.seen["branch pulled"] += 1
         wanted = (
             f"{head.log.origin} {command.start} {command.end} {head.size} {head.root_hash.hex()}"
@@ -194,8 +185,7 @@ class ForkHands:
         self._node.disk.evidence.setdefault(command.conviction.log, command.conviction)
 
     def _stop(self, command: fork_events.StopSigning) -> None:
-        self._node.world.seen["signing stopped"] += 1
-        self._node.is_stopped = True
+        self._node.stop_signing()
 
     def serve_branch(self, raw: bytes) -> bytes | None:
         """Answer a range of the branch that a root names."""

@@ -45,6 +45,8 @@ class Equivocator(Node):
 
     def start(self) -> None:
         """Run no engine: what it says is said by :meth:`speak`, and served by :meth:`serve`."""
+        if self.is_up:
+            return  # it forgets nothing of what it began
         self.is_up = True
         log = LogId(self.member, self.verifier.roster.federation_id, Lane.LIVE)
         self.faces = [KeptLog(LogView(log)) for _ in range(FACES)]

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from federation.protocol.checkpoints import Checkpoint
+from federation.errors import FederationError
+from federation.protocol.checkpoints import Checkpoint, parse_checkpoint
 from federation.protocol.checkpoints_signing import sign_checkpoint
 from federation.protocol.messages import (
     AnnouncedHead,
@@ -18,12 +19,23 @@ from federation.protocol.messages import (
     StatementRange,
     decode_announcement,
 )
+from federation.protocol.notes import parse_note
 from federation.protocol.origins import Lane, LogId, parse_origin
 from federation.protocol.statements import Statement
-from tests.simulation.world import TIMEOUT_SECONDS, Node, Reply
+from tests.simulation.bounds import TIMEOUT_SECONDS
+from tests.simulation.world import RANGE_PARTS, Node, Reply
 
 FLOOD_SECONDS: Final = 1.5
 """Between two messages of a flooder: many times what an honest member sends."""
+
+BURST_REQUESTS: Final = 100
+BURST_SECONDS: Final = 0.3
+"""Once in its life a flooder sends so many in so short a time: hundreds a second."""
+
+DRIP_SECONDS: Final = 4.0
+"""Just under the timeout of whoever waits."""
+
+VERSIONS_AHEAD: Final = 7
 
 ABSURD_SIZE: Final = 1 << 40
 
@@ -97,6 +109,14 @@ class SlowReader(Node):
         self.later(seconds, lambda: super(SlowReader, self).serve(kind, sender, raw, reply))
 
 
+def heads_in(raw: bytes) -> tuple[AnnouncedHead, ...]:
+    """The heads of an announcement, not judged: rubbish has none."""
+    try:
+        return decode_announcement(raw).heads
+    except FederationError:
+        return ()
+
+
 class Pretender(Node):
     """Says that it has everything, stores nothing and serves nothing."""
 
@@ -110,10 +130,9 @@ class Pretender(Node):
         """Agree to everything."""
         self.world.seen["pretended"] += 1
         if kind == "announce":
-            message = decode_announcement(raw)
-            heads = [self.verifier.open_head(head.note) for head in message.heads]
-            held = tuple(HeldLog(head.log.sha256, head.size) for head in heads)
-            reply(self.world.wire.encode(AnnouncementAnswer(held, 1)))
+            said = [parse_checkpoint(parse_note(head.note).text) for head in heads_in(raw)]
+            held = [HeldLog(parse_origin(each.origin).sha256, each.size) for each in said]
+            reply(self.world.wire.encode(AnnouncementAnswer(tuple(held), 1)))
         elif kind == "digest":
             reply(self.world.wire.encode(ComparisonAnswer(None, 1)))
         else:
@@ -129,6 +148,10 @@ class Flooder(Node):
         super().start()
         self._last: bytes | None = None
         self.later(FLOOD_SECONDS, self._flood)
+        if self.boot == 0:
+            begin = self.rng.uniform(2.0, 25.0)
+            for number in range(BURST_REQUESTS):
+                self.later(begin + number * BURST_SECONDS / BURST_REQUESTS, self._send_one)
 
     def outgoing(self, message: Any) -> Any:
         if isinstance(message, Announcement):
@@ -136,6 +159,10 @@ class Flooder(Node):
         return message
 
     def _flood(self) -> None:
+        self._send_one()
+        self.later(FLOOD_SECONDS, self._flood)
+
+    def _send_one(self) -> None:
         self.world.seen["flooded"] += 1
         peer = self.rng.choice([name for name in self.world.nodes if name != self.member])
         choice = self.rng.randrange(3)
@@ -143,7 +170,6 @@ class Flooder(Node):
         if choice == 1:
             raw = self.world.wire.encode(Announcement((self._absurd_head(),), 1))
         self.world.request(self, peer, "announce", raw, lambda _answer, _reason: None)
-        self.later(FLOOD_SECONDS, self._flood)
 
     def _absurd_head(self) -> AnnouncedHead:
         log = LogId(self.member, self.verifier.roster.federation_id, Lane.BULK)
@@ -153,3 +179,50 @@ class Flooder(Node):
 
     def lie(self, statements: Sequence[Statement]) -> None:
         """Nothing beside the flood."""
+
+
+class TreeOnly(Node):
+    """Serves the tree of a long log, and none of the pieces."""
+
+    is_honest = False
+
+    def serve(self, kind: str, sender: str, raw: bytes, reply: Reply) -> None:
+        if kind in ("piece", "range"):
+            self.world.seen["tree served alone"] += 1
+            reply(None)
+        else:
+            super().serve(kind, sender, raw, reply)
+
+
+class Dripper(Node):
+    """Serves one statement at a time, and each only just before nobody waits any more."""
+
+    is_honest = False
+
+    def serve(self, kind: str, sender: str, raw: bytes, reply: Reply) -> None:
+        if kind not in ("piece", "range") or raw.count(b" ") != RANGE_PARTS:
+            super().serve(kind, sender, raw, reply)
+            return
+        self.world.seen["dripped"] += 1
+        origin, start, _end, size = raw.decode().split()
+        little = f"{origin} {start} {int(start) + 1} {size}".encode()
+        self.later(DRIP_SECONDS, lambda: super(Dripper, self).serve(kind, sender, little, reply))
+
+
+class VersionLiar(Node):
+    """Says that it acts under a roster that nobody has decided, and has rubbish when asked."""
+
+    is_honest = False
+
+    def outgoing(self, message: Any) -> Any:
+        if isinstance(message, Announcement | Comparison | ComparisonAnswer | AnnouncementAnswer):
+            self.world.seen["roster invented"] += 1
+            version = message.roster_version + VERSIONS_AHEAD
+            return replace(message, roster_version=version)
+        return message
+
+    def serve(self, kind: str, sender: str, raw: bytes, reply: Reply) -> None:
+        if kind == "roster":
+            reply(self.rng.choice((None, self.rng.randbytes(100), self.chain.versions[-1])))
+        else:
+            super().serve(kind, sender, raw, reply)

@@ -17,19 +17,29 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from federation.protocol.limits import TILE_WIDTH
 from federation.protocol.limits_messages import INLINE_STATEMENTS_MAX
 from federation.protocol.origins import Lane
 from tests.scenarios.checks import violations
 from tests.scenarios.scenario import Check, Scenario, Step
 from tests.simulation.backend import Stage
 from tests.simulation.cast import HOSTILE
-from tests.simulation.checks import check_quiet, missing_receipts
+from tests.simulation.checks import (
+    broken_silence,
+    broken_storm,
+    broken_when_quiet,
+    missing_receipts,
+)
+from tests.simulation.promises import CRASHED, RECEIPTS_ARRIVE, Broken, name_of
 from tests.simulation.world import World
 
 CHAOS_SECONDS: Final = 30.0
 ANTI_ENTROPY_SECONDS: Final = 30.0
 QUIET_SECONDS: Final = 3 * ANTI_ENTROPY_SECONDS
 """Promise 5: so long after healing, all that is honest agrees."""
+
+LOOK_SECONDS: Final = 0.5
+"""After healing, a person looks at what stopped."""
 
 RECEIPTS_SECONDS: Final = 60 * ANTI_ENTROPY_SECONDS
 """A receipt that was lost is given again when its issuer happens to compare with that peer."""
@@ -41,11 +51,18 @@ PROMPT_SECONDS: Final = {"crisis": 0.5, "live": 1.0}
 """Promised on a fault-free network, at the latencies of ``Weather()``."""
 
 PROMPT_END_SECONDS: Final = 8.0
-SIZES: Final = (*(3,) * 9, *(4,) * 6, 5, 5, 6, 6, 10)
+SIZES: Final = (*(3,) * 18, *(4,) * 12, *(5,) * 4, *(6,) * 4, 10)
 """How many members: what goes wrong between many goes wrong between few, and sooner."""
 
 PROMPT_EVERY: Final = 8
 REAL_KEYS_EVERY: Final = 100
+GOVERNED_SHARE: Final = 0.15
+"""Of the schedules of trouble have decisions in them, which are really signed and take time."""
+
+LONG_EVERY: Final = 100
+"""One schedule in so many has a log of several bundles, which is joined piece by piece: each of its
+statements is judged at every node, and the time for many schedules is short."""
+
 MEMBERS: Final = (
     *("acme", "nova", "umbra", "delta", "kappa", "sigma", "omega", "theta", "gamma", "lambda"),
     *("zeta", "iota", "rho", "tau", "phi", "chi", "psi", "alpha", "beta", "epsilon"),
@@ -104,11 +121,20 @@ class Swarm:
         rng = self.rng
         self.nodes = MEMBERS[: rng.choice(SIZES)]
         self.hostile = self._hostile()
-        # Who never speaks itself may lose its disk: what it had is at others.
+        # One may lose its disk: what it had is at others. If it speaks, a person looks afterwards.
         speakers = [node for node in self.nodes if node not in self.hostile]
-        self.silent = speakers.pop() if len(speakers) > 2 and rng.random() < 0.5 else None
+        self.unlucky = speakers[-1] if len(speakers) > 2 and rng.random() < 0.7 else None
+        self.silent = speakers.pop() if self.unlucky and rng.random() < 0.6 else None
         self._set_weather()
         self._say(speakers)
+        self.is_long = self.seed % LONG_EVERY == LONG_EVERY // 2
+        if self.is_long:
+            count = rng.randint(2 * TILE_WIDTH, 3 * TILE_WIDTH)
+            time = self._step("publish", node=speakers[0], lane=Lane.BULK, key="long", count=count)
+            # Somebody dies in the middle of getting it, perhaps.
+            joiner = rng.choice(self.nodes[1:])
+            time = self._step("kill", time + rng.uniform(0.1, 0.6), node=joiner)
+            self._step("start", time + 1.0, node=joiner)
         for trouble in (
             self._cut,
             self._crash,
@@ -121,21 +147,31 @@ class Swarm:
             if rng.random() < 0.5:
                 for _ in range(rng.randint(1, 4)):
                     trouble()
+        if rng.random() < GOVERNED_SHARE:
+            for _ in range(rng.randint(1, 3)):
+                self._govern()
         for member, behaviour in self.hostile.items():
             if behaviour == "two-faced":
                 self._step("lie", node=member, key="lie", count=2 * rng.randint(1, 3))
             if behaviour == "equivocator":
                 for number in range(rng.randint(1, 5)):
                     self._step("lie", node=member, key=f"lie{number}", count=rng.randint(1, 9))
-        return self._scenario()
+        scenario = self._scenario()
+        looks = Random(f"looks {self.seed}")
+        times = [round(looks.uniform(0, CHAOS_SECONDS), 3) for _ in range(looks.randint(1, 3))]
+        glances = [Step(time, "glance", {"node": "*"}) for time in times]
+        return scenario.with_steps([*scenario.steps, *glances])
 
     def _hostile(self) -> dict[str, str]:
         if len(self.nodes) < 3 or self.rng.random() < 0.5:
             return {}
-        one = self.rng.choice(sorted(HOSTILE))
-        if one == "accomplice" and len(self.nodes) > 3:
-            return {self.nodes[-1]: "equivocator", self.nodes[-2]: "accomplice"}
-        return {self.nodes[-1]: one}
+        # Up to a third of them, of different kinds.
+        most = len(self.nodes) // 3
+        kinds = self.rng.sample(sorted(HOSTILE), self.rng.randint(1, most))
+        if "accomplice" in kinds and len(self.nodes) > 3:
+            others = [kind for kind in kinds if kind not in ("accomplice", "equivocator")]
+            kinds = ["equivocator", "accomplice", *others][: max(2, most)]
+        return dict(zip(reversed(self.nodes), kinds, strict=False))
 
     def _scenario(self) -> Scenario:
         rng = self.rng
@@ -146,11 +182,17 @@ class Swarm:
             settings["full_view_members"] = 4
         if rng.random() < 0.3:
             settings["join_statements_min"] = 2
+        if self.is_long:
+            settings |= {"join_statements_min": 2, "piece_statements": TILE_WIDTH}
         if self.seed % REAL_KEYS_EVERY == 0:
             settings["real_keys"] = True
-        heal = [Step(CHAOS_SECONDS, "calm")]
+        heal = [Step(CHAOS_SECONDS, "glance", {"node": "*"}), Step(CHAOS_SECONDS, "calm")]
         for op, fields in (("resume", {}), ("disk", {"full": False, "slow": 0.0}), ("start", {})):
             heal.append(Step(CHAOS_SECONDS, op, {"node": "*", **fields}))
+        governed = sorted({step["node"] for step in self.steps if step.op == "govern"})
+        looked = CHAOS_SECONDS + LOOK_SECONDS
+        heal += [Step(looked, "govern", {"node": node, "change": "lift"}) for node in governed]
+        heal.append(Step(looked, "recover", {"node": "*"}))
         scenario = Scenario(
             f"seed-{self.seed}",
             self.seed,
@@ -234,7 +276,10 @@ class Swarm:
 
     def _crash(self) -> None:
         node = self.rng.choice(self.nodes)
-        self._step("start", self._later(self._step("kill", node=node)), node=node)
+        silently = {"black_hole": True} if self.rng.random() < 0.3 else {}
+        time = self._step("kill", node=node, **silently)
+        self.steps.insert(-1, Step(time, "glance", {"node": node}))  # what it must not lose
+        self._step("start", self._later(time), node=node)
 
     def _pause(self) -> None:
         node = self.rng.choice(self.nodes)
@@ -256,22 +301,34 @@ class Swarm:
         self._step("clock", node=self.rng.choice(self.nodes), offset_seconds=offset)
 
     def _lose_disk(self) -> None:
-        node = self.silent
+        node = self.unlucky
         if node is None:
             return
         drawn = self.rng.random()
-        rots = drawn < 0.3 and not any(step.op == "backup" for step in self.steps)
+        rots = (
+            drawn < 0.3
+            and self.silent is not None
+            and not any(step.op == "backup" for step in self.steps)
+        )
         if drawn < 0.6:
             # A disk that rots is found out by its operator, wiped, and filled again by the others.
             time = self._step("rot", node=node) if rots else 0.0
             time = self._step("wipe", self._later(time), node=node)
             self._step("start", self._later(time), node=node)
-            self.silent = None if rots else node  # a backup of it would be rotten as well
+            self.unlucky = None if rots else node  # a backup of it would be rotten as well
             return
         name = f"b{len(self.steps)}"
         time = self._later(self._step("backup", node=node, name=name))
         time = self._step("restore", time, node=node, name=name)
         self._step("start", self._later(time), node=node)
+
+    def _govern(self) -> None:
+        """Governance acts: nobody is gone for ever, since the others are to agree in the end."""
+        honest = [node for node in self.nodes if node not in self.hostile]
+        node = self.rng.choice(honest)
+        # Under a new key something is said: who is to say nothing keeps its own.
+        changes = ("suspend", "lift", "refresh", *(("rekey",) * 2 if node != self.silent else ()))
+        self._step("govern", node=node, change=self.rng.choice(changes))
 
 
 @dataclass
@@ -280,31 +337,49 @@ class Ran:
 
     Attributes:
         world: what happened.
-        wrong: what does not hold, in words.
+        wrong: what does not hold, in words that begin with the name of a check, or of a crash.
     """
 
     world: World
     wrong: list[str]
 
+    @property
+    def broken(self) -> frozenset[str]:
+        """The checks that found something; and ``crashed``, where something fell over."""
+        return frozenset(map(name_of, self.wrong))
+
 
 def run(scenario: Scenario) -> Ran:
     """Play a schedule in the simulation and look at everything."""
     stage = Stage(scenario)
-    world = stage.world
     try:
-        history = stage.play()
-        wrong = violations(scenario, history)
-        if scenario.seconds >= CHAOS_SECONDS + QUIET_SECONDS:
-            check_quiet(world, stage.watch)
-            world.run_until(
-                lambda: not any(missing_receipts(world)), RECEIPTS_SECONDS, ANTI_ENTROPY_SECONDS
-            )
-            wrong += missing_receipts(world)
+        return Ran(stage.world, _judge(stage, scenario))
+    except Broken as broken:
+        return Ran(stage.world, [str(broken)])
     except Exception as error:  # noqa: BLE001 - whatever escapes is a bug, and a schedule finds it
         last = traceback.extract_tb(error.__traceback__)[-1]
         words = str(error).partition("\n")[0]
-        wrong = [f"{type(error).__name__}: {words} ({Path(last.filename).name}:{last.lineno})"]
-    return Ran(world, wrong)
+        place = f"{Path(last.filename).name}:{last.lineno}"
+        return Ran(stage.world, [f"{CRASHED}: {type(error).__name__}: {words} ({place})"])
+
+
+def _judge(stage: Stage, scenario: Scenario) -> list[str]:
+    world = stage.world
+    history = stage.play()
+    wrong = violations(scenario, history)
+    if scenario.seconds >= CHAOS_SECONDS + QUIET_SECONDS:
+        wrong += map(str, broken_when_quiet(world, stage.watch))
+        wrong += map(str, broken_storm(world))
+        world.run_until(
+            lambda: not any(missing_receipts(world)), RECEIPTS_SECONDS, ANTI_ENTROPY_SECONDS
+        )
+        wrong += [
+            f"{RECEIPTS_ARRIVE}: {issuer} lacks {peer}'s on {log}"
+            for issuer, peer, log in missing_receipts(world)
+        ]
+        if not scenario.hostile and not wrong:
+            wrong += map(str, broken_silence(world))
+    return wrong
 
 
 def run_seed(seed: int) -> Ran:

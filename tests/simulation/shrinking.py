@@ -37,11 +37,8 @@ def shrink(scenario: Scenario, fails: Fails | None = None) -> Scenario:
 
 
 def _fails_alike(scenario: Scenario) -> Fails:
-    def kinds(other: Scenario) -> set[str]:
-        return {wrong.split(":")[0] for wrong in run(other).wrong}
-
-    expected = kinds(scenario)
-    return lambda other: bool(expected & kinds(other))
+    expected = run(scenario).broken
+    return lambda other: bool(expected & run(other).broken)
 
 
 def _without_steps(scenario: Scenario, fails: Fails) -> Scenario:

@@ -123,11 +123,18 @@ class Spreading:
         """All ways carry again."""
         self.world.weather = WIDE
 
-    def kill(self, share: float) -> Sequence[str]:
-        """A share of the members dies at once, and nobody is told."""
+    def kill(self, share: float, *, black_hole: bool = False) -> Sequence[str]:
+        """A share of the members dies at once, and nobody is told.
+
+        Args:
+            share: of all.
+            black_hole: whether their machines are gone as well: what is sent to them is not even
+                refused, and whoever asks them something waits until his own patience ends.
+        """
         dead = self.rng.sample(self.members, round(share * len(self.members)))
         for member in dead:
             self.world.nodes[member].crash()
+            self.world.nodes[member].is_black_hole = black_hole
         return dead
 
 

@@ -31,6 +31,7 @@ DECODE: Final[dict[str, tuple[Callable[[bytes], Any], Callable[[bytes], Any]]]] 
     "digest": (messages.decode_comparison, messages.decode_comparison_answer),
     "range": (bytes, messages.decode_range),
     "openings": (bytes, messages.decode_range),
+    "roster": (bytes, bytes),
     "prefix": (bytes, decode_prefix),
     "piece": (bytes, messages.decode_range),
     "hashes": (bytes, messages_hashes.decode_hashes),

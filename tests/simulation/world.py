@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
@@ -20,7 +20,9 @@ from zlib import crc32
 
 from federation.errors import FederationError
 from federation.gossip import events, joining_events
+from federation.gossip.answers import ASKS_MAX
 from federation.gossip.engine import GossipEngine, GossipSettings
+from federation.protocol.bodies import ActsUnder
 from federation.protocol.checkpoints import Checkpoint
 from federation.protocol.checkpoints_signing import cosign, sign_checkpoint
 from federation.protocol.headers import StatementId
@@ -37,14 +39,25 @@ from federation.protocol.messages import (
 from federation.protocol.messages_hashes import BundleHashes
 from federation.protocol.notes import format_signature_line
 from federation.protocol.origins import Cosigner, Lane, LogId, cosigner_name, parse_origin
+from federation.protocol.roster_chain import RosterChain
 from federation.protocol.statements import Statement
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.taking_back import erase_targets
 from federation.provenance.verifier import Head, Receipt, Verifier
-from tests.builders import Founded
+from tests.builders import Founded, make_statement
+from tests.simulation.bounds import (
+    ALONE,
+    HASHES_UNDER_WAY_MAX,
+    PIECES_UNDER_WAY_MAX,
+    RANGES_MAX,
+    TIMEOUT_SECONDS,
+    UnderWay,
+)
 from tests.simulation.disk import Disk, KeptLog
 from tests.simulation.forking import ForkHands, events_of_gaps
+from tests.simulation.governance import Governance
 from tests.simulation.network import Network, Weather
+from tests.simulation.promises import BOUNDED, LEFT_ALONE, must
 from tests.simulation.wire import DECODE, Wire
 
 if TYPE_CHECKING:
@@ -56,16 +69,30 @@ NEW_YEAR_2026: Final = 1_767_225_600
 FORCED_SHARE: Final = 0.25
 """How often an active point fires."""
 
+RARE_SHARE: Final = 0.1
+"""The same where a schedule can bear only a few of it."""
+
 CRASHED_SHARE: Final = 0.05
 """The same where it ends a process: one that does nothing but die tests little else."""
-
-TIMEOUT_SECONDS: Final = 5.0
-"""After this long without an answer a request has failed, as in the node's own client."""
 
 RANGE_PARTS: Final = 3
 """Spaces in a request for a range; one more where it names a branch."""
 
+BUSY_SECONDS: Final = (0.5, 20.0)
+"""What a busy peer asks others to wait."""
+
 Reply = Callable[[bytes | None], None]
+
+
+BUSY: Final = "busy: "
+"""How a refusal begins that asks to be left alone; the seconds follow."""
+
+
+def wait_of(reason: str) -> float | None:
+    """How long the peer asked to be left alone, if it did."""
+    return float(reason.removeprefix(BUSY)) if reason.startswith(BUSY) else None
+
+
 _Said: TypeAlias = tuple[Sequence[Statement], Callable[[LogView], object]]
 
 
@@ -108,8 +135,11 @@ class World:
         network: what carries messages; changed by the schedule.
         nodes: by member.
         rotten: whose disk changed a byte by itself: what they serve of it is rightly blamed.
+        views: what is held -> the view that it makes.
         seen: how often something interesting happened.
         sent: how many requests of each kind were made.
+        healed_at: since when nothing goes wrong any more, or None.
+        asked_of: (member, second) -> requests of the honest that reached it since then.
     """
 
     def __init__(
@@ -124,12 +154,16 @@ class World:
         self.now = 0.0
         self.rng = Random(seed)
         self.seed, self.founded, self.settings, self.is_fast = seed, founded, settings, is_fast
+        self.governance = Governance(founded)
         self.nodes: dict[str, Node] = {}
+        self.views: dict[Hashable, bytes] = {}
         self.rotten: set[str] = set()
         self.watch: Watch | None = None
         self.seen: Counter[str] = Counter()
         self.sent: Counter[str] = Counter()
         self.events = 0
+        self.healed_at: float | None = None
+        self.asked_of: Counter[tuple[str, int]] = Counter()
         self.wire = Wire()
         self.network = Network(self.rng, self.at, self.seen)
         self._buggify = buggify
@@ -157,9 +191,9 @@ class World:
         """A checksum of every message carried and when: equal for equal schedules."""
         return f"{self._trace:08x}"
 
-    def key_of(self, member: str, purpose: str) -> SigningKey:
-        """A member's key."""
-        key = self.founded.companies[member].keys[purpose]
+    def key_of(self, member: str, purpose: str, public: bytes | None = None) -> SigningKey:
+        """A member's key; of several, the one of that public key."""
+        key = self.governance.key_of(member, purpose, public)
         return _fast_key(key) if self.is_fast else key
 
     def forces(self, point: str, share: float = FORCED_SHARE) -> bool:
@@ -180,6 +214,10 @@ class World:
     def stop_forcing(self) -> None:
         """Nothing rare is forced from now on."""
         self._buggify = 0.0
+
+    def heal(self) -> None:
+        """From now on nothing goes wrong."""
+        self.healed_at = self.now
 
     def at(self, time: float, action: Callable[[], None]) -> None:
         """Do something at a time; at one time, in the order in which it was asked for."""
@@ -221,10 +259,18 @@ class World:
 
         def arrive() -> None:
             node = self.nodes[peer]
-            if node.is_up:
-                node.when_running(lambda: node.serve(kind, caller.member, raw, back))
+            if self.healed_at is not None and caller.is_honest:
+                self.asked_of[peer, int(self.now)] += 1
+            if not node.is_up:
+                if not node.is_black_hole:
+                    end(None, "no process there")
+            elif self.forces("asked to wait"):
+                busy = f"{BUSY}{self.rng.uniform(*BUSY_SECONDS)}"
+                self._carry(peer, caller.member, b"", lambda: end(None, busy))
+            elif not node.lets_in(caller.member):
+                self._carry(peer, caller.member, b"", lambda: end(None, "not let in"))
             else:
-                end(None, "no process there")
+                node.when_running(lambda: node.serve(kind, caller.member, raw, back))
 
         shaken = self.network.handshake_seconds(self.now, caller.member, peer)
         if shaken:
@@ -245,6 +291,10 @@ class Node:
         engine: the production engine; a new one after each start.
         disk: what outlives a crash.
         boot: how often it crashed; what an earlier life began comes to nothing.
+        guard: own log -> size of what it signed last; on no backup, and lost with no disk.
+        is_stopped: whether it signs nothing until a person has looked.
+        was_put_back: whether its disk holds less than it had said, and nobody has mended that.
+        is_black_hole: whether, while it is dead, nothing even refuses what is sent to it.
         is_honest: whether it does what its engine says and nothing else.
     """
 
@@ -254,9 +304,11 @@ class Node:
         self.world, self.member = world, member
         self.disk = Disk()
         self.verifier = Verifier(world.founded.roster, world.check)
-        self.boot, self.is_up, self.is_paused = 0, False, False
+        self.boot, self.is_up, self.is_paused, self.is_black_hole = 0, False, False, False
         self.wall_offset_seconds = 0
         self._held: list[Callable[[], object]] = []
+        self._pieces: set[tuple[LogId, int]] = set()
+        self._left_alone: dict[str, float] = {}
         self.alarms: list[str] = []
         self.rng = Random(f"{world.seed} {member}")
         world.nodes[member] = self
@@ -272,10 +324,12 @@ class Node:
             events.Reopen: self._reopen,
             events.Persist: self._persist,
             events.KeepReceipt: self._keep_receipt,
-            events.RaiseAlarm: lambda command: self.alarms.append(command.code),
+            events.RaiseAlarm: self._raise_alarm,
             events.WakeAt: self._wake_at,
+            events.FetchRoster: self._fetch_roster,
         }
-        self.is_stopped = False
+        self.guard: dict[LogId, int] = {}
+        self.is_stopped = self.was_put_back = False
         self.fork_hands = ForkHands(self)
         self._carry = {**self._carry, **self.fork_hands.carry()}
 
@@ -285,10 +339,17 @@ class Node:
         """Begin, from what is durable."""
         if self.is_up:
             return
-        self.is_up = True
+        self.is_up, self.is_black_hole = True, False
+        if self.world.watch is not None:
+            self.world.watch.started(self)
+        self.verifier = Verifier(self.chain.newest, self.world.check)
+        self._look_at_guard()
+        self._pieces.clear()
+        self._left_alone.clear()
         self.engine = GossipEngine(self.member, self.verifier, self.world.settings)
-        self._wake = float("inf")
+        self._wake = self._armed = float("inf")
         self._asks: dict[int, Reply] = {}
+        self.under_way = UnderWay()
         self._ask_next = count()
         self._own = {log: kept.view for log, kept in self.disk.logs.items()}
         self._queues: dict[LogId, list[_Said]] = {}
@@ -300,9 +361,31 @@ class Node:
         forked = self.fork_hands.forked()
         self.feed(events.Started(tuple(self._own.values()), tuple(receipts), lacking, forked))
 
+    @property
+    def chain(self) -> RosterChain:
+        """Its roster: what its disk has, or the first version, which is kept with the keys."""
+        return self.disk.chain or self.world.founded.chain
+
+    def _look_at_guard(self) -> None:
+        """Hold what was signed last against the disk: an older one may have been put back."""
+        for log, size in self.guard.items():
+            kept = self.disk.logs.get(log)
+            if kept is None or kept.view.size < size:
+                self.stop_signing()
+        for log, kept in self.disk.logs.items():
+            # A crash came between the two writes.
+            if log.member == self.member and kept.view.size > self.guard.get(log, 0):
+                self.guard[log] = kept.view.size
+
+    def stop_signing(self) -> None:
+        """Sign nothing until a person has looked."""
+        self.world.seen["signing stopped"] += not self.is_stopped
+        self.is_stopped = True
+
     def crash(self) -> None:
         """End at once: what is pending on the disk is lost, and all that was only remembered."""
         if self.is_up:
+            self.world.seen["join interrupted"] += bool(self._pieces)
             self.is_up = self.is_paused = False
             self._held.clear()
             self.boot += 1
@@ -365,14 +448,26 @@ class Node:
 
         Where the disk is full it is refused: nothing is said and nothing acknowledged.
         """
-        if self.disk.full:
+        if not self.may_say(lane):
             self.world.seen["publish refused"] += 1
+            self.world.seen["crisis on a full disk"] += self.disk.full and lane is Lane.CRISIS
             return
         log = LogId(self.member, self.world.founded.roster.federation_id, lane)
         queue = self._queues.setdefault(log, [])
         queue.append((statements, acknowledged))
         if len(queue) == 1:
             self._publish_next(log)
+
+    def may_say(self, lane: Lane) -> bool:
+        """Whether it may and can publish there now."""
+        log = LogId(self.member, self.world.founded.roster.federation_id, lane)
+        said = self.verifier.roster.logs.get(log)
+        return not self.disk.full and not self.is_stopped and said is not None and said.is_open
+
+    @property
+    def is_publishing(self) -> bool:
+        """Whether something is on its way to be said."""
+        return any(self._queues.values())
 
     def lie(self, statements: Sequence[Statement]) -> None:
         """A hostile member's own misdeed, with statements of its own; an honest one has none."""
@@ -382,8 +477,9 @@ class Node:
         view = self._own.get(log, LogView(log))
         step = view.advance(self.sign(view, statements), statements, (), self.verifier)
 
-        def done() -> None:
+        def done(_seconds: float) -> None:
             self._own[log] = step.view
+            self.guard[log] = step.view.size
             if self.world.watch is not None:
                 self.world.watch.acknowledged(log, statements)
             acknowledged(step.view)
@@ -401,7 +497,9 @@ class Node:
         """The head that statements of one's own lead to."""
         held = view.held.extend([leaf_hash(each.id.entry) for each in statements])
         checkpoint = Checkpoint(view.log.origin, held.size, held.root())
-        note = sign_checkpoint(checkpoint, self.world.key_of(self.member, view.log.lane))
+        public = self.verifier.roster.log(view.log).public
+        key = self.world.key_of(self.member, view.log.lane, public)
+        note = sign_checkpoint(checkpoint, key)
         return self.verifier.open_head(note)
 
     # --- the disk -------------------------------------------------------------------------------
@@ -409,7 +507,9 @@ class Node:
     def note_durable(self, step: Advance) -> None:
         """A step is on the disk; for those who want to know."""
 
-    def _write(self, step: Advance, receipt: Receipt | None, done: Callable[[], None]) -> None:
+    def _write(self, step: Advance, receipt: Receipt | None, done: Callable[[float], None]) -> None:
+        """Make a step durable; ``done`` is told how long the disk was busy with it."""
+
         def commit() -> None:
             self.disk.append(step, receipt)
             gone = self.disk.learn(step.statements)
@@ -417,7 +517,8 @@ class Node:
                 self.world.watch.appended(self, step)
             self.note_durable(step)
             slow = 1.0 if self.world.forces("told late") else 0.002
-            self.later(self.world.rng.uniform(0, slow), done)  # a crash may come in between
+            # A crash may come in between.
+            self.later(self.world.rng.uniform(0, slow), lambda: done(seconds + self.disk.slow))
             self.erased(gone)
             self.crash_soon("crash after commit")
 
@@ -425,13 +526,17 @@ class Node:
         if self.world.forces("write slow"):
             seconds += self.world.rng.uniform(0.5, 3.0)
         self.disk.write(self.world.at, self.world.now, seconds, commit)
+        if self.world.forces("roster changed while writing", RARE_SHARE):
+            self.hear_of("refresh", self.member)
         self.crash_soon("crash before commit")
 
     def _persist(self, command: events.Persist) -> None:
         step = command.step
-        if self.disk.full:
+        is_broken = self.world.forces("write failed once", RARE_SHARE)
+        if self.disk.full or is_broken:
             self.world.seen["write failed"] += 1
-            failed = events.PersistFailed(step.view.log, "the disk is full")
+            self.world.seen["crisis on a full disk"] += step.view.log.lane is Lane.CRISIS
+            failed = events.PersistFailed(step.view.log, "no room, or a bad sector")
             self.later(0.001, lambda: self.feed(failed))
             return
         log, kept = step.view.log, self.disk.logs.get(step.view.log)
@@ -443,8 +548,11 @@ class Node:
         is_whole = step.view.is_complete and not lacks and not (kept and kept.missing)
         receipt = self._receipt(step.view.head) if is_whole else None
 
-        def done() -> None:
-            self.feed(events.Persisted(step, receipt))
+        def done(seconds: float) -> None:
+            before = self.engine._reconciliation.window.bytes_max
+            self.feed(events.Persisted(step, receipt, seconds))
+            after = self.engine._reconciliation.window.bytes_max
+            self.world.seen["window shrunk"] += after < before
             if receipt is None:
                 self.settle(log)
 
@@ -483,7 +591,7 @@ class Node:
         if not first.missing and kept and kept.view.is_complete and log.member != self.member:
             receipt = self._receipt(kept.view.head)
         if receipt is not None:
-            self.disk.keep_receipt(receipt)
+            self.disk.cosign(receipt)
         for each in (replace(first, receipt=receipt), *others):
             self.feed(each)
 
@@ -492,7 +600,7 @@ class Node:
         return parse_origin(origin)
 
     def _receipt(self, head: Head | None) -> Receipt | None:
-        if head is None or head.log in self.disk.evidence:
+        if head is None or head.log in self.disk.evidence or self.is_stopped:
             return None
         name = cosigner_name(self.member, head.log.federation_id, Cosigner.MIRROR)
         key = self.world.key_of(self.member, Cosigner.MIRROR)
@@ -504,6 +612,77 @@ class Node:
         )
         text = format_signature_line(line).rstrip("\n")
         return self.verifier.open_receipt(head, self.member, Cosigner.MIRROR, text)
+
+    def _raise_alarm(self, command: events.RaiseAlarm) -> None:
+        self.alarms.append(command.code)
+        self.world.seen["isolated"] += command.code == "isolated"
+
+    # --- the roster -----------------------------------------------------------------------------
+
+    def hear_of(self, change: str, member: str) -> bool:
+        """The governors decide something and tell this node; whether they could."""
+        node = self.world.nodes[member]
+        held = {log: kept.view for log, kept in node.disk.logs.items()}
+        governance = self.world.governance
+        if not governance.decide(change, member, held):
+            return False
+        for root in governance.chain.versions[len(self.chain.versions) :]:
+            self.adopt(root)
+        return True
+
+    def adopt(self, root: bytes) -> None:
+        """Another version of the roster is here: judge it, and act under it from now on."""
+        before = self.chain
+        try:
+            self.disk.chain = self.world.governance.extended(before, root)
+        except FederationError:
+            self.world.seen["roster refused"] += 1
+            return
+        self.world.seen["roster changed"] += 1
+        self.verifier = Verifier(self.chain.newest, self.world.check)
+        self.under_way = UnderWay(self.under_way)
+        self._left_alone.clear()
+        self.feed(events.RosterChanged(self.verifier))
+        for lane in Lane:
+            log = LogId(self.member, before.federation_id, lane)
+            old, new = (each.newest.logs.get(log) for each in (before, self.chain))
+            if old and new and old.public != new.public and self.may_say(lane):
+                self.publish(lane, [self._acts_under(lane)])
+
+    def _acts_under(self, lane: Lane) -> Statement:
+        """Said under each new key, so that nothing waits for the next statement."""
+        roster = self.chain.newest
+        return make_statement(
+            1_000_000 * roster.version + list(Lane).index(lane),
+            ActsUnder(roster.version, roster.decision_sha256),
+            member=self.member,
+            federation_id=roster.federation_id,
+        )
+
+    def lets_in(self, member: str) -> bool:
+        """Whether the roster in force here lets that member connect."""
+        found = self.verifier.roster.members.get(member)
+        return found is not None and found.is_active
+
+    def _fetch_roster(self, command: events.FetchRoster) -> None:
+        def ended(root: bytes) -> events.Event:
+            if root:
+                self.adopt(root)
+            return events.RosterFetchEnded(command.peer)
+
+        self.ask(
+            command.peer,
+            "roster",
+            str(command.version).encode(),
+            ended,
+            lambda _reason: events.RosterFetchEnded(command.peer),
+        )
+
+    def _roster(self, raw: bytes) -> bytes | None:
+        """Answer with a version, where it is known here."""
+        version = int(raw)
+        versions = self.chain.versions
+        return versions[version - 1] if version <= len(versions) else None
 
     def _keep_receipt(self, command: events.KeepReceipt) -> None:
         self.disk.write(
@@ -522,16 +701,23 @@ class Node:
         return message
 
     def _wake_at(self, command: events.WakeAt) -> None:
-        if command.at < self._wake:
-            self.later(command.at - self.world.now, self._woke)
         self._wake = command.at
+        if command.at < self._armed:
+            self._arm()
 
-    def _woke(self) -> None:
+    def _arm(self) -> None:
+        at = self._armed = self._wake
+        late = self.world.rng.uniform(0, 1.0) if self.world.forces("timer late", RARE_SHARE) else 0
+        self.later(at - self.world.now + late, lambda: self._woke(at))
+
+    def _woke(self, armed: float) -> None:
+        if armed != self._armed:
+            return  # an earlier one took its place: one timer at a time
+        self._armed = float("inf")
         if self._wake <= self.world.now:
-            self._wake = float("inf")
             self.feed(events.Woke())
-        elif self._wake < float("inf"):
-            self.later(self._wake - self.world.now, self._woke)
+        else:
+            self._arm()
 
     def ask(
         self,
@@ -540,11 +726,26 @@ class Node:
         raw: bytes,
         answered: Callable[[Any], events.Event],
         failed: Callable[[str], events.Event],
+        bound: tuple[Hashable, int] | None = None,
     ) -> None:
-        """Send a request, and tell the engine what came of it."""
-        read = DECODE[kind][1]
+        """Send a request, and tell the engine what came of it.
+
+        Args:
+            peer, kind, raw: the request.
+            answered, failed: what the engine is told.
+            bound: what is under way by this, and how often that may be at once; (kind, peer), once.
+        """
+        if kind in ("announce", "digest"):
+            is_asked = self.world.now >= self._left_alone.get(peer, 0.0)
+            must(is_asked, LEFT_ALONE, "a peer that asked to wait was asked before its time")
+        read, under_way = DECODE[kind][1], self.under_way
+        what, most = bound or ((kind, peer), ALONE)
+        under_way.begin(what, most)
 
         def ended(answer: bytes | None, reason: str) -> None:
+            under_way.end(what)
+            if kind in ("announce", "digest") and (wait := wait_of(reason)) is not None:
+                self._left_alone[peer] = self.world.now + wait
             try:
                 event = (
                     failed(reason)
@@ -554,6 +755,9 @@ class Node:
             except FederationError as error:
                 event = failed(error.message)
             self.feed(event)
+            # Those that name what they answer; of the others a shell tells each exactly once.
+            if kind in ("range", "hashes") and self.world.forces("answer told twice"):
+                self.feed(event)
 
         self.world.request(self, peer, kind, raw, ended)
 
@@ -562,13 +766,15 @@ class Node:
         message: Announcement = self.outgoing(command.message)
         self.world.seen["inlined"] += any(head.inline for head in message.heads)
         raw = self.world.wire.encode(message)
-        assert len(raw) <= ANNOUNCE_BYTES_MAX or not self.is_honest
+        fits = len(raw) <= ANNOUNCE_BYTES_MAX or not self.is_honest
+        must(fits, BOUNDED, "an announcement exceeds what a peer takes")
         self.ask(
             peer,
             "announce",
             raw,
             lambda answer: events.AnnouncementAnswered(peer, lane, answer),
-            lambda reason: events.AnnouncementFailed(peer, lane, reason),
+            lambda reason: events.AnnouncementFailed(peer, lane, reason, wait_of(reason)),
+            (("announce", peer, lane), ALONE),
         )
         self.crash_soon("crash after telling")
 
@@ -579,7 +785,7 @@ class Node:
             "digest",
             self.world.wire.encode(self.outgoing(command.message)),
             lambda answer: events.ComparisonAnswered(peer, answer),
-            lambda reason: events.ComparisonFailed(peer, reason),
+            lambda reason: events.ComparisonFailed(peer, reason, wait_of(reason)),
         )
 
     def _fetch_range(self, command: events.FetchRange) -> None:
@@ -590,7 +796,8 @@ class Node:
             "range",
             f"{log.origin} {command.start} {command.end} {command.head_size}".encode(),
             lambda answer: events.RangeReceived(peer, log, answer, command),
-            lambda reason: events.RangeFailed(peer, log, reason, asked=command),
+            lambda reason: events.RangeFailed(peer, log, reason, wait_of(reason), command),
+            (("range", log.lane), RANGES_MAX[log.lane]),
         )
 
     def _fetch_openings(self, command: events.FetchOpenings) -> None:
@@ -603,7 +810,8 @@ class Node:
             "openings",
             wanted.encode(),
             lambda answer: events.OpeningsReceived(peer, log, answer, branch),
-            lambda reason: events.OpeningsFailed(peer, log, reason, branch=branch),
+            lambda reason: events.OpeningsFailed(peer, log, reason, wait_of(reason), branch),
+            (("openings", log, branch), ALONE),
         )
 
     def _fetch_hashes(self, command: joining_events.FetchHashes) -> None:
@@ -614,17 +822,31 @@ class Node:
             "hashes",
             f"{log.origin} {command.start} {command.end} {command.at}".encode(),
             lambda answer: joining_events.HashesReceived(peer, log, answer, command),
-            lambda reason: joining_events.HashesFailed(peer, log, reason, asked=command),
+            lambda reason: joining_events.HashesFailed(peer, log, reason, wait_of(reason), command),
+            ("hashes", HASHES_UNDER_WAY_MAX),
         )
 
     def _fetch_piece(self, command: joining_events.FetchPiece) -> None:
         peer, log, start = command.peer, command.log, command.start
+        self.world.seen["several pieces"] += any(
+            each == log and at != start for each, at in self._pieces
+        )
+        self.world.seen["stalled piece asked again"] += (log, start) in self._pieces
+        self._pieces.add((log, start))
+
+        def ended(event: events.Event) -> events.Event:
+            self._pieces.discard((log, start))
+            return event
+
         self.ask(
             peer,
             "piece",
             f"{log.origin} {start} {command.end} {command.end}".encode(),
-            lambda answer: joining_events.PieceReceived(peer, log, start, answer),
-            lambda reason: joining_events.PieceFailed(peer, log, start, reason),
+            lambda answer: ended(joining_events.PieceReceived(peer, log, start, answer)),
+            lambda reason: ended(
+                joining_events.PieceFailed(peer, log, start, reason, wait_of(reason))
+            ),
+            (("piece", peer), PIECES_UNDER_WAY_MAX),
         )
 
     # --- answering ------------------------------------------------------------------------------
@@ -638,6 +860,9 @@ class Node:
             named = raw.count(b" ") > RANGE_PARTS
             reply(self.fork_hands.serve_branch(raw) if named else self._range(raw))
             return
+        if kind == "roster":
+            reply(self._roster(raw))
+            return
         if kind == "prefix":
             reply(self.fork_hands.prefix(raw))
             return
@@ -648,6 +873,7 @@ class Node:
             reply(None)
             return
         self._asks[ask] = reply
+        must(len(self._asks) <= ASKS_MAX + 1, BOUNDED, "too many requests wait for the disk")
         if kind == "announce":
             self.feed(events.AnnouncementReceived(sender, ask, message))
         else:
