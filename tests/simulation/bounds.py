@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from federation.gossip.branches import BRANCHES_MAX
 from federation.gossip.cases import HEADS_WAITING_MAX
 from federation.gossip.joining import JOINS_MAX, PIECES_PER_PEER_MAX
-from federation.gossip.reconciliation import FETCHES_MAX, STALL_SECONDS
+from federation.gossip.slots import FETCHES_MAX, STALL_SECONDS, STALLED_MAX
 from federation.gossip.window import WINDOW_BYTES_MAX, WINDOW_BYTES_MIN
 from federation.protocol.origins import Lane
 from tests.simulation.promises import BOUNDED, Broken
@@ -27,7 +27,8 @@ TIMEOUT_SECONDS: Final = 5.0
 """After this long without an answer a request has failed, as in the node's own client."""
 
 RANGES_MAX: Final = {
-    lane: FETCHES_MAX[lane] * (1 + ceil(TIMEOUT_SECONDS / STALL_SECONDS[lane])) for lane in Lane
+    lane: FETCHES_MAX[lane] * (1 + ceil(TIMEOUT_SECONDS / STALL_SECONDS[lane])) + STALLED_MAX
+    for lane in Lane
 }
 """One that stalled is given up for another peer, and under way still until the client gives up."""
 
