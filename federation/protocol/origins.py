@@ -85,6 +85,13 @@ class LogId:
         if not 0 <= self.epoch <= EPOCH_MAX:
             raise OriginMalformed(f"an epoch is between 0 and {EPOCH_MAX}")
 
+    def __hash__(self) -> int:
+        return self._hash  # everything that is known of a log is looked up by it
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.member, self.federation_id, self.lane, self.epoch))
+
     @cached_property
     def origin(self) -> str:
         """The log's permanent name, the first line of its checkpoints."""

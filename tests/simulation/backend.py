@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, Final
 from unittest.mock import patch
 
-from federation.gossip import joining, reconciliation
+from federation.gossip import joining, joins, reconciliation
 from federation.gossip.engine import GossipSettings
 from federation.gossip.joining import JOIN_STATEMENTS_MIN
 from federation.protocol.headers import StatementId
@@ -107,7 +107,7 @@ class Stage:
         """
         size = self.scenario.settings.get("piece_statements", RANGE_STATEMENTS_MAX)
         with ExitStack() as stack:
-            for room in (joining, reconciliation) if size != RANGE_STATEMENTS_MAX else ():
+            for room in (joining, joins, reconciliation) if size != RANGE_STATEMENTS_MAX else ():
                 stack.enter_context(patch.object(room, "RANGE_STATEMENTS_MAX", size))
             return self._play()
 
