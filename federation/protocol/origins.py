@@ -86,11 +86,7 @@ class LogId:
             raise OriginMalformed(f"an epoch is between 0 and {EPOCH_MAX}")
 
     def __hash__(self) -> int:
-        return self._hash  # everything that is known of a log is looked up by it
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash((self.member, self.federation_id, self.lane, self.epoch))
+        return hash(self.sha256)  # kept by the bytes; all that is known of a log is looked up by it
 
     @cached_property
     def origin(self) -> str:
