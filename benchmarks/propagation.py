@@ -7,8 +7,8 @@ as ``python -m benchmarks.propagation --json``; the last line of stdout is one J
 by itself: what of the list is not everywhere after ``BULK_SECONDS_MAX`` is not waited for, and the
 figures say how many statements were.
 
-- ``live_p50_ms``, ``live_p99_ms``: from sending the publish request to the last ``block``. Each node,
-  the issuer's own among them, is asked by itself, again and again: its answers' own time counts.
+- ``live_p50_ms``, ``live_p99_ms``: from sending the publish request to the last ``block``. Each
+  node, the issuer's own too, is asked by itself, again and again: its answers' own time counts.
 - ``crisis_p99_ms_during_bulk``: the same in the crisis lane while the list goes out, of
   ``crisis_samples``. Of fewer than a hundred samples it is the slowest, as ``live_p99_ms`` is.
 - ``bulk_node_statements_per_s``: statements of the list a second at the median receiver, while all
