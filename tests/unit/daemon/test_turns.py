@@ -1,0 +1,45 @@
+"""Heavy work of bulk comes one piece at a time, and leaves the loop to others in between."""
+
+from __future__ import annotations
+
+import asyncio
+
+from federation.daemon.turns import ROUNDS, Turns
+from federation.protocol.origins import Lane
+
+
+async def test_between_two_pieces_of_bulk_everybody_else_has_some_rounds() -> None:
+    turns, happened = Turns(), list[str]()
+    is_over = asyncio.Event()
+
+    async def bulk() -> None:
+        await turns.wait(Lane.BULK)
+        happened.append("bulk")
+
+    async def others() -> None:
+        while not is_over.is_set():
+            happened.append("round")
+            await asyncio.sleep(0)
+
+    watching = asyncio.create_task(others())
+    await asyncio.gather(*(bulk() for _ in range(5)))
+    is_over.set()
+    await watching
+    pieces = [at for at, what in enumerate(happened) if what == "bulk"]
+    gaps = [later - earlier for earlier, later in zip(pieces, pieces[1:], strict=False)]
+    assert min(gaps) > ROUNDS
+
+
+async def test_what_is_urgent_waits_for_no_turn() -> None:
+    turns, happened = Turns(), list[str]()
+
+    async def work(lane: Lane) -> None:
+        await turns.wait(lane)
+        happened.append(lane)
+
+    waiting = [asyncio.create_task(work(Lane.BULK)) for _ in range(3)]
+    await asyncio.sleep(0)
+    await work(Lane.CRISIS)
+    await work(Lane.LIVE)
+    assert ["crisis", "live"] == happened
+    await asyncio.gather(*waiting)
