@@ -1,8 +1,8 @@
 """Turns for what is heavy and can wait: one piece of bulk, then rounds of the loop for the others.
 
-To decode, judge or pack a thousand statements takes some milliseconds in which nothing else is done,
-and what is urgent passes through a dozen rounds of the event loop on its way from a peer to an
-answer. Where bulk was ready in each of these rounds, it would wait a dozen times.
+To decode, judge or pack a thousand statements takes some milliseconds in which nothing else is
+done, and what is urgent passes through a dozen rounds of the event loop on its way from a peer to
+an answer. Where bulk was ready in each of these rounds, it would wait a dozen times.
 """
 
 from __future__ import annotations

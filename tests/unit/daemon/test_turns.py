@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 from federation.daemon.turns import ROUNDS, Turns
 from federation.protocol.origins import Lane
@@ -26,7 +27,7 @@ async def test_between_two_pieces_of_bulk_everybody_else_has_some_rounds() -> No
     is_over.set()
     await watching
     pieces = [at for at, what in enumerate(happened) if what == "bulk"]
-    gaps = [later - earlier for earlier, later in zip(pieces, pieces[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(pieces)]
     assert min(gaps) > ROUNDS
 
 
