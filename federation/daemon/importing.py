@@ -17,6 +17,7 @@ from hashlib import sha256
 from typing import Final, TypeAlias
 
 from federation.daemon.publisher import BATCH_STATEMENTS_MAX, Draft, LanePublisher
+from federation.daemon.turns import Turns
 from federation.errors import FederationError
 from federation.protocol.bodies import Confirm, Kind, check_body
 from federation.protocol.headers import decode_header
@@ -70,10 +71,18 @@ class Importer:
         member: this member.
         lanes: the publisher of each lane.
         signals: where it is looked up what stands already.
+        turns: when the next slice of a list is read or made.
     """
 
-    def __init__(self, member: str, lanes: dict[Lane, LanePublisher], signals: SignalStore) -> None:
+    def __init__(
+        self,
+        member: str,
+        lanes: dict[Lane, LanePublisher],
+        signals: SignalStore,
+        turns: Turns,
+    ) -> None:
         self._member, self._lanes, self._signals = member, lanes, signals
+        self.turns = turns
         self._taking = asyncio.Lock()
 
     async def take(self, lane: Lane, confirms: Sequence[Confirm]) -> Imported:
@@ -97,7 +106,7 @@ class Importer:
             known = 0
             for place, confirm in enumerate(confirms):
                 if place % SLICE == 0:
-                    await asyncio.sleep(0)
+                    await self.turns.wait(lane)
                 try:
                     for signal in confirm.signals:
                         check_publishable(signal)
@@ -113,6 +122,7 @@ class Importer:
                     continue
                 standing[key] = {said}
             if made:
+                await self.turns.wait(lane)
                 await publisher.say(made)
             return Imported(len(made), known, refused, tuple(differing))
 

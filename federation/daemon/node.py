@@ -159,7 +159,7 @@ class Node:
         self.publisher = Publisher(
             member, self._lanes, stores.logs, stores.signals, self.membership
         )
-        self.importer = Importer(member, self._lanes, stores.signals)
+        self.importer = Importer(member, self._lanes, stores.signals, self.replicator.turns)
         self.incidents = Incidents(
             member,
             stores.incidents,

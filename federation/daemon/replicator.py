@@ -81,6 +81,7 @@ class Replicator:
 
     Attributes:
         after_commit: sees to it that what is durable comes into use.
+        turns: when the next piece of bulk is worked on.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class Replicator:
         self._membership, self._key_of, self._member = membership, key_of, member
         self._index, self._eraser, self._guard = index, eraser, guard
         self._monotonic, self._unix_seconds, self._rng = monotonic, unix_seconds, rng
-        self._turns = Turns()
+        self.turns = Turns()
         self._tasks: set[asyncio.Task[None]] = set()
         self._asks: dict[int, asyncio.Future[Any]] = {}
         self._ask_next = 0
@@ -273,7 +274,7 @@ class Replicator:
                 command.head_size,
                 lane=command.log.lane,
             )
-            await self._turns.wait(command.log.lane)
+            await self.turns.wait(command.log.lane)
             message = decode_range(raw)
         except FederationError as error:
             self.feed(failure_of(command, error))
@@ -297,7 +298,7 @@ class Replicator:
             raw = await self.link(command.peer).statements(
                 command.log.sha256, start, command.end, command.end
             )
-            await self._turns.wait(command.log.lane)
+            await self.turns.wait(command.log.lane)
             message = decode_range(raw)
         except FederationError as error:
             self.feed(failure_of(command, error))
@@ -312,7 +313,7 @@ class Replicator:
             is_whole = step.view.is_complete and log not in self._eraser.lacking
             receipt = await self._receipt(step.view.head, step.before) if is_whole else None
             receipts = [receipt] if receipt else []
-            await self._turns.wait(log.lane)
+            await self.turns.wait(log.lane)
             seconds = await self._stores.logs.append(step, receipts, erased=erased)
         except StoreConflict as error:
             await self._look_again(step.view.log, error)
@@ -327,7 +328,7 @@ class Replicator:
         )
         if receipt is not None and not await self._receipted(receipt):
             receipt = None
-        await self._turns.wait(log.lane)  # the next step is judged when it is told of this one
+        await self.turns.wait(log.lane)  # the next step is judged when it is told of this one
         self.feed(events.Persisted(step, receipt, seconds))
         if receipt is None and (step.view.is_complete or step.view.log in self._eraser.lacking):
             try:

@@ -6,7 +6,6 @@ Each line is a confirm as in ``POST /v1/statements``. The answer is JSON lines t
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -83,7 +82,7 @@ class ImportApi:
         async for line in _lines(request):
             part.read(line)
             if part.lines % SLICE == 0:
-                await asyncio.sleep(0)  # lines that are here already come without a pause
+                await self._node.importer.turns.wait(lane)
             if part.lines == IMPORT_BATCH:
                 if not await self._publish(request, response, lane, part):
                     return response

@@ -5,7 +5,15 @@ from __future__ import annotations
 import asyncio
 from itertools import pairwise
 
-from federation.daemon.turns import ROUNDS, Turns
+import pytest
+
+from federation.daemon.turns import (
+    LATE_SECONDS,
+    PAUSE_FACTOR,
+    PAUSE_SECONDS_MAX,
+    ROUNDS,
+    Turns,
+)
 from federation.protocol.origins import Lane
 
 
@@ -44,3 +52,21 @@ async def test_what_is_urgent_waits_for_no_turn() -> None:
     await work(Lane.LIVE)
     assert ["crisis", "live"] == happened
     await asyncio.gather(*waiting)
+
+
+async def test_bulk_leaves_a_machine_alone_on_which_rounds_take_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop, slept, now = asyncio.get_running_loop(), list[float](), [100.0]
+    pause = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += LATE_SECONDS  # each round takes so long
+        await pause(0)
+
+    monkeypatch.setattr(loop, "time", lambda: now[0])
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    await Turns().wait(Lane.BULK)
+    expected = PAUSE_FACTOR * ROUNDS * LATE_SECONDS
+    assert [*[0] * ROUNDS, pytest.approx(min(expected, PAUSE_SECONDS_MAX))] == slept
