@@ -7,8 +7,7 @@ reads.
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import aiohttp
 
@@ -19,6 +18,7 @@ from federation.local_errors.peers import (
     PeerTimeout,
     PeerUnreachable,
 )
+from federation.net.sessions import SessionOwner
 
 FETCH_SECONDS: Final = 30.0
 """For one file; a bundle of the largest entries, 16 MiB, at 600 KiB/s."""
@@ -33,8 +33,8 @@ _ABSENT: Final = frozenset({403, 404, 410})
 _BUSY: Final = frozenset({429, 503})
 
 
-class LogClient:
-    """Files of one public log; use it as an async context.
+class LogClient(SessionOwner):
+    """Files of one public log; use it as an async context, or close it.
 
     Args:
         url: the log's prefix, without a final slash.
@@ -43,7 +43,6 @@ class LogClient:
 
     def __init__(self, url: str, seconds: float = FETCH_SECONDS) -> None:
         self._url, self._seconds = url, seconds
-        self._session: aiohttp.ClientSession | None = None
 
     async def fetch(self, path: str, bytes_max: int) -> bytes:
         """One file.
@@ -59,10 +58,8 @@ class LogClient:
             PeerTimeout, PeerUnreachable: no whole answer came.
             PeerAnswerTooLarge: it is longer than it may be.
         """
-        if self._session is None:
-            raise RuntimeError("use the client as an async context")
         try:
-            async with self._session.get(f"{self._url}/{path}", allow_redirects=False) as response:
+            async with self._open().get(f"{self._url}/{path}", allow_redirects=False) as response:
                 if response.status in _ABSENT:
                     raise NotFound(f"{self._url} has no {path}")
                 if response.status in _BUSY:
@@ -83,21 +80,10 @@ class LogClient:
         except (aiohttp.ClientError, OSError):
             raise PeerUnreachable(f"no connection to {self._url}, or it broke") from None
 
-    async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
+    def _make_session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
             timeout=aiohttp.ClientTimeout(total=self._seconds),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "federation-log-fetch"},
         )
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None

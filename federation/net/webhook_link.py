@@ -16,8 +16,7 @@ import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -25,6 +24,7 @@ from standardwebhooks import Webhook
 from yarl import URL
 
 from federation.local_errors.peers import PeerTimeout, PeerUnreachable, WebhookAddressRefused
+from federation.net.sessions import SessionOwner
 
 DELIVERY_SECONDS: Final = 10.0
 """For one whole delivery: Standard Webhooks asks receivers to answer within 15 to 30 seconds, and a
@@ -100,7 +100,7 @@ def _check_public(host: str) -> None:
         raise WebhookAddressRefused("the webhook's address is private, or this machine's own")
 
 
-class WebhookLink:
+class WebhookLink(SessionOwner):
     """Connections to one receiver; close it.
 
     Args:
@@ -120,7 +120,6 @@ class WebhookLink:
     ) -> None:
         self._url, self._allow_private, self._seconds = URL(url), allow_private, seconds
         self._webhook = Webhook(secret)
-        self._session: aiohttp.ClientSession | None = None
 
     async def deliver(self, event_id: str, body: bytes, at: datetime) -> Delivered:
         """Send one event.
@@ -154,37 +153,18 @@ class WebhookLink:
         except (aiohttp.ClientError, OSError):
             raise PeerUnreachable("no connection to the receiver, or it broke") from None
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            resolver: AbstractResolver = aiohttp.DefaultResolver()
-            if not self._allow_private:
-                resolver = _PublicResolver(resolver)
-            connector = aiohttp.TCPConnector(limit=1, resolver=resolver, use_dns_cache=False)
-            # No proxy or credentials from the environment, no cookies.
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                timeout=aiohttp.ClientTimeout(total=self._seconds),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-            )
-        return self._session
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
+    def _make_session(self) -> aiohttp.ClientSession:
+        resolver: AbstractResolver = aiohttp.DefaultResolver()
+        if not self._allow_private:
+            resolver = _PublicResolver(resolver)
+        connector = aiohttp.TCPConnector(limit=1, resolver=resolver, use_dns_cache=False)
+        # No proxy or credentials from the environment, no cookies.
+        return aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=self._seconds),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+        )
 
 
 def _retry_after(response: aiohttp.ClientResponse, now: datetime) -> float | None:

@@ -7,12 +7,12 @@ caller; what came back is bytes of a stranger until a key has been held against 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import aiohttp
 
 from federation.local_errors.peers import PeerAnswerTooLarge, PeerTimeout, PeerUnreachable
+from federation.net.sessions import SessionOwner
 from federation.protocol.limits import NOTE_BYTES_MAX
 
 WITNESS_SECONDS: Final = 1.0
@@ -36,7 +36,7 @@ class WitnessReply:
     body: bytes
 
 
-class WitnessClient:
+class WitnessClient(SessionOwner):
     """Connections to witnesses; use it as an async context, or close it.
 
     Args:
@@ -45,7 +45,6 @@ class WitnessClient:
 
     def __init__(self, seconds: float = WITNESS_SECONDS) -> None:
         self._seconds = seconds
-        self._session: aiohttp.ClientSession | None = None
 
     async def add_checkpoint(self, prefix: str, body: bytes) -> WitnessReply:
         """Send a request to the witness at a URL.
@@ -59,15 +58,8 @@ class WitnessClient:
             PeerUnreachable: no connection, or it broke.
             PeerAnswerTooLarge: more than any answer has.
         """
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit_per_host=CONNECTIONS_PER_HOST_MAX)
-            timeout = aiohttp.ClientTimeout(total=self._seconds)
-            # No proxy or credentials from the environment, no cookies between witnesses.
-            self._session = aiohttp.ClientSession(
-                connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
-            )
         try:
-            async with self._session.post(
+            async with self._open().post(
                 f"{prefix}/add-checkpoint", data=body, allow_redirects=False
             ) as response:
                 raw = bytearray()
@@ -81,19 +73,10 @@ class WitnessClient:
         except (aiohttp.ClientError, OSError):
             raise PeerUnreachable("no connection to the witness, or it broke") from None
 
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
+    def _make_session(self) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(limit_per_host=CONNECTIONS_PER_HOST_MAX)
+        timeout = aiohttp.ClientTimeout(total=self._seconds)
+        # No proxy or credentials from the environment, no cookies between witnesses.
+        return aiohttp.ClientSession(
+            connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
+        )
