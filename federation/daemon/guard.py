@@ -129,6 +129,10 @@ class Guard:
             StoreError: the disk.
         """
         await self._raise_witness()
+        try:
+            await self._begin_feed()
+        except StoreError as error:
+            log_lines.error("the feed cannot begin anew: %s", error)
         own = {log: view for log, view in views.items() if log.member == self._member}
         known = {log for role, log in self._signed if role is SignedAs.LOG}
         self.is_lost = bool(own) and not known
@@ -327,11 +331,19 @@ class Guard:
         self.stops[log] = stop  # before anything is waited for
         self._alarm("signing-stopped", text)
         try:
-            await self._store.stop(stop)
-            if code in _OLDER_DATABASE:
-                await self._stores.feed.begin_anew()
+            await self._keep_stop(stop)
         except StoreError as error:
             log_lines.error("cannot keep why signing stopped: %s", error)
+
+    async def _keep_stop(self, stop: Stop) -> None:
+        await self._store.stop(stop, is_feed_due=stop.code in _OLDER_DATABASE)
+        await self._begin_feed()
+
+    async def _begin_feed(self) -> None:
+        """Let the feed begin anew where that is due: the database may have been full until now."""
+        if await self._store.is_feed_due():
+            await self._stores.feed.begin_anew()
+            await self._store.feed_begun()
 
     async def go_on(self, heads: Mapping[LogId, Head | None]) -> None:
         """A person has looked: own logs are what these heads say, and signing goes on.
@@ -343,6 +355,7 @@ class Guard:
             StoreConflict: something larger was signed: that has to be taken in first.
             StoreError: the disk.
         """
+        await self._begin_feed()
         lifted = self._lifting = dict(self.stops)
         try:
             for head in heads.values():
@@ -355,7 +368,7 @@ class Guard:
             stop = self.stops.pop(log, seen)
             if stop is not seen:  # it came meanwhile, and no person has seen it
                 self.stops[log] = stop
-                await self._store.stop(stop)
+                await self._keep_stop(stop)
         self.is_lost = False
 
     def alarms(self) -> list[tuple[str, str]]:

@@ -32,7 +32,8 @@ _ADVANCE: Final = """
         OR (signed.size = excluded.size AND signed.root_hash = excluded.root_hash))
     RETURNING 1"""
 _STOP: Final = (
-    "INSERT INTO stops (origin, code, text, peer, note, at_seconds) VALUES (?, ?, ?, ?, ?, ?)"
+    "INSERT INTO stops (origin, code, text, peer, note, at_seconds, is_feed_due)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT DO NOTHING"
 )
 
@@ -185,15 +186,36 @@ class GuardStore:
         )
         return [Stop(stored_log(origin), *rest) for origin, *rest in rows]
 
-    async def stop(self, stop: Stop) -> None:
+    async def stop(self, stop: Stop, *, is_feed_due: bool = False) -> None:
         """Keep a reason to sign nothing; of one log the first stays.
+
+        Args:
+            stop: the reason.
+            is_feed_due: whether the feed is to begin anew because of it.
 
         Raises:
             StoreError: the disk.
         """
         row = (stop.log.origin, stop.code, stop.text, stop.peer, stop.note, stop.at_seconds)
         async with self._database.write() as unit:
-            await unit.run(_STOP, row)
+            await unit.run(_STOP, (*row, is_feed_due))
+
+    async def is_feed_due(self) -> bool:
+        """Whether the feed is still to begin anew, for any of the reasons kept.
+
+        Raises:
+            StoreError: the disk.
+        """
+        return bool(await self._database.read("SELECT 1 FROM stops WHERE is_feed_due LIMIT 1"))
+
+    async def feed_begun(self) -> None:
+        """The feed has begun anew, durably.
+
+        Raises:
+            StoreError: the disk; it begins anew once more.
+        """
+        async with self._database.write() as unit:
+            await unit.run("UPDATE stops SET is_feed_due = 0")
 
     async def lift(self, logs: Iterable[LogId]) -> None:
         """A person has decided: there is no reason any more.
