@@ -43,9 +43,6 @@ Signature: 8a477f597d28d172789f06886806bc55
 """
 """The Cache Directory Tagging specification (bford.info/cachedir): backup programs pass it over."""
 
-_OLDER_DATABASE: Final = frozenset({"rolled-back", "own-head-unknown"})
-"""What a restored backup looks like: the feed's numbers, too, mean something else from here on."""
-
 
 class Guard:
     """What this node may sign. Made by :meth:`open`.
@@ -331,13 +328,10 @@ class Guard:
         self.stops[log] = stop  # before anything is waited for
         self._alarm("signing-stopped", text)
         try:
-            await self._keep_stop(stop)
+            await self._store.stop(stop)
+            await self._begin_feed()
         except StoreError as error:
             log_lines.error("cannot keep why signing stopped: %s", error)
-
-    async def _keep_stop(self, stop: Stop) -> None:
-        await self._store.stop(stop, is_feed_due=stop.code in _OLDER_DATABASE)
-        await self._begin_feed()
 
     async def _begin_feed(self) -> None:
         """Let the feed begin anew where that is due: the database may have been full until now."""
@@ -368,7 +362,8 @@ class Guard:
             stop = self.stops.pop(log, seen)
             if stop is not seen:  # it came meanwhile, and no person has seen it
                 self.stops[log] = stop
-                await self._keep_stop(stop)
+                await self._store.stop(stop)
+                await self._begin_feed()
         self.is_lost = False
 
     def alarms(self) -> list[tuple[str, str]]:

@@ -20,6 +20,9 @@ from federation.store.stems import stored_log
 
 GUARD_FILE: Final = "last-signed.sqlite3"
 
+_OLDER_DATABASE: Final = frozenset({"rolled-back", "own-head-unknown"})
+"""What a restored backup looks like: the feed's numbers, too, mean something else from here on."""
+
 # Forward, or the same head again. A row that is not there yet is made whatever was expected.
 _ADVANCE: Final = """
     INSERT INTO signed (role, origin, size, root_hash, note, line, at_seconds)
@@ -186,19 +189,15 @@ class GuardStore:
         )
         return [Stop(stored_log(origin), *rest) for origin, *rest in rows]
 
-    async def stop(self, stop: Stop, *, is_feed_due: bool = False) -> None:
+    async def stop(self, stop: Stop) -> None:
         """Keep a reason to sign nothing; of one log the first stays.
-
-        Args:
-            stop: the reason.
-            is_feed_due: whether the feed is to begin anew because of it.
 
         Raises:
             StoreError: the disk.
         """
         row = (stop.log.origin, stop.code, stop.text, stop.peer, stop.note, stop.at_seconds)
         async with self._database.write() as unit:
-            await unit.run(_STOP, (*row, is_feed_due))
+            await unit.run(_STOP, (*row, stop.code in _OLDER_DATABASE))
 
     async def is_feed_due(self) -> bool:
         """Whether the feed is still to begin anew, for any of the reasons kept.
