@@ -52,9 +52,7 @@ class MemberRates:
             AskedTooMuch: less than a unit is left; it says how long until one is.
         """
         if callable(route.body_bytes_max):
-            self._bucket(
-                request.member, is_crisis=False
-            ).left -= 1  # given back if it was asked for
+            self._bucket(request.member, is_crisis=False).left -= 1  # `take` gives it back
         elif route.call is not Call.ANNOUNCE:
             self._take(request.member, 1.0, is_crisis=_is_crisis_range(desk, route, request))
 
