@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
@@ -46,7 +48,8 @@ class _Foreign:
     sizes: dict[LogId, int] = field(default_factory=dict)
     due: dict[LogId, Head] = field(default_factory=dict)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    failures: int = 0
+    failures: Counter[LogId] = field(default_factory=Counter)  # in a row
+    rests_until: dict[LogId, float] = field(default_factory=dict)  # by the loop's clock
     last_error: str = ""
 
 
@@ -76,22 +79,23 @@ class ForeignWitnesses:
         await asyncio.gather(*map(self._keep_asking, self._witnesses))
 
     async def _keep_asking(self, witness: _Foreign) -> None:
+        """Each log at its own pace: one that the witness refuses holds no other one up."""
+        now = asyncio.get_running_loop().time
         while True:
-            await witness.wake.wait()
             witness.wake.clear()
-            heads, witness.due = witness.due, {}
-            for head in heads.values():
-                if not await self._ask(witness, head):
-                    witness.due.setdefault(head.log, head)  # unless a newer one has come
-            if witness.due and witness.failures:
-                witness.wake.set()
-                doublings = min(witness.failures - 1, _DOUBLINGS_MAX)
+            for log in [log for log in witness.due if witness.rests_until.get(log, 0.0) <= now()]:
+                head = witness.due.pop(log)
+                if await self._ask(witness, head):
+                    witness.rests_until.pop(log, None)
+                    continue
+                witness.due.setdefault(log, head)  # unless a newer one has come
+                doublings = min(witness.failures[log] - 1, _DOUBLINGS_MAX)
                 pause = min(RETRY_SECONDS_FIRST * 2**doublings, RETRY_SECONDS_MAX)
-                await asyncio.sleep(pause)
-
-    async def ask_all(self, head: Head) -> int:
-        """Ask every witness at once; returns how many lines were kept."""
-        return sum(await asyncio.gather(*(self._ask(each, head) for each in self._witnesses)))
+                witness.rests_until[log] = now() + pause
+            again_at = min((witness.rests_until.get(log, 0.0) for log in witness.due), default=None)
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(again_at):
+                    await witness.wake.wait()
 
     def alarms(self) -> list[tuple[str, str]]:
         """What operators are told: code and sentence, as long as it stands."""
@@ -99,10 +103,10 @@ class ForeignWitnesses:
         return [
             (
                 "witness-silent",
-                told.format(each.settings.name, each.failures, each.last_error),
+                told.format(each.settings.name, failures, each.last_error),
             )
             for each in self._witnesses
-            if each.failures >= FAILURES_BEFORE_ALARM
+            if (failures := max(each.failures.values(), default=0)) >= FAILURES_BEFORE_ALARM
         ]
 
     async def close(self) -> None:
@@ -119,13 +123,13 @@ class ForeignWitnesses:
                 raise PeerRefused(f"it answered {reply.status}", status=reply.status)
             await self._keep(witness, head, reply)
         except FederationError as error:
-            witness.failures += 1
+            witness.failures[head.log] += 1
             witness.last_error = error.message
             log_lines.warning(
                 "the witness %s does not cosign %s: %s", witness.settings.name, head.log, error
             )
             return False
-        witness.failures, witness.sizes[head.log] = 0, head.size
+        witness.failures[head.log], witness.sizes[head.log] = 0, head.size
         return True
 
     async def _send(self, witness: _Foreign, head: Head) -> WitnessReply:

@@ -43,9 +43,6 @@ Signature: 8a477f597d28d172789f06886806bc55
 """
 """The Cache Directory Tagging specification (bford.info/cachedir): backup programs pass it over."""
 
-_OLDER_DATABASE: Final = frozenset({"rolled-back", "own-head-unknown"})
-"""What a restored backup looks like: the feed's numbers, too, mean something else from here on."""
-
 
 class Guard:
     """What this node may sign. Made by :meth:`open`.
@@ -129,6 +126,10 @@ class Guard:
             StoreError: the disk.
         """
         await self._raise_witness()
+        try:
+            await self._begin_feed()
+        except StoreError as error:
+            log_lines.error("the feed cannot begin anew: %s", error)
         own = {log: view for log, view in views.items() if log.member == self._member}
         known = {log for role, log in self._signed if role is SignedAs.LOG}
         self.is_lost = bool(own) and not known
@@ -328,10 +329,15 @@ class Guard:
         self._alarm("signing-stopped", text)
         try:
             await self._store.stop(stop)
-            if code in _OLDER_DATABASE:
-                await self._stores.feed.begin_anew()
+            await self._begin_feed()
         except StoreError as error:
             log_lines.error("cannot keep why signing stopped: %s", error)
+
+    async def _begin_feed(self) -> None:
+        """Let the feed begin anew where that is due: the database may have been full until now."""
+        if await self._store.is_feed_due():
+            await self._stores.feed.begin_anew()
+            await self._store.feed_begun()
 
     async def go_on(self, heads: Mapping[LogId, Head | None]) -> None:
         """A person has looked: own logs are what these heads say, and signing goes on.
@@ -343,6 +349,7 @@ class Guard:
             StoreConflict: something larger was signed: that has to be taken in first.
             StoreError: the disk.
         """
+        await self._begin_feed()
         lifted = self._lifting = dict(self.stops)
         try:
             for head in heads.values():
@@ -356,6 +363,7 @@ class Guard:
             if stop is not seen:  # it came meanwhile, and no person has seen it
                 self.stops[log] = stop
                 await self._store.stop(stop)
+                await self._begin_feed()
         self.is_lost = False
 
     def alarms(self) -> list[tuple[str, str]]:

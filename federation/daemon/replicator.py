@@ -284,7 +284,11 @@ class Replicator:
     async def _fetch_hashes(self, command: joining_events.FetchHashes) -> None:
         try:
             raw = await self.link(command.peer).hashes(
-                command.log.sha256, command.start, command.end, command.at
+                command.log.sha256,
+                command.start,
+                command.end,
+                command.at,
+                lane=command.log.lane,
             )
             message = decode_hashes(raw)
         except FederationError as error:
@@ -296,7 +300,7 @@ class Replicator:
         start = command.start
         try:
             raw = await self.link(command.peer).statements(
-                command.log.sha256, start, command.end, command.end
+                command.log.sha256, start, command.end, command.end, lane=command.log.lane
             )
             await self.turns.wait(command.log.lane)
             message = decode_range(raw)

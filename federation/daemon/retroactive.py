@@ -127,6 +127,7 @@ class Retroactive:
         self._sweeps_asked = 0
         # Rows that are being told, as often as they are: a sweep passes them over.
         self._telling: Counter[Remembered] = Counter()
+        self._has_untold = False  # some were dropped: a sweep, now or after a start, finds them
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
 
@@ -190,7 +191,8 @@ class Retroactive:
 
     def close(self) -> None:
         """Keep what is remembered, and whether something was left to look for or to tell."""
-        if self._waiting or self._late or self._telling or self._sweep_from is not None:
+        is_left = self._waiting or self._late or self._telling or self._has_untold
+        if is_left or self._sweep_from is not None:
             self._ring.flush()
         else:
             self._ring.close()
@@ -373,17 +375,27 @@ class Retroactive:
                 tuple(each.opinion.id for each in matching),
             ),
             kept=lambda: self._mark_told(telling),
+            dropped=lambda: self._drop(telling),
         )
 
     def _mark_told(self, rows: Sequence[Remembered]) -> None:
         """What was found is kept by everybody who is told: a sweep need not tell it again."""
         for row in rows:
-            self._telling[row] -= 1
             now = self._ring.read(row.slot)
             if now is not None and replace(now, is_told=False) == row:
                 self._ring.mark_told(row.slot)
-            if not self._telling[row]:
-                del self._telling[row]
+            self._end_telling(row)
+
+    def _drop(self, rows: Sequence[Remembered]) -> None:
+        """A bug kept what was found from being told: the next sweep does not pass it over."""
+        for row in rows:
+            self._end_telling(row)
+        self._has_untold = True
+
+    def _end_telling(self, row: Remembered) -> None:
+        self._telling[row] -= 1
+        if self._telling[row] <= 0:
+            del self._telling[row]
 
     def _is_told(self, row: Remembered) -> bool:
         return row.is_told or replace(row, is_told=False) in self._telling

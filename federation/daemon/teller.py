@@ -71,10 +71,13 @@ class _Step:
     statements: tuple[VerifiedStatement, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Beside:
     batch: ChangeBatch
     kept: Callable[[], None]
+    dropped: Callable[[], None]
+    sinks_done: int = 0
+    keeping: asyncio.Task[None] | None = None  # the next sink's: what it commits cannot be unsaid
 
 
 def _nothing() -> None:
@@ -149,17 +152,23 @@ class Teller:
             _Step(step.view.log, step.before.size, step.view.size, statements if is_room else None)
         )
 
-    def emit(self, *changes: Change, kept: Callable[[], None] = _nothing) -> None:
+    def emit(
+        self,
+        *changes: Change,
+        kept: Callable[[], None] = _nothing,
+        dropped: Callable[[], None] = _nothing,
+    ) -> None:
         """Something changed beside the logs; what it is about is durable already.
 
         Args:
             changes: what.
             kept: called when every sink has kept it; at once where there is none.
+            dropped: called instead where a bug kept a sink from it: it is told no more.
         """
         if not self.is_listened_to:
             kept()
         elif changes:
-            self._queue(_Beside(ChangeBatch(changes), kept))
+            self._queue(_Beside(ChangeBatch(changes), kept, dropped))
 
     async def until_idle(self) -> None:
         """Wait until everything known so far has been told."""
@@ -187,6 +196,8 @@ class Teller:
                 log_lines.exception("what a step changed could not be found out")
                 self._waiting[0] = _cut()
                 self._forget(following)
+                if isinstance(following, _Beside):
+                    following.dropped()
                 continue
             self._waiting.popleft()
             self._forget(following)
@@ -198,15 +209,18 @@ class Teller:
 
         After :meth:`run` was cancelled. Steps wait in the store.
         """
+        beside = [each for each in self._waiting if isinstance(each, _Beside)]
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
-                for following in self._waiting:
-                    if isinstance(following, _Beside):
-                        await self._tell(following)
+                for following in beside:
+                    await self._tell(following)
         except (FederationError, TimeoutError) as error:
             log_lines.error("something that changed could not be told before the end: %s", error)
         except Exception:  # a bug must not keep the node from closing its database
             log_lines.exception("something that changed could not be told before the end")
+        for following in beside:
+            if following.keeping is not None:
+                following.keeping.cancel()
         await self._keep_told()
 
     def _queue(self, following: _Step | _Beside) -> None:
@@ -231,8 +245,7 @@ class Teller:
 
     async def _tell(self, following: _Step | _Beside) -> None:
         if isinstance(following, _Beside):
-            await self._keep(following.batch)
-            following.kept()
+            await self._tell_beside(following)
             return
         # A step told in part before the node stopped, or before a retry, goes on where it was.
         start = max(following.start, self._told.get(following.log, 0))
@@ -242,6 +255,21 @@ class Teller:
             start += len(statements)
             await self._keep(ChangeBatch(tuple(changes), following.log, start))
             self._told[following.log] = self._told_unkept[following.log] = start
+
+    async def _tell_beside(self, beside: _Beside) -> None:
+        """Tell each sink once: no place in a log says which of them has it."""
+        while beside.sinks_done < len(self._sinks):
+            if beside.keeping is None:
+                keep = self._sinks[beside.sinks_done].keep(beside.batch)
+                beside.keeping = asyncio.ensure_future(keep)
+            try:
+                await asyncio.shield(beside.keeping)  # one who is cancelled here asks it again
+            except Exception:
+                beside.keeping = None
+                raise
+            beside.keeping = None
+            beside.sinks_done += 1
+        beside.kept()
 
     async def _read(self, step: _Step, start: int) -> Sequence[VerifiedStatement]:
         if step.statements is not None:
@@ -272,4 +300,4 @@ class Teller:
 
 
 def _cut(kept: Callable[[], None] = _nothing) -> _Beside:
-    return _Beside(ChangeBatch((HistoryCut(),)), kept)
+    return _Beside(ChangeBatch((HistoryCut(),)), kept, _nothing)

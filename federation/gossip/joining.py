@@ -79,10 +79,6 @@ class Joining:
         self._given_up: set[LogId] = set()
         self._in_flight: dict[str, int] = {}
 
-    def is_joining(self, log: LogId) -> bool:
-        """Whether that log is caught up with here now, not range by range."""
-        return log in self._joins
-
     def is_worth_it(self, log: LogId, lacking: int) -> bool:
         """Whether a log that lacks so much at most is joined, or could be now."""
         if log in self._joins:

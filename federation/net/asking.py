@@ -158,8 +158,17 @@ class PeerCalls(ABC):
         path = f"/v1/logs/{log_sha256.hex()}/prefix"
         return await self.ask(PeerCall("GET", path, PREFIX_ANSWER_BYTES_MAX, params=params))
 
-    async def hashes(self, log_sha256: bytes, start: int, end: int, at: int) -> bytes:
+    async def hashes(
+        self, log_sha256: bytes, start: int, end: int, at: int, *, lane: Lane = Lane.BULK
+    ) -> bytes:
         """The roots of the bundles [start, end) of a log of size ``at``, and the leaves behind.
+
+        Args:
+            log_sha256: names the log.
+            start: the first bundle.
+            end: the bundle after the last one wanted.
+            at: how many statements the log has.
+            lane: of the log, as for :meth:`statements`.
 
         Raises:
             PeerError: a leaf of it; PeerRefused with status 409 when the peer does not hold it.
@@ -170,7 +179,7 @@ class PeerCalls(ABC):
                 f"/v1/logs/{log_sha256.hex()}/hashes",
                 HASHES_ANSWER_BYTES_MAX,
                 params={"from": str(start), "to": str(end), "at": str(at)},
-                share=Share.BULK,
+                share=SHARE_OF_LANE[lane],
                 is_long=True,
             )
         )

@@ -44,12 +44,16 @@ class MemberRates:
     def begin(self, desk: PeerDesk, route: Route, request: Request) -> None:
         """Before the body is read: count the request, whatever becomes of it.
 
-        Not an announcement: only its body tells whether it speaks of a crisis.
+        Not an announcement: only its body tells whether it speaks of a crisis. The answer to a call
+        of ours is refused to nobody, for the call would be lost with it; one that nobody waits for
+        is counted all the same.
 
         Raises:
             AskedTooMuch: less than a unit is left; it says how long until one is.
         """
-        if route.call is not Call.ANNOUNCE:
+        if callable(route.body_bytes_max):
+            self._bucket(request.member, is_crisis=False).left -= 1  # `take` gives it back
+        elif route.call is not Call.ANNOUNCE:
             self._take(request.member, 1.0, is_crisis=_is_crisis_range(desk, route, request))
 
     def take(self, desk: PeerDesk, route: Route, request: Request) -> None:

@@ -20,6 +20,9 @@ from federation.store.stems import stored_log
 
 GUARD_FILE: Final = "last-signed.sqlite3"
 
+_OLDER_DATABASE: Final = frozenset({"rolled-back", "own-head-unknown"})
+"""What a restored backup looks like: the feed's numbers, too, mean something else from here on."""
+
 # Forward, or the same head again. A row that is not there yet is made whatever was expected.
 _ADVANCE: Final = """
     INSERT INTO signed (role, origin, size, root_hash, note, line, at_seconds)
@@ -32,7 +35,8 @@ _ADVANCE: Final = """
         OR (signed.size = excluded.size AND signed.root_hash = excluded.root_hash))
     RETURNING 1"""
 _STOP: Final = (
-    "INSERT INTO stops (origin, code, text, peer, note, at_seconds) VALUES (?, ?, ?, ?, ?, ?)"
+    "INSERT INTO stops (origin, code, text, peer, note, at_seconds, is_feed_due)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT DO NOTHING"
 )
 
@@ -193,7 +197,24 @@ class GuardStore:
         """
         row = (stop.log.origin, stop.code, stop.text, stop.peer, stop.note, stop.at_seconds)
         async with self._database.write() as unit:
-            await unit.run(_STOP, row)
+            await unit.run(_STOP, (*row, stop.code in _OLDER_DATABASE))
+
+    async def is_feed_due(self) -> bool:
+        """Whether the feed is still to begin anew, for any of the reasons kept.
+
+        Raises:
+            StoreError: the disk.
+        """
+        return bool(await self._database.read("SELECT 1 FROM stops WHERE is_feed_due LIMIT 1"))
+
+    async def feed_begun(self) -> None:
+        """The feed has begun anew, durably.
+
+        Raises:
+            StoreError: the disk; it begins anew once more.
+        """
+        async with self._database.write() as unit:
+            await unit.run("UPDATE stops SET is_feed_due = 0")
 
     async def lift(self, logs: Iterable[LogId]) -> None:
         """A person has decided: there is no reason any more.

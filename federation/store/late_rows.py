@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 from federation.errors import HeaderMalformed
-from federation.local_errors.disk import StoreCorrupt, StoreError
+from federation.local_errors.disk import StoreCorrupt, StoreError, StoreFull
 from federation.protocol.headers import decode_header
 from federation.protocol.origins import Lane
 from federation.protocol.signals import identity_of
@@ -34,12 +35,17 @@ from federation.store.places import (
 )
 from federation.store.readings import reading_of_opening
 
+log_lines = logging.getLogger(__name__)
+
 LATE_STATEMENTS_MIN: Final = 256
 """Steps of at least so many statements have their index rows written later: a whole bundle."""
 
 LATE_ROWS_MAX: Final = 65_536
-"""Statements whose rows wait: about 15 MB of memory, and a second of reading after a crash. A step
-of the crisis lane does not write them: as many again may wait for the next step of another."""
+"""Statements whose rows wait: about 15 MB of memory, and a second of reading after a crash."""
+
+LATE_ROWS_MAX_URGENT: Final = 2 * LATE_ROWS_MAX
+"""As many again may wait for the next step of bulk: others, whose receipts are waited for, write
+them only beyond that. While they cannot be written, no step is taken that would add to so many."""
 
 ROWS_PER_TRANSACTION: Final = 2_048
 """About 10 ms of writing, so that an urgent commit waits no longer; in the lane of bulk."""
@@ -152,6 +158,7 @@ class LateRows:
         self._unread: dict[int, int] = {}  # stem -> from where on statements are still to be read
         self._flushing = asyncio.Lock()
         self._is_unsure = is_unsure
+        self._is_failing = False  # the last time that what waits was to be written
 
     def also(self, table: str, hkeys: Iterable[int]) -> str:
         """The rows under some keys that wait here, as JSON ``[[hkey, place], …]`` for a query."""
@@ -190,6 +197,17 @@ class LateRows:
             for run in runs
         ]
 
+    async def make_room(self) -> None:
+        """Before a step is committed: whether its rows may wait too.
+
+        Raises:
+            StoreCorrupt, StoreUnavailable: so many wait already, and they cannot be written. A full
+                disk is no reason: a step that still fits is kept.
+        """
+        if self._is_failing and self._waiting.count >= LATE_ROWS_MAX_URGENT:
+            with suppress(StoreFull):
+                await self.flush()
+
     async def add(self, starts: Mapping[int, int], keys: LateKeys, lane: Lane = Lane.BULK) -> None:
         """Keep the rows of statements that are durable; writes them all when they are many.
 
@@ -198,14 +216,15 @@ class LateRows:
         Args:
             starts: stem -> index of its first statement.
             keys: the rows that :meth:`steps` was asked for.
-            lane: of the step; a crisis step does not wait for rows of others to be written.
+            lane: of the step; an urgent one does not wait for rows of others to be written.
         """
         for stem, start in starts.items():
             self._waiting.note_since(stem, start)
         self._waiting.take(keys)
-        most = 2 * LATE_ROWS_MAX if lane is Lane.CRISIS else LATE_ROWS_MAX
+        most = LATE_ROWS_MAX if lane is Lane.BULK else LATE_ROWS_MAX_URGENT
         if self._waiting.count >= most:
-            await self.flush()
+            with suppress(StoreError):  # said already; the statements are durable, and found here
+                await self.flush()
 
     async def flush(self) -> None:
         """Write what waits, in short transactions; others may come between.
@@ -214,8 +233,16 @@ class LateRows:
             StoreError: the disk; what was not written waits on.
         """
         async with self._flushing:
-            await self._make_again()
-            await self._write_waiting()
+            try:
+                await self._make_again()
+                await self._write_waiting()
+            except StoreError as error:
+                if not self._is_failing:  # once, and not with every step until it can be written
+                    count = self._waiting.count + self._going.count
+                    log_lines.error("cannot write %d index rows, which wait: %s", count, error)
+                self._is_failing = True
+                raise
+            self._is_failing = False
 
     async def _write_waiting(self) -> None:
         if self._going.since:  # the last time ended with an error

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Container, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from federation.errors import ProofMalformed
 from federation.local_errors.askers import RangeNotHeld
-from federation.local_errors.disk import StoreCorrupt, StoreError
+from federation.local_errors.disk import StoreCorrupt
 from federation.protocol.headers import StatementId
 from federation.protocol.merkle import DIGEST_BYTES
 from federation.protocol.merkle_growth import CompactRange
@@ -166,13 +165,13 @@ class LogStore:
         lane = most_urgent(logs)
         if sum(len(move.statements) for move in moves) < LATE_STATEMENTS_MIN:
             return await self._commit(lane, append_steps(pairs, signed, erased), len(moves))
+        await self._late.make_room()
         keys = LateKeys()
         steps = append_steps(pairs, signed, erased, keys)
         starts = {stem: move.before.size for stem, move in reversed(pairs)}
         with self._late.claim(starts):
             seconds = await self._commit(lane, steps, len(moves), keys)
-        with suppress(StoreError):  # the statements are durable, and what waits on is found there
-            await self._late.add(starts, keys, lane)
+        await self._late.add(starts, keys, lane)
         return seconds
 
     async def _commit(

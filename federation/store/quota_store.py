@@ -69,11 +69,13 @@ class QuotaStore:
     async def mark(self, log: LogId, quota: str, first: int, until: int) -> None:
         """Mark the statements ``[first, until)`` of a log as over a quota.
 
+        In the log's own lane: a step's receipt waits for it.
+
         Raises:
             StoreError: the disk; nothing was marked.
         """
         stem = await self._stems.find(log)
-        async with self._database.write(Lane.BULK) as unit:
+        async with self._database.write(log.lane) as unit:
             row = (stem, quota, first, until)
             await unit.run(_EXTEND, row)
             [[changed]] = await unit.run("SELECT changes()")
@@ -104,11 +106,13 @@ class QuotaStore:
     async def keep_history(self, log: LogId, first: int, until: int) -> None:
         """The statements ``[first, until)`` of a log are counted against nobody, held or to come.
 
+        In the log's own lane, as there.
+
         Raises:
             StoreError: the disk; nothing was written.
         """
         (stem,) = await self._stems.ensure([log])
-        async with self._database.write(Lane.BULK) as unit:
+        async with self._database.write(log.lane) as unit:
             await unit.run(_KEEP_HISTORY, (stem, first, until))
 
     async def history(self) -> dict[LogId, int]:

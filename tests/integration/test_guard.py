@@ -11,7 +11,7 @@ import pytest
 from federation.daemon.guard import CACHE_TAG_FILE, Guard
 from federation.local_errors.askers import SigningStopped
 from federation.local_errors.config import DataDirectoryForeign
-from federation.local_errors.disk import StoreConflict
+from federation.local_errors.disk import StoreConflict, StoreFull
 from federation.protocol.origins import LogId
 from federation.provenance.log_view import LogView
 from federation.store.guard_store import GuardStore, Signed, SignedAs
@@ -79,6 +79,55 @@ async def test_an_older_database_stops_all_signing(tmp_path: Path, stores: Store
     await again.compare({made.log: made.view})
     assert feed_id == (await stores.feed.bounds()).feed_id
     await again.close()
+
+
+async def _on_a_full_disk() -> None:
+    raise StoreFull("no room")
+
+
+async def test_a_feed_that_could_not_begin_anew_does_so_at_the_next_start_and_once(
+    tmp_path: Path, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, longer = await holding(stores, 2), make_log(5, founded=FOUNDED)
+    guard = await open_guard(tmp_path, stores)
+    await guard.signed(None, longer.head(5))
+    before = (await stores.feed.bounds()).feed_id
+    with monkeypatch.context() as full:
+        full.setattr(stores.feed, "begin_anew", _on_a_full_disk)
+        await guard.compare({made.log: made.view})
+        assert ["rolled-back"] == [stop.code for stop in guard.stops.values()]
+        await guard.close()
+        guard = await open_guard(tmp_path, stores)
+        await guard.compare({made.log: made.view})  # still full: the start goes on
+        await guard.close()
+    assert before == (await stores.feed.bounds()).feed_id
+    seen = [before]
+    for _ in range(2):
+        again = await open_guard(tmp_path, stores)
+        assert ["rolled-back"] == [stop.code for stop in again.stops.values()]
+        await again.compare({made.log: made.view})
+        seen.append((await stores.feed.bounds()).feed_id)
+        await again.close()
+    assert before != seen[1] == seen[2]
+
+
+async def test_signing_does_not_go_on_before_the_feed_began_anew(
+    tmp_path: Path, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, longer = await holding(stores, 2), make_log(5, founded=FOUNDED)
+    guard = await open_guard(tmp_path, stores)
+    await guard.signed(None, longer.head(5))
+    before = (await stores.feed.bounds()).feed_id
+    with monkeypatch.context() as full:
+        full.setattr(stores.feed, "begin_anew", _on_a_full_disk)
+        await guard.compare({made.log: made.view})
+        with pytest.raises(StoreFull):
+            await guard.go_on({})
+        assert guard.stops
+    await guard.go_on({})
+    assert {} == guard.stops
+    assert before != (await stores.feed.bounds()).feed_id
+    await guard.close()
 
 
 async def test_another_history_in_the_database_is_shown_to_nobody(

@@ -63,7 +63,7 @@ async def test_late_node_and_a_wiped_one_get_a_long_log_from_any_one_peer(found:
         await check_matches(c, [0, TILE_WIDTH, COUNT - 1])
         assert COUNT == await c.stores.check_log(log)
         engine = c.replicator.engine
-        assert not engine._reconciliation.joining.is_joining(log)
+        assert log not in engine._reconciliation.joining._joins
         ours = await b.stores.trees.root_hash(log, COUNT)
         assert ours == await c.stores.trees.root_hash(log, COUNT)
 

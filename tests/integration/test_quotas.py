@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from federation.config import QuotaSettings
 from federation.daemon.quotas import Quota, Quotas, QuotaUse
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.signals import SignalType
+from federation.store.database import WriteUnit
 from federation.store.stores import Stores, open_stores
 from tests.builders import (
     ACME,
@@ -101,6 +102,27 @@ async def test_what_comes_over_a_quota_is_stored_marked_and_told(stores: Stores)
     (carrier,) = await stores.signals.carriers(SignalType.PDQ, make_signal(18).value)
     assert made.said[18] == carrier.statement
     assert 20 == await stores.check_log(made.log)
+
+
+async def test_crisis_step_waits_for_no_write_of_bulk_before_its_receipt(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting = Counting(stores, QuotaSettings(crisis_hour=2))
+    made = make_log(founded=FOUNDED, member=ACME, lane=Lane.CRISIS)
+    await counting.start(is_alone=True)
+    lanes: list[Lane] = []
+    write = stores.database.write
+
+    def noted(lane: Lane = Lane.LIVE) -> AbstractAsyncContextManager[WriteUnit]:
+        lanes.append(lane)
+        return write(lane)
+
+    monkeypatch.setattr(stores.database, "write", noted)
+    await counting.hear(made, 1)  # history
+    await counting.compare(made)
+    await counting.hear(made, 3)
+    assert [3] == await counting.marked(made)
+    assert {Lane.CRISIS} == set(lanes)
 
 
 async def test_window_slides_and_a_member_is_told_about_again(stores: Stores) -> None:

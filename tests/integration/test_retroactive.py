@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from federation.daemon import retroactive
-from federation.daemon.changes import FoundEarlier
+from federation.daemon.changes import ChangeBatch, FoundEarlier
 from federation.daemon.platform import RING_FILE
 from federation.protocol.origins import Lane
 from federation.protocol.signals import Signal, SignalType
@@ -246,3 +246,35 @@ async def test_a_flood_that_comes_while_the_ring_is_swept_is_swept_for_too(
         monkeypatch.setattr(looking, "_sweep_exact", with_another_flood)
         await house.node.publisher.confirm(Lane.LIVE, [make_confirm(1, signals=[first])])
         assert ["first", "second"] == [each.reference for each in await until_found(house, 2)]
+
+
+async def test_what_a_bug_kept_from_being_told_is_told_by_the_next_sweep_or_start(
+    found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    founded = found([A])
+    configure(founded, A)
+    remembering(founded, A)
+
+    async def meet_a_bug(batch: ChangeBatch) -> None:
+        if any(isinstance(change, FoundEarlier) for change in batch.changes):
+            raise RuntimeError("a bug")
+
+    async with AsyncExitStack() as stack:
+        house = await open_house(founded, A, stack)
+        looking = house.node.platform.retroactive
+        assert looking is not None
+        await upload(house, EARLY, SIGNAL)
+        monkeypatch.setattr(house.ear, "keep", meet_a_bug)
+        await house.node.publisher.confirm(Lane.LIVE, [make_confirm(1, signals=[SIGNAL])])
+        await looking.until_idle()
+        await house.node.platform.teller.until_idle()
+        assert not looking._telling
+        monkeypatch.undo()
+        looking._idle.clear()
+        looking._sweep_anew()
+        looking._wake.set()
+        assert [EARLY] == [each.reference for each in await until_found(house, 1)]
+    async with AsyncExitStack() as stack:
+        house = await open_house(founded, A, stack)
+        assert house.node.platform.retroactive is not None
+        assert not house.node.platform.retroactive.ring.was_closed

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from federation.local_errors.disk import StoreCorrupt, StoreError, StoreFull
 from federation.protocol.origins import Lane
 from federation.protocol.signals import SignalType
 from federation.store import late_rows
@@ -65,7 +66,7 @@ async def test_rows_are_written_by_themselves_when_they_are_many(
     monkeypatch.setattr(late_rows, "LATE_ROWS_MAX", 2 * MANY)
     monkeypatch.setattr(late_rows, "ROWS_PER_TRANSACTION", 100)
     async with await _open(tmp_path) as stores:
-        made = make_log(MANY, founded=FOUNDED)
+        made = make_log(MANY, founded=FOUNDED, lane=Lane.BULK)
         await stores.logs.append(made.moves[0])
         assert (0, 0, 1) == await _counts(stores)
         made.say_numbers(range(MANY, 2 * MANY))
@@ -73,19 +74,69 @@ async def test_rows_are_written_by_themselves_when_they_are_many(
         assert (2 * MANY, 2 * MANY, 0) == await _counts(stores)
 
 
-async def test_crisis_step_does_not_wait_for_the_rows_of_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("lane", [Lane.CRISIS, Lane.LIVE])
+async def test_urgent_step_does_not_wait_for_the_rows_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lane: Lane
 ) -> None:
     monkeypatch.setattr(late_rows, "LATE_ROWS_MAX", 2 * MANY)
+    monkeypatch.setattr(late_rows, "LATE_ROWS_MAX_URGENT", 4 * MANY)
     async with await _open(tmp_path) as stores:
         bulk = make_log(2 * MANY - 1, founded=FOUNDED, lane=Lane.BULK)
         await stores.logs.append(bulk.moves[0])
-        crisis = make_log(MANY, founded=FOUNDED, lane=Lane.CRISIS)
-        await stores.logs.append(crisis.moves[0])
+        urgent = make_log(MANY, founded=FOUNDED, lane=lane)
+        await stores.logs.append(urgent.moves[0])
         assert (0, 0, 2) == await _counts(stores)
         bulk.say_numbers(range(2 * MANY, 3 * MANY))
         await stores.logs.append(bulk.advance())
         assert (4 * MANY - 1, 4 * MANY - 1, 0) == await _counts(stores)
+
+
+def _failing_with(monkeypatch: pytest.MonkeyPatch, error: StoreError) -> None:
+    async def fail(self: late_rows.LateRows) -> None:
+        raise error
+
+    monkeypatch.setattr(late_rows, "LATE_ROWS_MAX", MANY)
+    monkeypatch.setattr(late_rows, "LATE_ROWS_MAX_URGENT", 2 * MANY)
+    monkeypatch.setattr(late_rows.LateRows, "_write_waiting", fail)
+
+
+async def _append(stores: Stores, made: MadeLog) -> None:
+    made.say_numbers(range(made.view.size, made.view.size + MANY))
+    await stores.logs.append(made.advance())
+
+
+async def test_rows_that_cannot_be_written_are_told_of_once_and_then_no_more_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A damaged page of an index: memory does not grow for ever, and whoever appends is told."""
+    async with await _open(tmp_path) as stores:
+        made = make_log(founded=FOUNDED, lane=Lane.BULK)
+        with monkeypatch.context() as damaged:
+            _failing_with(damaged, StoreCorrupt("a page"))
+            for _ in range(2):
+                await _append(stores, made)
+            told = [each for each in caplog.records if each.name == late_rows.__name__]
+            assert 1 == len(told)
+            made.say_numbers(range(2 * MANY, 3 * MANY))
+            step = made.advance()
+            for _ in range(2):
+                with pytest.raises(StoreCorrupt):
+                    await stores.logs.append(step)
+            assert 2 * MANY == await stores.logs.size(made.log)
+        await stores.logs.append(step)
+        assert 3 * MANY == await stores.check_log(made.log)
+
+
+async def test_a_full_disk_that_holds_rows_up_fails_no_step_that_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await _open(tmp_path) as stores:
+        made = make_log(founded=FOUNDED, lane=Lane.BULK)
+        with monkeypatch.context() as full:
+            _failing_with(full, StoreFull("no room"))
+            for _ in range(5):
+                await _append(stores, made)
+        assert 5 * MANY == await stores.check_log(made.log)
 
 
 async def test_what_a_crash_took_is_made_again_at_the_next_start(tmp_path: Path) -> None:

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from typing import cast
 
+import pytest
+
+from federation.daemon import teller as teller_module
 from federation.daemon.changes import (
     Change,
     ChangeBatch,
     HistoryCut,
     SignalQuarantined,
+    Sink,
     StatementsErased,
     VerdictChanged,
 )
+from federation.daemon.membership import Membership
 from federation.daemon.node import Node
+from federation.daemon.teller import Teller
 from federation.local_errors.disk import StoreUnavailable
 from federation.protocol.bodies import Dispute, Erase
 from federation.protocol.origins import Lane
 from federation.protocol.signals import Signal
 from federation.provenance.verdict import SignalState
+from federation.store.change_store import ChangeStore
+from federation.store.log_store import LogStore
 from tests.builders import make_confirm, make_signal
 from tests.integration.conftest import Found, Founded, until
 from tests.integration.test_publish_crash import open_node, until_held
@@ -199,6 +208,78 @@ async def test_what_waits_beside_the_logs_is_told_before_the_node_stops(found: F
         assert [] == kept
     assert [change] == ear.changes
     assert [True] == kept
+
+
+def alone(*sinks: Sink) -> Teller:
+    """It tells of what is in no log, so it needs none."""
+    teller = Teller(cast("ChangeStore", None), cast("LogStore", None), cast("Membership", None))
+    for sink in sinks:
+        teller.listen(sink)
+    return teller
+
+
+class Committing(Ear):
+    """Its commit is done, and it has not heard of that yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began, self.hears = asyncio.Event(), asyncio.Event()
+
+    async def keep(self, batch: ChangeBatch) -> None:
+        await super().keep(batch)
+        self.began.set()
+        await self.hears.wait()
+
+
+class Buggy(Ear):
+    """Cannot take what changed, and takes a cut."""
+
+    async def keep(self, batch: ChangeBatch) -> None:
+        if HistoryCut() not in batch.changes:
+            raise RuntimeError("a bug")
+        await super().keep(batch)
+
+
+QUARANTINED = SignalQuarantined((make_signal(2).type, b""), "flood", 1)
+
+
+async def test_what_a_sink_was_committing_at_the_stop_is_told_once() -> None:
+    first, second, kept = Committing(), Ear(), list[bool]()
+    teller = alone(first, second)
+    running = asyncio.create_task(teller.run())
+    teller.emit(QUARANTINED, kept=lambda: kept.append(True))
+    await first.began.wait()
+    running.cancel()
+    await asyncio.wait([running])
+    first.hears.set()
+    await teller.close()
+    assert [[QUARANTINED], [QUARANTINED]] == [first.changes, second.changes]
+    assert [True] == kept
+
+
+async def test_a_sink_that_has_it_is_not_told_again_because_another_one_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(teller_module, "RETRY_SECONDS", 0.0)
+    first, second = Ear(), Ear()
+    second.failures = 2
+    teller = alone(first, second)
+    running = asyncio.create_task(teller.run())
+    teller.emit(QUARANTINED)
+    await teller.until_idle()
+    running.cancel()
+    assert [[QUARANTINED], [QUARANTINED]] == [first.changes, second.changes]
+
+
+async def test_whoever_emitted_what_a_bug_keeps_from_being_told_hears_of_it() -> None:
+    ear, ends = Buggy(), list[str]()
+    teller = alone(ear)
+    running = asyncio.create_task(teller.run())
+    teller.emit(QUARANTINED, kept=lambda: ends.append("kept"), dropped=lambda: ends.append("no"))
+    await teller.until_idle()
+    running.cancel()
+    assert ["no"] == ends
+    assert [HistoryCut()] == ear.changes
 
 
 async def test_a_burst_longer_than_memory_allows_is_read_back_from_the_store(

@@ -137,7 +137,7 @@ def test_tree_comes_first_then_pieces_from_several_peers_at_once(made: MadeLog) 
         joiner.answer(fetch)
     joiner.run()
     assert COUNT == joiner.size
-    assert not joiner.reconciliation.joining.is_joining(made.log)
+    assert made.log not in joiner.reconciliation.joining._joins
 
 
 def test_pieces_that_come_out_of_order_wait_and_are_written_in_order(made: MadeLog) -> None:
@@ -236,7 +236,7 @@ def test_bodies_too_long_for_whole_pieces_are_fetched_range_by_range(made: MadeL
     joiner.answer_hashes()
     for fetch in pieces(joiner.pump())[:SHORT_ANSWERS_MAX]:
         joiner.answer(fetch, made.said[fetch.start : fetch.start + 3])
-    assert not joiner.reconciliation.joining.is_joining(made.log)
+    assert made.log not in joiner.reconciliation.joining._joins
     assert any(isinstance(command, FetchRange) for command in joiner.pump())
 
 
@@ -340,9 +340,9 @@ def test_place_of_a_log_of_which_nothing_comes_is_free_for_another(
     joining = joiner.reconciliation.joining
     joiner.reconciliation.hear(NOVA, honest.head(), ())
     joiner.pump(1.0)  # pieces are asked for, and none will come
-    assert (True, False) == (joining.is_joining(made.log), joining.is_joining(honest.log))
+    assert (True, False) == (made.log in joining._joins, honest.log in joining._joins)
     sync = joiner.reconciliation.sync_of(made.log)
     assert IDLE_SECONDS_MAX == joining.next_wake(sync, 1.0 + STALL_SECONDS)
     joiner.reconciliation.note_failed(NOVA, honest.log, 0.0)  # range by range meanwhile
     joiner.step(IDLE_SECONDS_MAX)
-    assert (False, True) == (joining.is_joining(made.log), joining.is_joining(honest.log))
+    assert (False, True) == (made.log in joining._joins, honest.log in joining._joins)

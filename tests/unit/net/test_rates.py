@@ -106,3 +106,22 @@ def test_the_answer_to_a_call_of_this_nodes_own_is_no_work() -> None:
     brought = request("a", "/v1/heads/7", bytes(1_000 * BODY_BYTES_PER_UNIT))
     for _ in range(100):
         assert None is waits(rates, brought)
+
+
+def test_the_answer_to_a_call_of_this_nodes_own_is_taken_from_a_member_that_asked_too_much() -> (
+    None
+):
+    """A crisis announcement's answer has the receipt: refused, it would be lost."""
+    rates = MemberRates(LIMITS, Clock())
+    asked = request("a", "/roster/1.root.json")
+    for _ in range(4):
+        assert None is waits(rates, asked)
+    assert None is waits(rates, request("a", "/v1/heads/7", b"answer"))
+    assert 0.5 == waits(rates, asked)
+
+
+def test_answers_that_nobody_asked_for_are_counted() -> None:
+    rates = MemberRates(LIMITS, Clock())
+    for _ in range(4):
+        rates.begin(*request("a", "/v1/heads/7", b"answer"))  # nobody waits: it ends there
+    assert None is not waits(rates, request("a", "/roster/1.root.json"))
