@@ -17,7 +17,7 @@ from federation.daemon.guard import Guard
 from federation.daemon.membership import Membership
 from federation.daemon.publisher import Draft, LanePublisher
 from federation.daemon.replicator import Replicator
-from federation.daemon.restore import restore_view
+from federation.daemon.restore import restore_step
 from federation.gossip import events
 from federation.gossip.engine import GossipEngine, GossipSettings
 from federation.local_errors.disk import StoreConflict, StoreFull
@@ -96,7 +96,7 @@ class Holding:
             membership=membership,
             key_of=lambda _public: mirror,
             member=NOVA,
-            index=index,
+            following=lambda step: [lambda: index(step)],
             eraser=self.eraser,
             guard=guard,
             monotonic=asyncio.get_running_loop().time,
@@ -252,7 +252,8 @@ async def speaking(folder: Path) -> AsyncIterator[tuple[LanePublisher, Stores, G
             tell=nothing,
             after_step=lambda _step: None,
             after_commit=AfterCommit(lambda code, _text: alarms.append(code)),
-            look_again=lambda log: restore_view(stores, membership, log),
+            look_again=lambda known: restore_step(stores, membership, known),
+            alarm=lambda code, _text: alarms.append(code),
         )
         writing = asyncio.create_task(lane.run())
         try:
