@@ -143,8 +143,8 @@ class LanePublisher:
 
     @property
     def log(self) -> LogId:
-        """The log it appends to."""
-        return self._log
+        """The log it appends to, from the next batch on."""
+        return self._moving[0] if self._moving is not None else self._log
 
     async def publish(self, drafts: Sequence[Draft]) -> tuple[VerifiedStatement, ...]:
         """Say something; returns once it is durable, signed and on its way to the peers.
@@ -208,7 +208,7 @@ class LanePublisher:
         return batch
 
     def _check_room(self, count: int) -> None:
-        self._open_key()
+        self._open_key(self.log)
         if self._guard.stops:
             self._guard.check_may_sign()
         if self._statements_waiting + count > QUEUE_STATEMENTS_MAX:
@@ -217,18 +217,18 @@ class LanePublisher:
                 hint="send again after a moment, in batches",
             )
 
-    def _open_key(self) -> SigningKey:
-        """The key that the roster in force lets sign for the log.
+    def _open_key(self, log: LogId) -> SigningKey:
+        """The key that the roster in force lets sign for a log.
 
         Raises:
             LogEnded: none, or none that this node has.
         """
-        said = self._membership.roster.logs.get(self._log)
+        said = self._membership.roster.logs.get(log)
         if said is None or not said.is_open:
-            raise LogEnded(f"the roster in force has no open log {self._log}")
+            raise LogEnded(f"the roster in force has no open log {log}")
         key = self._key_of(said.public)
         if key is None:
-            raise LogEnded(f"no file holds the key that the roster holds for {self._log}")
+            raise LogEnded(f"no file holds the key that the roster holds for {log}")
         return key
 
     async def _commit(self, statements: Sequence[Statement]) -> tuple[VerifiedStatement, ...]:
@@ -296,7 +296,7 @@ class LanePublisher:
 
     def _sign(self, statements: Sequence[Statement]) -> Advance:
         """Sign the head that the statements lead to, and judge both as a peer's would be."""
-        key = self._open_key()
+        key = self._open_key(self._log)
         held = self.view.held.extend([leaf_of(each) for each in statements])
         checkpoint = Checkpoint(self._log.origin, held.size, held.root())
         verifier = self._membership.verifier
