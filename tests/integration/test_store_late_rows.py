@@ -15,7 +15,7 @@ from federation.store import late_rows
 from federation.store.appending import append_steps
 from federation.store.late_rows import LATE_STATEMENTS_MIN, LateKeys
 from federation.store.stores import Stores, open_stores
-from tests.builders import NOVA, MadeLog, make_log, make_roster, make_signal
+from tests.builders import NOVA, MadeLog, make_erase, make_log, make_roster, make_signal
 
 FOUNDED = make_roster()
 FID = FOUNDED.roster.federation_id
@@ -86,6 +86,29 @@ async def test_crisis_step_does_not_wait_for_the_rows_of_others(
         bulk.say_numbers(range(2 * MANY, 3 * MANY))
         await stores.logs.append(bulk.advance())
         assert (4 * MANY - 1, 4 * MANY - 1, 0) == await _counts(stores)
+
+
+async def test_an_erase_waits_for_no_rows_of_others_and_leaves_none_of_its_own(
+    tmp_path: Path,
+) -> None:
+    async with await _open(tmp_path) as stores:
+        made = make_log(MANY, founded=FOUNDED, lane=Lane.BULK)
+        await stores.logs.append(made.moves[0])
+        erase = make_log(founded=FOUNDED, lane=Lane.CRISIS)
+        erase.say(make_erase(MANY, made.said[7].id, federation_id=FID))
+        await stores.logs.append(erase.advance())
+        place, _ = await stores.erasures.places_of(erase.log, 0, 1)
+        [asked], after = await stores.erasures.asked_for_page(-1, place, place)
+        assert (made.log, 7, None) == (asked.log, asked.index, after)
+        verified = made.moves[0].statements[7]
+        await stores.erasures.erase([(asked, verified)])
+        assert (1, 0, 1) == await _counts(stores)  # the erase alone: the rest waits on
+        assert ([], None) == await stores.erasures.asked_for_page(-1, place, place)
+        assert [] == await stores.signals.carriers(SignalType.PDQ, make_signal(7).value)
+        await stores.late.flush()
+        assert (MANY + 1, MANY - 1, 0) == await _counts(stores)
+        assert [] == await stores.signals.carriers(SignalType.PDQ, make_signal(7).value)
+        assert MANY == await stores.check_log(made.log)
 
 
 async def test_what_a_crash_took_is_made_again_at_the_next_start(tmp_path: Path) -> None:
