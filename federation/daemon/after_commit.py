@@ -2,7 +2,8 @@
 
 After the commit a statement is said or held, whatever happens next. So the steps behind it (index,
 erases, the guard's file) are never given up: they are tried again after a pause, and operators are
-told meanwhile. Only when the node stops are they left, for the next start to make up.
+told meanwhile. Only when the node stops are they left, for the next start to make up. What no
+waiting mends (a damaged row, a bug) is told and passed over.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Final, TypeVar
 
 from federation.errors import FederationError
 from federation.local_errors.askers import SigningStopped
+from federation.local_errors.disk import StoreFull, StoreUnavailable
 from federation.protocol.origins import LogId
 
 log_lines = logging.getLogger(__name__)
@@ -41,8 +43,8 @@ class AfterCommit:
     async def through(self, log: LogId, *steps: Callable[[], Awaitable[object]]) -> None:
         """Carry out steps one after the other, each until it succeeds.
 
-        A step that meets a bug is told and passed over: no attempt would end otherwise, and the log
-        would stand still.
+        A step that meets what no further attempt mends is told and passed over: no attempt would
+        end otherwise, and the log would stand still.
 
         Args:
             log: what they are about.
@@ -55,20 +57,18 @@ class AfterCommit:
         for step in steps:
             try:
                 await self.until_done(log, step)
-            except FederationError:
+            except SigningStopped:
                 raise
-            except Exception as error:  # noqa: BLE001 - a bug must not stop the log for good
-                self._alarm("internal-error", tell_bug(error))
+            except Exception as error:  # noqa: BLE001 - it must not stop the log for good
+                self.pass_over(log, error)
 
     async def until_done(self, log: LogId, step: Callable[[], Awaitable[_Outcome]]) -> _Outcome:
-        """The outcome of one step; as :meth:`through`, but a bug is raised."""
+        """The outcome of one step; as :meth:`through`, but what is not the disk's is raised."""
         pause, is_told = PAUSE_SECONDS_FIRST, False
         while True:
             try:
                 return await step()
-            except SigningStopped:
-                raise
-            except FederationError as error:
+            except (StoreFull, StoreUnavailable) as error:
                 log_lines.error("what follows a commit of %s waits: %s", log, error)
                 if not is_told:
                     is_told = True
@@ -76,6 +76,18 @@ class AfterCommit:
                     self._alarm("commit-unfinished", text)
                 await self._wait(pause)
                 pause = min(2 * pause, PAUSE_SECONDS_MAX)
+
+    def pass_over(self, log: LogId, error: Exception) -> None:
+        """Tell operators of a step that is given up.
+
+        Args:
+            log: what it was about.
+            error: what it met.
+        """
+        told = tell_bug(error)
+        if isinstance(error, FederationError):
+            told = f"what is stored of {log} came into use in part: {error.message} ({told})"
+        self._alarm("internal-error", told)
 
     async def _wait(self, seconds: float) -> None:
         try:

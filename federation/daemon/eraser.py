@@ -13,12 +13,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from federation.daemon.membership import Membership
-from federation.errors import FederationError
 from federation.gossip.events import Erased, Event, GapsKnown
+from federation.local_errors.disk import StoreFull, StoreUnavailable
 from federation.protocol.bodies import ERASABLE_KINDS, Confirm
 from federation.protocol.headers import StatementId
 from federation.protocol.origins import LogId
@@ -35,6 +35,16 @@ log_lines = logging.getLogger(__name__)
 
 Values: TypeAlias = Sequence[tuple[SignalType, bytes]]
 _Erases: TypeAlias = Mapping[StatementId, Sequence[VerifiedStatement]]
+
+
+@dataclass(slots=True)
+class _Going:
+    """Statements that are being taken out, and how far that came."""
+
+    statements: Sequence[tuple[StoredStatement, VerifiedStatement]]
+    is_erased: bool = False
+    is_reconsidered: bool = False
+
 
 GOVERNED_AT_ONCE: Final = 64
 """Statements that governance erased, looked up side by side."""
@@ -72,6 +82,7 @@ class Eraser:
         tell: Callable[[Event], None],
     ) -> None:
         self.lacking: set[LogId] = set()
+        self._left: dict[LogId | None, list[_Going]] = {}
         self.scrub_due = True  # a crash may have come between an erase and the scrub behind it
         self._stores, self._membership = stores, membership
         self._reconsider, self._index = reconsider, index
@@ -119,19 +130,23 @@ class Eraser:
     ) -> None:
         """A step is durable: apply its erases, and those that became durable beside it.
 
+        Where it fails it may be repeated, and goes on from where it was.
+
         Args:
             step: as it was stored.
             erased: the statements in it that were stored as erased.
             branch: which branch of its log it went to.
         """
+        log = step.view.log
         if _lacks(step.statements, erased):
             # Again: a look at what was stored before it may have found nothing missing.
-            self.lacking.add(step.view.log)
-        await self._apply_among(step.statements)
+            self.lacking.add(log)
+        await self._take_out_left(log)
+        await self._apply_among(step.statements, log)
         if any(erase_targets(each) for each in step.statements):
-            erasures, log = self._stores.erasures, step.view.log
+            erasures = self._stores.erasures
             places = await erasures.places_of(log, step.before.size, step.view.size, branch=branch)
-            await self._apply_stored(*places)
+            await self._apply_stored(*places, log)
 
     async def settle(self, log: LogId) -> None:
         """Look again at what is missing of a log; where nothing is, give the receipt that waited.
@@ -152,36 +167,48 @@ class Eraser:
 
     async def reopen(
         self, log: LogId, statements: Mapping[int, Statement], *, branch: int = 0
-    ) -> None:
-        """Put back salts and bodies that a peer had, unless they must go."""
-        try:
-            verified = [
-                self._membership.verifier.open_statement(log, index, statement)
-                for index, statement in statements.items()
-            ]
-            erases = await self._erases_of(verified)
-            kept = [each for each in verified if not self._must_go(each, erases)]
-            await self._stores.erasures.reopen(kept, branch=branch)
-            await self._index(kept)
-            await self._apply_among(kept)
-            for statement in kept:
-                if erase_targets(statement):
-                    await self._apply_stored(-1, 2**63 - 1)
-                    break
-        except FederationError as error:
-            log_lines.error("cannot put back what was missing of %s: %s", log, error)
-        await self.settle(log)
+    ) -> list[VerifiedStatement]:
+        """Put back salts and bodies that a peer had, unless they must go.
+
+        Returns:
+            What was put back, for :meth:`reopened`.
+
+        Raises:
+            ProtocolError, VerificationError: what the peer had is not it.
+            StoreError: the disk.
+        """
+        verified = [
+            self._membership.verifier.open_statement(log, index, statement)
+            for index, statement in statements.items()
+        ]
+        erases = await self._erases_of(verified)
+        kept = [each for each in verified if not self._must_go(each, erases)]
+        await self._stores.erasures.reopen(kept, branch=branch)
+        return kept
+
+    async def reopened(self, log: LogId, kept: Sequence[VerifiedStatement]) -> None:
+        """What was put back is durable: it counts, and its erases apply; may be repeated.
+
+        Raises:
+            StoreError: the disk.
+        """
+        await self._take_out_left(log)
+        await self._index(kept)
+        await self._apply_among(kept, log)
+        if any(erase_targets(each) for each in kept):
+            await self._apply_stored(-1, 2**63 - 1, log)
 
     # --- applying -------------------------------------------------------------------------------
 
     async def apply_roster(self) -> None:
-        """Erase what governance listed."""
+        """Erase what governance listed; may be repeated."""
+        await self._take_out_left(None)
         ids = sorted(self._membership.roster.erased, key=str)
         for at in range(0, len(ids), GOVERNED_AT_ONCE):
             found = await asyncio.gather(
                 *map(self._stores.logs.places, ids[at : at + GOVERNED_AT_ONCE])
             )
-            await self._erase([each for places in found for each in places])
+            await self._erase([each for places in found for each in places], None)
 
     async def scrub(self) -> None:
         """Empty the write-ahead log after an erase: what it held of the body is gone."""
@@ -195,24 +222,30 @@ class Eraser:
         finally:
             self.scrub_due = self.scrub_due or not is_done
 
-    async def _apply_stored(self, first: int, last: int) -> None:
+    async def _apply_stored(self, first: int, last: int, cause: LogId | None = None) -> None:
         """Apply the stored erases that stand between two places."""
         after: int | None = -1
         while after is not None:
             found, after = await self._stores.erasures.asked_for_page(after, first, last)
-            await self._erase(found)
+            await self._erase(found, cause)
 
-    async def _apply_among(self, statements: Sequence[VerifiedStatement]) -> None:
+    async def _apply_among(self, statements: Sequence[VerifiedStatement], cause: LogId) -> None:
         """Erase those of some stored statements that an erase became durable for meanwhile."""
         erases = await self._erases_of(statements)
         if not erases:  # nearly always
             return
         for each in statements:
             if each.id in erases:
-                await self._erase(await self._stores.logs.places(each.id))
+                await self._erase(await self._stores.logs.places(each.id), cause)
 
-    async def _erase(self, found: Sequence[StoredStatement]) -> None:
-        """Take out what must go of some stored statements, at every place where it stands."""
+    async def _erase(self, found: Sequence[StoredStatement], cause: LogId | None) -> None:
+        """Take out what must go of some stored statements, at every place where it stands.
+
+        Args:
+            found: those.
+            cause: the log whose step this follows, which comes again where the disk refuses; None
+                for a roster.
+        """
         judged = [(each, self._judge(each)) for each in found]
         judged = [
             (stored, each)
@@ -221,25 +254,45 @@ class Eraser:
         ]
         erases = await self._erases_of(each for _, each in judged)
         going = [(stored, each) for stored, each in judged if self._must_go(each, erases)]
-        if not going:
-            return
+        if going:
+            await self._take_out(_Going(going), cause)
+
+    async def _take_out_left(self, cause: LogId | None) -> None:
+        """Go on with what the disk interrupted: nothing in the store says that it is due."""
+        left = self._left.get(cause, [])
+        while left:
+            await self._take_out(left.pop(), cause)
+        self._left.pop(cause, None)
+
+    async def _take_out(self, going: _Going, cause: LogId | None) -> None:
+        try:
+            await self._take_out_steps(going)
+        except (StoreFull, StoreUnavailable):
+            # Also where the erase itself was reported as failed: it may be durable all the same.
+            self._left.setdefault(cause, []).append(going)
+            raise
+
+    async def _take_out_steps(self, going: _Going) -> None:
         values = {
             (signal.type, signal.value)
-            for _, each in going
+            for _, each in going.statements
             if isinstance(body := body_of(each), Confirm)
             for signal in body.signals
         }
-        if values:
-            self._before_erase()
-        ids = {each.id for _, each in going}
-        await self._stores.feed.blank(ids)  # first: what is gone here is not looked at again
-        await self._stores.erasures.erase(going)
-        self.scrub_due = True
-        forget_readings()
-        self._tell(Erased(frozenset(ids)))
-        log_lines.info("erased %d statements", len(going))
-        await self._reconsider(sorted(values), ids & self._membership.roster.erased)
-        for log in {stored.log for stored, _ in going} & self.lacking:
+        ids = {each.id for _, each in going.statements}
+        if not going.is_erased:
+            if values:
+                self._before_erase()
+            await self._stores.feed.blank(ids)  # first: what is gone here is not looked at again
+            await self._stores.erasures.erase(going.statements)
+            self.scrub_due = going.is_erased = True
+            forget_readings()
+            self._tell(Erased(frozenset(ids)))
+            log_lines.info("erased %d statements", len(going.statements))
+        if not going.is_reconsidered:
+            await self._reconsider(sorted(values), ids & self._membership.roster.erased)
+            going.is_reconsidered = True
+        for log in {stored.log for stored, _ in going.statements} & self.lacking:
             await self.settle(log)
 
     # --- asking ---------------------------------------------------------------------------------

@@ -16,11 +16,11 @@ from federation.daemon.guard import Guard
 from federation.daemon.membership import Membership
 from federation.daemon.platform import Platform
 from federation.daemon.replicator import Replicator
-from federation.daemon.restore import restore_forked, restore_view
+from federation.daemon.restore import restore_forked, restore_step
 from federation.gossip import events
 from federation.net.asking import PeerCalls
 from federation.protocol.origins import LogId
-from federation.provenance.log_view import LogView
+from federation.provenance.log_view import Advance, LogView
 from federation.provenance.verifier import Receipt
 from federation.store.stores import Stores
 
@@ -98,13 +98,13 @@ class Histories:
         shown = tuple(view for log, view in views.items() if log not in apart)
         self._replicator.feed(events.Started(shown, receipts, gaps, forked))
 
-    async def durable_view(self, log: LogId) -> LogView:
-        """What the store holds of a log now, as far as it stands.
+    async def durable_step(self, known: LogView) -> Advance | None:
+        """What the store holds of a log beyond a view; see :func:`restore_step`.
 
         Raises:
             StoreError: the disk.
         """
-        return await restore_view(self._stores, self._membership, log)
+        return await restore_step(self._stores, self._membership, known)
 
     async def catch_up(self, views: Mapping[LogId, LogView]) -> None:
         """Wait until every reachable peer said what it has; then sign, unless there is a reason.

@@ -8,6 +8,7 @@ is kept.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -15,6 +16,8 @@ from typing import Final, TypeAlias
 from federation.daemon.changes import Mark
 from federation.daemon.searching import Thresholds, search_index
 from federation.daemon.view_reader import ViewReader
+from federation.errors import FederationError
+from federation.local_errors.disk import StoreError, StoreFull, StoreUnavailable
 from federation.matching.found import Found, Matches
 from federation.matching.index import SignalIndex
 from federation.matching.video_search import VideoFound
@@ -30,6 +33,8 @@ from federation.provenance.view import Opinion, opinions_on
 from federation.store.log_store import LogStore
 from federation.store.places import StoredStatement
 from federation.store.signal_store import SignalStore
+
+log_lines = logging.getLogger(__name__)
 
 MATCHES_MAX: Final = 64
 """Nearest matching signals in one answer, and looked at first: where they decide, and nearly always
@@ -188,12 +193,23 @@ class Matcher:
             spans: (log, branch, from, to): the statements that a pin reached or let go.
 
         Raises:
-            StoreError: the disk; what was not counted is counted with the next ones.
+            StoreFull, StoreUnavailable: the disk, at one of these spans. What was not counted is
+                counted with the next ones; what fails then stops nobody else.
         """
-        self._uncounted.update(dict.fromkeys(spans))
+        asked = set(spans)
+        self._uncounted.update(dict.fromkeys(asked))
+        failed: StoreError | None = None
         for span in list(self._uncounted):
-            await self._recount(span)
-            self._uncounted.pop(span, None)
+            try:
+                await self._recount(span)
+            except FederationError as error:
+                log_lines.error("cannot count again what a pin moved of %s: %s", span[0], error)
+                if span in asked and isinstance(error, StoreFull | StoreUnavailable):
+                    failed = error
+            else:
+                self._uncounted.pop(span, None)
+        if failed is not None:
+            raise failed
 
     async def _recount(self, span: Span) -> None:
         log, branch, at, end = span

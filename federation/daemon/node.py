@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from random import SystemRandom
 from typing import IO, Final
@@ -46,9 +46,7 @@ from federation.gossip.engine import GossipEngine, GossipSettings
 from federation.gossip.pace import Pace
 from federation.matching.index import warm_up
 from federation.protocol.origins import Cosigner, Lane, LogId
-from federation.protocol.roster_directory import (
-    newest_log,
-)
+from federation.protocol.roster_directory import newest_log
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.verifier import Receipt
 from federation.store.stores import Stores, open_stores
@@ -108,8 +106,7 @@ class Node:
         guard: Guard,
     ) -> None:
         self.config, self.membership, self.stores = config, membership, stores
-        self.guard = guard
-        self._views, self._lock, self.is_filled = views, lock, False
+        self.guard, self._views, self._lock, self.is_filled = guard, views, lock, False
         keys = OwnKeys(config, keyring)
         self._tasks: list[asyncio.Task[None]] = []
         self.peer_side = PeerSide(
@@ -324,7 +321,7 @@ class Node:
             membership=self.membership,
             key_of=key_of,
             member=config.member,
-            index=self._absorbed,
+            following=self._following,
             eraser=self.eraser,
             guard=self.guard,
             monotonic=time.monotonic,
@@ -362,7 +359,8 @@ class Node:
                 tell=self._published,
                 after_step=after_step,
                 after_commit=self.replicator.after_commit,
-                look_again=self.histories.durable_view,
+                look_again=self.histories.durable_step,
+                alarm=self._raise_alarm,
             )
         return lanes
 
@@ -389,17 +387,20 @@ class Node:
     async def _compare_quotas(self) -> None:
         await self.quotas.compared(known_by_answers(self.replicator.engine))
 
-    async def _absorbed(self, step: Advance) -> None:
-        """A step of another member's log is durable: it counts here."""
-        self.pace.note(time.monotonic(), len(step.statements))
-        await self.replicator.after_commit.through(
-            step.view.log,
+    def _following(self, step: Advance) -> Sequence[Callable[[], Awaitable[None]]]:
+        """A step of another member's log is durable: what makes it count here."""
+
+        async def note() -> None:
+            self.pace.note(time.monotonic(), len(step.statements))
+            self.roster_changes.watch.absorb(step.statements)
+            self.outside.accepted(step)
+
+        return (
             lambda: self.platform.absorb(step),
             lambda: self.incidents.absorb(step.statements),
+            lambda: self.quotas.absorb(step),
+            note,
         )
-        await self.quotas.absorb(step)
-        self.roster_changes.watch.absorb(step.statements)
-        self.outside.accepted(step)
 
     def _upkeep(self) -> Upkeep:
         async def renew_leaf() -> None:

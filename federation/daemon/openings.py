@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+from federation.daemon.after_commit import AfterCommit
 from federation.daemon.eraser import Eraser
 from federation.daemon.failures import failure_of
 from federation.errors import FederationError
@@ -15,6 +17,8 @@ from federation.protocol.messages import decode_range
 from federation.protocol.origins import LogId
 from federation.provenance.verifier import Head
 
+log_lines = logging.getLogger(__name__)
+
 
 class Openings:
     """Carries out ``FetchOpenings`` and ``Reopen``.
@@ -23,6 +27,7 @@ class Openings:
         engine: knows which heads are held.
         eraser: puts back what came, unless it must go.
         link: how a peer is reached; raises ``PeerError`` for one that is none.
+        after_commit: sees to it that what is durable comes into use.
         feed: gives the engine an event.
     """
 
@@ -32,9 +37,11 @@ class Openings:
         eraser: Eraser,
         *,
         link: Callable[[str], PeerCalls],
+        after_commit: AfterCommit,
         feed: Callable[[events.Event | None], None],
     ) -> None:
         self._engine, self._eraser, self._link, self._feed = engine, eraser, link, feed
+        self._after_commit = after_commit
 
     def carry(self) -> Mapping[type, Callable[[Any], Coroutine[Any, Any, None]]]:
         """Which command is carried out how."""
@@ -60,4 +67,15 @@ class Openings:
         return view.head if view is not None and view.is_complete else None
 
     async def _reopen(self, command: events.Reopen) -> None:
-        await self._eraser.reopen(command.log, command.statements, branch=command.branch)
+        log, branch = command.log, command.branch
+        try:
+            kept = await self._eraser.reopen(log, command.statements, branch=branch)
+        except FederationError as error:
+            log_lines.error("cannot put back what was missing of %s: %s", log, error)
+        else:
+            await self._after_commit.through(log, lambda: self._eraser.reopened(log, kept))
+        try:
+            await self._eraser.settle(log)
+        except FederationError as error:
+            log_lines.error("cannot say what is missing of %s: %s", log, error)
+            self._feed(failure_of(command, error))

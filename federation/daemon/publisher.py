@@ -27,14 +27,7 @@ from federation.local_errors.askers import (
     TooBusy,
 )
 from federation.local_errors.disk import StoreConflict
-from federation.protocol.bodies import (
-    ERASABLE_KINDS,
-    About,
-    Confirm,
-    Kind,
-    Readable,
-    Withdraw,
-)
+from federation.protocol.bodies import ERASABLE_KINDS, About, Confirm, Kind, Readable, Withdraw
 from federation.protocol.bodies_incident import Incident
 from federation.protocol.checkpoints import Checkpoint
 from federation.protocol.checkpoints_signing import sign_checkpoint
@@ -97,7 +90,8 @@ class LanePublisher:
         after_step: called after "made", "signed", "stored", "appended" and "told": where crash
             tests cut.
         after_commit: sees to it that what is durable is signed for and told.
-        look_again: reads from the store what is held of a log.
+        look_again: the step from a view to what the store holds; None where that is no more.
+        alarm: tells operators: code and sentence.
     """
 
     def __init__(
@@ -114,35 +108,43 @@ class LanePublisher:
         tell: Callable[[Advance], Awaitable[None]],
         after_step: Callable[[str], None],
         after_commit: AfterCommit,
-        look_again: Callable[[LogId], Awaitable[LogView]],
+        look_again: Callable[[LogView], Awaitable[Advance | None]],
+        alarm: Callable[[str, str], None],
     ) -> None:
         self.view = view
         self._log, self._key_of = log, key_of
         self._membership, self._store, self._guard = membership, store, guard
         self._clock_ms, self._salts = clock_ms, salts
         self._tell, self._after_step = tell, after_step
-        self._after_commit, self._look_again = after_commit, look_again
+        self._after_commit, self._look_again, self._alarm = after_commit, look_again, alarm
+        self._moving: tuple[LogId, LogView] | None = None
         self._waiting: list[_Order] = []
-        self._statements_waiting = 0
+        self._statements_waiting, self._is_writing = 0, False
         self._wake = asyncio.Event()
-        self._writing = asyncio.Lock()
 
-    async def move(self, log: LogId, view: LogView) -> None:
+    def move(self, log: LogId, view: LogView) -> None:
         """Go on in another log, or from where a pin leaves it.
 
-        Waits for the batch under way; what waits behind it is written there.
+        A batch under way ends first, and nobody waits for it; what waits behind is written there.
         """
-        async with self._writing:
-            said = self._membership.roster.logs.get(log)
-            is_open = said is not None and said.is_open
-            if log == self._log and is_open and view.size <= self.view.size:
-                return  # what is known elsewhere of this log is behind what was written here
-            self._log, self.view = log, view
+        self._moving = log, view
+        if not self._is_writing:
+            self._take_place()
+
+    def _take_place(self) -> None:
+        if self._moving is None:
+            return
+        (log, view), self._moving = self._moving, None
+        said = self._membership.roster.logs.get(log)
+        is_open = said is not None and said.is_open
+        if log == self._log and is_open and view.size <= self.view.size:
+            return  # what is known elsewhere of this log is behind what was written here
+        self._log, self.view = log, view
 
     @property
     def log(self) -> LogId:
-        """The log it appends to."""
-        return self._log
+        """The log it appends to, from the next batch on."""
+        return self._moving[0] if self._moving is not None else self._log
 
     async def publish(self, drafts: Sequence[Draft]) -> tuple[VerifiedStatement, ...]:
         """Say something; returns once it is durable, signed and on its way to the peers.
@@ -176,21 +178,21 @@ class LanePublisher:
         await self._guard.ready.wait()
         while True:
             await self._wake.wait()
-            batch = self._take_batch()
+            batch, self._is_writing = self._take_batch(), True
             try:
-                async with self._writing:
-                    verified = await self._commit(
-                        [each for order in batch for each in order.statements]
-                    )
+                said = await self._commit([each for order in batch for each in order.statements])
             except Exception as error:  # noqa: BLE001 - each waiting caller gets the error
                 for order in batch:
                     if not order.done.cancelled():
                         order.done.set_exception(error)
                 continue
+            finally:
+                self._is_writing = False
+                self._take_place()
             at = 0
             for order in batch:
                 if not order.done.cancelled():
-                    order.done.set_result(verified[at : at + len(order.statements)])
+                    order.done.set_result(said[at : at + len(order.statements)])
                 at += len(order.statements)
 
     def _take_batch(self) -> list[_Order]:
@@ -206,7 +208,7 @@ class LanePublisher:
         return batch
 
     def _check_room(self, count: int) -> None:
-        self._open_key()
+        self._open_key(self.log)
         if self._guard.stops:
             self._guard.check_may_sign()
         if self._statements_waiting + count > QUEUE_STATEMENTS_MAX:
@@ -215,18 +217,18 @@ class LanePublisher:
                 hint="send again after a moment, in batches",
             )
 
-    def _open_key(self) -> SigningKey:
-        """The key that the roster in force lets sign for the log.
+    def _open_key(self, log: LogId) -> SigningKey:
+        """The key that the roster in force lets sign for a log.
 
         Raises:
             LogEnded: none, or none that this node has.
         """
-        said = self._membership.roster.logs.get(self._log)
+        said = self._membership.roster.logs.get(log)
         if said is None or not said.is_open:
-            raise LogEnded(f"the roster in force has no open log {self._log}")
+            raise LogEnded(f"the roster in force has no open log {log}")
         key = self._key_of(said.public)
         if key is None:
-            raise LogEnded(f"no file holds the key that the roster holds for {self._log}")
+            raise LogEnded(f"no file holds the key that the roster holds for {log}")
         return key
 
     async def _commit(self, statements: Sequence[Statement]) -> tuple[VerifiedStatement, ...]:
@@ -265,10 +267,13 @@ class LanePublisher:
             SigningStopped: it is not what this node signed.
             StoreError: the disk.
         """
-        view = await self._look_again(self._log)
-        if view.size > self.view.size and view.head is not None and view.is_complete:
-            await self._signed(self.view.head, view.head)
-            self.view = view
+        step = await self._look_again(self.view)
+        if step is not None and step.view.head is not None:
+            text = f"the database moved {self._log} without this node, which goes on from there"
+            self._alarm("store-conflict", text)
+            await self._signed(step.before.head, step.view.head)
+            self.view = step.view
+            await self._tell(step)
 
     def make(self, draft: Draft) -> Statement:
         """Encode and commit a statement of this log's member, to be said or thrown away.
@@ -291,7 +296,7 @@ class LanePublisher:
 
     def _sign(self, statements: Sequence[Statement]) -> Advance:
         """Sign the head that the statements lead to, and judge both as a peer's would be."""
-        key = self._open_key()
+        key = self._open_key(self._log)
         held = self.view.held.extend([leaf_of(each) for each in statements])
         checkpoint = Checkpoint(self._log.origin, held.size, held.root())
         verifier = self._membership.verifier
@@ -318,8 +323,7 @@ class Publisher:
         signals: SignalStore,
         membership: Membership,
     ) -> None:
-        self._member, self._membership = member, membership
-        self._lanes = lanes
+        self._member, self._membership, self._lanes = member, membership, lanes
         self._store, self._signals = store, signals
 
     async def confirm(
@@ -413,6 +417,4 @@ class Publisher:
         """Whether this member withdrew or erased an earlier endorse or dispute of its own."""
         about = await self._signals.references_to([statement_id])
         headers = [decode_header(each.statement.header_bytes) for each in about]
-        return any(
-            header.member == self._member and header.kind in _TAKING_BACK for header in headers
-        )
+        return any(each.member == self._member and each.kind in _TAKING_BACK for each in headers)

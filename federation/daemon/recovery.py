@@ -175,7 +175,7 @@ class Recovery:
         while lane.view.size < source.head.size:
             step = await self._next(lane.view, source.member, source.head)
             await self._stores.logs.append(step)
-            await lane.move(log, step.view)
+            lane.move(log, step.view)
             await self._told(step)
             count += len(step.statements)
         return count

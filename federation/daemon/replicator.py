@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from random import Random
 from typing import Any, Final
 
@@ -72,7 +72,7 @@ class Replicator:
         membership: the roster in force.
         key_of: gives this node's mirror key, which signs receipts, by its public half.
         member: this node's name.
-        index: counts a durable step for matching.
+        following: what is to be done about a durable step, in order; it counts for matching first.
         eraser: takes out of each step what must go.
         guard: says whether a receipt may be signed, and keeps what was.
         monotonic: the engine's clock, seconds.
@@ -93,7 +93,7 @@ class Replicator:
         membership: Membership,
         key_of: KeyOf,
         member: str,
-        index: Callable[[Advance], Awaitable[None]],
+        following: Callable[[Advance], Sequence[Callable[[], Awaitable[object]]]],
         eraser: Eraser,
         guard: Guard,
         monotonic: Callable[[], float],
@@ -105,7 +105,7 @@ class Replicator:
         self.alarms: list[events.RaiseAlarm] = []
         self._links, self._stores = links, stores
         self._membership, self._key_of, self._member = membership, key_of, member
-        self._index, self._eraser, self._guard = index, eraser, guard
+        self._following, self._eraser, self._guard = following, eraser, guard
         self._monotonic, self._unix_seconds, self._rng = monotonic, unix_seconds, rng
         self.turns = Turns()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -128,7 +128,9 @@ class Replicator:
             ).fetch,
             events.Persist: self._persist,
             events.KeepReceipt: self._keep_receipt,
-            **Openings(engine, eraser, link=self.link, feed=self.feed).carry(),
+            **Openings(
+                engine, eraser, link=self.link, after_commit=self.after_commit, feed=self.feed
+            ).carry(),
         }
 
     def also_carry(
@@ -328,7 +330,7 @@ class Replicator:
             return
         # It is held from here on, whatever becomes of the rest.
         await self.after_commit.through(
-            log, lambda: self._index(step), lambda: self._eraser.absorb(step, erased)
+            log, *self._following(step), lambda: self._eraser.absorb(step, erased)
         )
         if receipt is not None and not await self._receipted(receipt):
             receipt = None
@@ -343,7 +345,11 @@ class Replicator:
     async def _receipted(self, receipt: Receipt) -> bool:
         """Whether a durable receipt may leave; not before the guard has it."""
         log = receipt.head.log
-        return await self.after_commit.until_done(log, lambda: self._guard.receipted(receipt))
+        try:
+            return await self.after_commit.until_done(log, lambda: self._guard.receipted(receipt))
+        except StoreError as error:  # what was stored is told all the same
+            self.after_commit.pass_over(log, error)
+            return False
 
     async def _look_again(self, log: LogId, error: StoreConflict) -> None:
         """The store holds something else than the step was judged from: go on from what it holds.

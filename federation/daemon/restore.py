@@ -7,17 +7,23 @@ edge it kept must hash to the head's root.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from federation.daemon.membership import Membership
 from federation.daemon.pinning import find_cuts, standing_view
-from federation.errors import SignatureInvalid
+from federation.errors import FederationError, SignatureInvalid
 from federation.gossip.fork_events import ForkedLog
+from federation.local_errors.disk import StoreCorrupt
 from federation.protocol.origins import Cosigner, LogId
+from federation.protocol.statements import Statement
 from federation.provenance.convicting import Conviction
-from federation.provenance.log_view import LogView
+from federation.provenance.log_view import Advance, LogView
 from federation.provenance.verifier import Receipt
 from federation.store.receipt_store import ReceiptStore
 from federation.store.stores import Stores
+
+READ_BYTES_MAX: Final = 1 << 20
+"""Read at a time: some milliseconds, then other tasks have their turn."""
 
 
 async def restore_views(stores: Stores, membership: Membership) -> dict[LogId, LogView]:
@@ -49,6 +55,33 @@ async def restore_view(stores: Stores, membership: Membership, log: LogId) -> Lo
             end = membership.cuts.ends.get((log, 0))
             return await standing_view(stores, membership.verifier, kept, end)
     return LogView(log)
+
+
+async def restore_step(stores: Stores, membership: Membership, known: LogView) -> Advance | None:
+    """The step from a view of a log (branch 0) to what the store holds of it now.
+
+    Args:
+        stores: what is held.
+        membership: the roster in force.
+        known: what is known of it.
+
+    Returns:
+        None where the store holds no more, or not all under a head.
+
+    Raises:
+        StoreCorrupt: what was kept does not verify any more, or does not follow.
+        StoreError: the disk.
+    """
+    view = await restore_view(stores, membership, known.log)
+    if view.size <= known.size or view.head is None or not view.is_complete:
+        return None
+    said: list[Statement] = []
+    while (at := known.size + len(said)) < view.size:
+        said += await stores.logs.statements(known.log, at, view.size, READ_BYTES_MAX)
+    try:
+        return known.advance(view.head, said, (), membership.verifier)
+    except FederationError as error:
+        raise StoreCorrupt(f"what was kept of {known.log}: {error.message}") from None
 
 
 async def restore_forked(

@@ -143,7 +143,7 @@ class RosterChanges:
         await self._reconnect()
         known = {log: sync.view for log, sync in self._replicator.engine.logs.items()}
         recount = await apply_pins(self._stores, self._membership, known)
-        await self._move_lanes(recount, known)
+        self._move_lanes(recount, known)
         # The others are told before the index is gone over: what no longer counts is out of every
         # answer here already, and theirs should not wait for it.
         self._replicator.feed(events.RosterChanged(self._membership.verifier, recount.views))
@@ -178,12 +178,15 @@ class RosterChanges:
                 except FederationError as error:
                     log_lines.info("roster version %d is not stated: %s", roster.version, error)
 
-    async def _move_lanes(self, recount: Recount, known: Mapping[LogId, LogView]) -> None:
-        """Own logs go on where the roster says, under the keys that it holds."""
+    def _move_lanes(self, recount: Recount, known: Mapping[LogId, LogView]) -> None:
+        """Own logs go on where the roster says, under the keys that it holds.
+
+        A batch under way ends where it began; nothing of the roster waits for its disk.
+        """
         views = {**known, **{view.log: view for view in recount.views}}
         for lane, publisher in self._lanes.items():
             log = newest_log(self._membership.roster, self._config.member, lane)
             moved = any(view.log == log for view in recount.views)
             if moved or log != publisher.log:
                 view = views.get(log, LogView(log))
-                await publisher.move(log, view)
+                publisher.move(log, view)

@@ -19,7 +19,7 @@ from federation.protocol.signals import identity_of
 from federation.provenance.verifier import Receipt, VerifiedStatement
 from federation.store.appending import INSERT_CHECKPOINT, IndexRows, receipt_steps
 from federation.store.database import Database, Row, Rows
-from federation.store.late_rows import LateRows
+from federation.store.late_rows import IDS, LateRows, forget_late_signals
 from federation.store.places import (
     STATEMENT_COLUMNS,
     StoredStatement,
@@ -49,12 +49,15 @@ _READ_ERASES: Final = f"""
         FROM erase_places WHERE hkey IN (SELECT value FROM json_each(?))
     ) JOIN statements USING (place) WHERE nth <= ? ORDER BY place"""  # noqa: S608 - constants
 
+_READ_ASKED_KEYS: Final = "SELECT DISTINCT hkey FROM erase_places WHERE place BETWEEN ? AND ?"
 # CROSS JOIN says the order: left to choose, SQLite begins with every statement there is.
 _READ_ASKED_FOR: Final = f"""
-    SELECT DISTINCT {_COLUMNS} FROM erase_places AS asked
-    CROSS JOIN statement_ids AS found USING (hkey)
-    CROSS JOIN statements AS said ON said.place = found.place
-    WHERE said.place > ? AND asked.place BETWEEN ? AND ? AND (said.body IS NOT NULL
+    SELECT {_COLUMNS} FROM (
+        SELECT found.place AS place FROM erase_places AS asked
+        CROSS JOIN statement_ids AS found USING (hkey) WHERE asked.place BETWEEN ? AND ?
+        UNION SELECT json_extract(value, '$[1]') FROM json_each(?)
+    ) CROSS JOIN statements AS said USING (place)
+    WHERE said.place > ? AND (said.body IS NOT NULL
         OR said.place IN (SELECT place FROM missing_openings))
     ORDER BY said.place LIMIT ?"""  # noqa: S608 - constants
 
@@ -111,8 +114,13 @@ class ErasureStore:
         Returns:
             The statements, and where the page ended; None after the last one.
         """
-        await self._late.flush()  # whatever an erase refers to is found by its id
-        rows = await self._database.read(_READ_ASKED_FOR, (after_place, first, last, PAGE_ROWS))
+        await self._late.make_sure()  # whatever an erase refers to is found by its id
+        late = "[]"
+        if self._late.is_waiting:
+            asked = await self._database.read(_READ_ASKED_KEYS, (first, last))
+            late = self._late.also(IDS, [hkey for (hkey,) in asked])
+        wanted = (first, last, late, after_place, PAGE_ROWS)
+        rows = await self._database.read(_READ_ASKED_FOR, wanted)
         ended = rows[-1][0] if len(rows) == PAGE_ROWS else None
         return [await self._stored(row) for row in rows], ended
 
@@ -125,7 +133,7 @@ class ErasureStore:
         Raises:
             StoreFull, StoreCorrupt, StoreUnavailable: the disk; nothing was changed.
         """
-        await self._late.flush()  # or a row of what is gone would be written afterwards
+        await self._late.make_sure()  # or a row of what is gone would be made afterwards
         blanks: list[Row] = []
         signals: set[Row] = set()
         for stored, verified in statements:
@@ -140,6 +148,7 @@ class ErasureStore:
         steps: list[tuple[str, Rows]] = [
             (_BLANK, blanks),
             (_FORGET_SIGNAL, sorted(signals)),
+            *forget_late_signals(sorted(signals)),
             (_FORGET_MISSING, places),
         ]
         async with self._database.write() as unit:

@@ -86,6 +86,7 @@ _MOVE: Final = (
     "INSERT INTO {table} (hkey, place) SELECT hkey, place FROM temp.{table}_{generation}"
     " WHERE (hkey, place) <= (?, ?) ORDER BY hkey, place ON CONFLICT DO NOTHING"
 )
+_FORGET: Final = "DELETE FROM temp.{table}_{generation} WHERE hkey = ? AND place = ?"
 _MOVED: Final = "DELETE FROM temp.{table}_{generation} WHERE (hkey, place) <= (?, ?)"
 
 
@@ -162,7 +163,7 @@ class LateRows:
 
     def also(self, table: str, hkeys: Iterable[int]) -> str:
         """The rows under some keys that wait here, as JSON ``[[hkey, place], …]`` for a query."""
-        if not self._waiting.count and not self._going.count:
+        if not self.is_waiting:
             return "[]"
         found = {
             (hkey, place)
@@ -225,6 +226,20 @@ class LateRows:
         if self._waiting.count >= most:
             with suppress(StoreError):  # said already; the statements are durable, and found here
                 await self.flush()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether any row is not in its tree yet."""
+        return bool(self._waiting.count or self._going.count)
+
+    async def make_sure(self) -> None:
+        """Have every row in its tree or here, where :meth:`also` finds it; nearly always it is so.
+
+        Raises:
+            StoreError: the disk.
+        """
+        if self._is_unsure or self._unread:
+            await self.flush()
 
     async def flush(self) -> None:
         """Write what waits, in short transactions; others may come between.
@@ -330,6 +345,19 @@ def _filling(table: str, generation: int, run: KeyRun) -> tuple[str, Rows]:
         return _FILL_NEIGHBOURS.format(**names), [(first, json.dumps(run.hkeys))]
     pairs = list(zip(run.hkeys, run.places, strict=True))
     return _FILL.format(**names), [(json.dumps(pairs),)]
+
+
+def forget_late_signals(rows: Rows) -> list[tuple[str, Rows]]:
+    """What takes rows of ``signal_places`` away that wait, in the transaction that erases them.
+
+    Those in memory lead to a statement without a body from then on, which carries no signal.
+
+    Args:
+        rows: hkey and place of each.
+    """
+    return [
+        (_FORGET.format(table=SIGNALS, generation=generation), rows) for generation in _GENERATIONS
+    ]
 
 
 def _keys_of(rows: Sequence[Row]) -> LateKeys:

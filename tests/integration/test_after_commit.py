@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -15,21 +17,32 @@ from federation.daemon.after_commit import AfterCommit
 from federation.daemon.eraser import Eraser
 from federation.daemon.guard import Guard
 from federation.daemon.membership import Membership
+from federation.daemon.openings import Openings
 from federation.daemon.publisher import Draft, LanePublisher
 from federation.daemon.replicator import Replicator
-from federation.daemon.restore import restore_view
+from federation.daemon.restore import restore_step
 from federation.gossip import events
 from federation.gossip.engine import GossipEngine, GossipSettings
-from federation.local_errors.disk import StoreConflict, StoreFull
+from federation.local_errors.disk import StoreConflict, StoreCorrupt, StoreFull
 from federation.net.asking import PeerCall, PeerCalls
 from federation.protocol.messages import AnnouncedHead, Announcement
 from federation.protocol.origins import Lane, LogId
 from federation.provenance.log_view import Advance, LogView
-from federation.provenance.verifier import Receipt
+from federation.provenance.taking_back import without_opening
+from federation.provenance.verifier import Head, Receipt
 from federation.store import late_rows
 from federation.store.late_rows import LATE_STATEMENTS_MIN, LateRows
 from federation.store.stores import Stores, open_stores
-from tests.builders import ACME, NOVA, MadeLog, make_confirm, make_log, make_roster, make_salt
+from tests.builders import (
+    ACME,
+    NOVA,
+    MadeLog,
+    make_confirm,
+    make_erase,
+    make_log,
+    make_roster,
+    make_salt,
+)
 
 FOUNDED = make_roster()
 FID = FOUNDED.roster.federation_id
@@ -47,14 +60,20 @@ class FailingOnce:
     def __init__(self, error: Exception | None) -> None:
         self.error, self.calls = error, 0
 
-    def fail(self) -> None:
+    async def __call__(self, *_: object) -> None:
         self.calls += 1
         error, self.error = self.error, None
         if error is not None:
             raise error
 
-    async def __call__(self, _step: Advance) -> None:
-        self.fail()
+
+class FailingAlways(FailingOnce):
+    """Every call of it fails."""
+
+    async def __call__(self, *_: object) -> None:
+        self.calls += 1
+        assert self.error is not None
+        raise self.error
 
 
 class Broken(PeerCalls):
@@ -75,15 +94,19 @@ class Holding:
     """Nova's replicator over a real store, and what it told operators."""
 
     def __init__(
-        self, stores: Stores, guard: Guard, index: Callable[[Advance], Awaitable[None]]
+        self,
+        stores: Stores,
+        guard: Guard,
+        *steps: Callable[[Advance], Awaitable[None]],
+        about_bodies: Callable[..., Awaitable[None]],
     ) -> None:
         membership = Membership(FOUNDED.chain, stores.rosters)
         mirror = FOUNDED.companies[NOVA].keys["mirror"]
         self.eraser = Eraser(
             stores,
             membership,
-            reconsider=nothing,
-            index=nothing,
+            reconsider=about_bodies,
+            index=about_bodies,
             before_erase=lambda: None,
             receipt=self.receipt_on,
             receipted=guard.receipted,
@@ -96,7 +119,7 @@ class Holding:
             membership=membership,
             key_of=lambda _public: mirror,
             member=NOVA,
-            index=index,
+            following=lambda move: [partial(step, move) for step in steps],
             eraser=self.eraser,
             guard=guard,
             monotonic=asyncio.get_running_loop().time,
@@ -123,12 +146,14 @@ class Holding:
 
 @asynccontextmanager
 async def holding(
-    folder: Path, index: Callable[[Advance], Awaitable[None]]
+    folder: Path,
+    *steps: Callable[[Advance], Awaitable[None]],
+    about_bodies: Callable[..., Awaitable[None]] = nothing,
 ) -> AsyncIterator[tuple[Holding, Stores, Guard]]:
     async with await open_stores(folder / "node", member=NOVA, federation_id=FID) as stores:
         guard = await Guard.open(folder / "guard", stores, NOVA, FID, lambda: 1_000)
         guard.ready.set()
-        held = Holding(stores, guard, index)
+        held = Holding(stores, guard, *steps, about_bodies=about_bodies)
         try:
             yield held, stores, guard
         finally:
@@ -194,6 +219,85 @@ async def test_a_bug_behind_the_commit_is_told_by_its_kind_and_the_log_goes_on(
     assert "secret.example" not in caplog.text
 
 
+async def test_what_no_waiting_mends_stops_no_log(tmp_path: Path) -> None:
+    damaged, following = FailingAlways(StoreCorrupt("a row is damaged")), FailingOnce(None)
+    async with asyncio.timeout(60), holding(tmp_path, damaged, following) as (node, _, _guard):
+        made = make_log(3, founded=FOUNDED)
+        assert 3 == await node.hear(made)
+        made.say_numbers([3])
+        assert 4 == await node.hear(made)
+        assert (2, 2) == (damaged.calls, following.calls)
+        assert ["internal-error"] * 2 == node.alarms
+
+
+async def test_what_is_done_is_not_done_again_because_of_what_follows_it(tmp_path: Path) -> None:
+    counted, following = FailingOnce(None), FailingOnce(StoreFull(FULL))
+    async with holding(tmp_path, counted, following) as (node, _, _guard):
+        assert 3 == await node.hear(make_log(3, founded=FOUNDED))
+        assert (1, 2) == (counted.calls, following.calls)
+
+
+async def test_an_erase_that_the_disk_interrupted_goes_on_from_where_it_was(
+    tmp_path: Path,
+) -> None:
+    reconsider = FailingOnce(StoreFull(FULL))
+    async with holding(tmp_path, about_bodies=reconsider) as (node, stores, _):
+        made = make_log(1, founded=FOUNDED)
+        assert 1 == await node.hear(made)
+        made.say(make_erase(1, made.said[0].id, federation_id=FID))
+        assert 2 == await node.hear(made)
+        kept = await stores.logs.statement(made.said[0].id)
+        assert kept is not None
+        assert kept.statement.opening is None
+        assert 2 == reconsider.calls
+        assert ["commit-unfinished"] == node.alarms
+
+
+async def with_missing_bodies(stores: Stores) -> MadeLog:
+    """A log that is held without its bodies, which no erase accounts for."""
+    made = make_log(2, founded=FOUNDED)
+    step = made.moves[0]
+    bare = tuple(map(without_opening, step.statements))
+    await stores.logs.append(replace(step, statements=bare))
+    return made
+
+
+async def put_back(node: Holding, made: MadeLog) -> list[events.Event | None]:
+    """A peer had the bodies; what the engine is told."""
+    fed: list[events.Event | None] = []
+    rooms = Openings(
+        node.replicator.engine,
+        node.eraser,
+        link=node.replicator.link,
+        after_commit=node.replicator.after_commit,
+        feed=fed.append,
+    )
+    await rooms.carry()[events.Reopen](events.Reopen(made.log, dict(enumerate(made.said))))
+    return fed
+
+
+async def test_a_body_that_is_back_matches_even_if_the_disk_refuses_for_a_while(
+    tmp_path: Path,
+) -> None:
+    index = FailingOnce(StoreFull(FULL))
+    async with holding(tmp_path, about_bodies=index) as (node, stores, _):
+        made = await with_missing_bodies(stores)
+        assert [] == await put_back(node, made)
+        assert {} == await stores.erasures.missing_counts()
+        assert 2 == index.calls
+        assert ["commit-unfinished"] == node.alarms
+
+
+async def test_a_disk_that_does_not_say_what_is_missing_is_no_bug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with holding(tmp_path) as (node, stores, _):
+        made = await with_missing_bodies(stores)
+        with failing(monkeypatch, stores.erasures, "missing"):
+            assert [events.ReopenFailed(made.log)] == await put_back(node, made)
+        assert [] == node.alarms
+
+
 async def test_what_the_store_holds_beyond_the_view_is_gone_on_from(tmp_path: Path) -> None:
     async with holding(tmp_path, FailingOnce(None)) as (node, stores, _):
         made = make_log(3, founded=FOUNDED)
@@ -234,7 +338,9 @@ async def test_late_rows_that_cannot_be_written_fail_no_append(
 
 
 @asynccontextmanager
-async def speaking(folder: Path) -> AsyncIterator[tuple[LanePublisher, Stores, Guard, list[str]]]:
+async def speaking(
+    folder: Path, tell: Callable[[Advance], Awaitable[None]] = nothing
+) -> AsyncIterator[tuple[LanePublisher, Stores, Guard, list[str]]]:
     async with await open_stores(folder / "node", member=ACME, federation_id=FID) as stores:
         guard = await Guard.open(folder / "guard", stores, ACME, FID, lambda: 1_000)
         guard.ready.set()
@@ -249,10 +355,11 @@ async def speaking(folder: Path) -> AsyncIterator[tuple[LanePublisher, Stores, G
             guard=guard,
             clock_ms=lambda: 1_000,
             salts=lambda _count: make_salt(),
-            tell=nothing,
+            tell=tell,
             after_step=lambda _step: None,
             after_commit=AfterCommit(lambda code, _text: alarms.append(code)),
-            look_again=lambda log: restore_view(stores, membership, log),
+            look_again=lambda known: restore_step(stores, membership, known),
+            alarm=lambda code, _text: alarms.append(code),
         )
         writing = asyncio.create_task(lane.run())
         try:
@@ -277,11 +384,52 @@ async def test_what_is_stored_is_said_even_if_the_guards_disk_refuses_for_a_whil
         assert ["commit-unfinished"] == alarms
 
 
-async def test_a_lane_goes_on_from_what_its_store_holds(tmp_path: Path) -> None:
-    async with speaking(tmp_path) as (lane, stores, _, _alarms):
-        await stores.logs.append(make_log(1, founded=FOUNDED).moves[0])
+async def test_a_lane_whose_disk_refuses_moves_when_its_batch_is_done_and_nobody_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with speaking(tmp_path) as (lane, stores, guard, _):
+        signed, is_called, is_free = guard.signed, asyncio.Event(), asyncio.Event()
+
+        async def refused(before: Head | None, head: Head) -> None:
+            is_called.set()
+            if not is_free.is_set():
+                raise StoreFull(FULL)
+            await signed(before, head)
+
+        monkeypatch.setattr(guard, "signed", refused)
+        saying = asyncio.create_task(lane.publish([Draft(make_confirm(0))]))
+        await is_called.wait()
+        first, other = lane.log, make_log(founded=FOUNDED, lane=Lane.BULK).log
+        lane.move(other, LogView(other))
+        assert (other, first) == (lane.log, lane.view.log)
+        is_free.set()
+        (said,) = await saying
+        assert first == said.log
+        assert 1 == await stores.logs.size(first)
+        assert other == lane.view.log
+
+
+async def test_a_lane_goes_on_from_what_its_store_holds_and_that_comes_into_use(
+    tmp_path: Path,
+) -> None:
+    told: list[Advance] = []
+
+    async def tell(step: Advance) -> None:
+        told.append(step)
+
+    async with speaking(tmp_path, tell) as (lane, stores, guard, alarms):
+        made = make_log(1, founded=FOUNDED)
+        await stores.logs.append(made.moves[0])
         with pytest.raises(StoreConflict):
             await lane.publish([Draft(make_confirm(5))])
+        assert [(0, 1, made.said)] == [
+            (step.before.size, step.view.size, [each.statement for each in step.statements])
+            for step in told
+        ]
+        assert ["store-conflict"] == alarms
+        last = guard.last_of(lane.log)
+        assert last is not None
+        assert 1 == last.size
         (said,) = await lane.publish([Draft(make_confirm(6))])
         assert 1 == said.index
         assert 2 == await stores.logs.size(lane.log)

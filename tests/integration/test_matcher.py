@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from federation.daemon.matcher import Matcher
 from federation.daemon.membership import Membership
 from federation.daemon.view_reader import ViewReader
+from federation.local_errors.disk import StoreCorrupt
 from federation.matching.index import SignalIndex
 from federation.protocol.headers import StatementId
+from federation.protocol.origins import LogId
 from federation.protocol.roster_chain import RosterChain
+from federation.protocol.statements import Statement
 from federation.provenance.log_view import Advance
 from federation.store.places import StoredStatement
 from federation.store.stores import open_stores
@@ -28,6 +32,38 @@ from tests.builders import (
 
 FOUNDED = make_roster()
 FID = FOUNDED.roster.federation_id
+
+
+async def test_what_cannot_be_counted_again_of_one_log_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await open_stores(tmp_path / "db", member=UMBRA, federation_id=FID) as stores:
+        membership = Membership(RosterChain.trust(FOUNDED.roster.root_bytes), stores.rosters)
+        reader = ViewReader(stores.signals, stores.evidence, membership, lambda: NEW_YEAR_2026_MS)
+        index = SignalIndex()
+        matcher = Matcher(index, stores.signals, stores.logs, reader, lambda: NEW_YEAR_2026_MS)
+        spans, signals = [], []
+        for at, member in enumerate((UMBRA, NOVA)):
+            made = make_log(founded=FOUNDED, member=member)
+            made.say_numbers([at])
+            taking = make_withdraw(9 + at, made.said[0].id, federation_id=FID, member=member)
+            made.say(taking)
+            await stores.logs.append(made.advance())
+            spans.append((made.log, 0, 0, 2))
+            signals.append(make_signal(at))
+        statements, damaged = stores.logs.statements, spans[0][0]
+
+        async def of_sound_logs(log: LogId, *given: Any, **named: Any) -> list[Statement]:
+            if log == damaged:
+                raise StoreCorrupt("a row is damaged")
+            return await statements(log, *given, **named)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(stores.logs, "statements", of_sound_logs)
+            await matcher.recount(spans)
+            assert [False, True] == [index.holds(each.type, each.value) for each in signals]
+        await matcher.recount([])
+        assert all(index.holds(each.type, each.value) for each in signals)
 
 
 async def test_a_confirm_that_comes_while_a_withdraw_is_looked_at_goes_on_matching(

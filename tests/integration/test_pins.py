@@ -29,6 +29,7 @@ from federation.protocol.roster_chain import RosterChain
 from federation.protocol.roster_members import EMPTY_PIN, Member, Pin
 from federation.protocol.roster_proposals import finish, sign_proposal
 from federation.provenance.bundle_judge import judge_bundle
+from federation.provenance.verifier import Head
 from federation.provenance.view import Standing
 from federation.store.stores import open_stores
 from tests.builders import make_confirm, make_signal
@@ -235,9 +236,40 @@ async def test_a_view_that_was_read_before_the_last_batch_moves_no_open_log_back
         await a.publisher.confirm(Lane.LIVE, [make_confirm(1)])
         read = lane.view
         await a.publisher.confirm(Lane.LIVE, [make_confirm(2)])
-        await lane.move(live, read)
+        lane.move(live, read)
         (said,) = await a.publisher.confirm(Lane.LIVE, [make_confirm(3)])
         assert read.size + 1 <= said.index
+
+
+async def test_a_lane_whose_disk_refuses_holds_no_roster_up(
+    found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    founded = found([A, B])
+    live = LogId(A, founded.chain.federation_id, Lane.LIVE)
+    async with AsyncExitStack() as stack:
+        a = await open_node(founded, A, stack)
+        signed, is_called, is_free = a.guard.signed, asyncio.Event(), asyncio.Event()
+
+        async def waiting(before: Head | None, head: Head) -> None:
+            is_called.set()
+            await is_free.wait()
+            await signed(before, head)
+
+        monkeypatch.setattr(a.guard, "signed", waiting)
+        saying = asyncio.create_task(a.publisher.confirm(Lane.LIVE, [make_confirm(1)]))
+        await is_called.wait()
+        pins = dict.fromkeys(Lane, EMPTY_PIN)
+        chain = decide(founded, founded.chain, suspended(founded.chain.newest.member(A), pins))
+        async with asyncio.timeout(60):
+            await adopt([a], chain)
+        assert a.membership.is_applied
+        assert chain.newest == a.replicator.engine._reconciliation.verifier.roster
+        is_free.set()
+        (said,) = await saying
+        assert Standing.CUT_OFF is await standing_of(a, said.id)
+        assert 0 == a.replicator.held_size(live)
+        with pytest.raises(LogEnded):
+            await a.publisher.confirm(Lane.LIVE, [make_confirm(2)])
 
 
 async def a_second_after_its_receipt(node: Node, log: LogId) -> int:

@@ -16,7 +16,7 @@ from federation.store import late_rows
 from federation.store.appending import append_steps
 from federation.store.late_rows import LATE_STATEMENTS_MIN, LateKeys
 from federation.store.stores import Stores, open_stores
-from tests.builders import NOVA, MadeLog, make_log, make_roster, make_signal
+from tests.builders import NOVA, MadeLog, make_erase, make_log, make_roster, make_signal
 
 FOUNDED = make_roster()
 FID = FOUNDED.roster.federation_id
@@ -137,6 +137,29 @@ async def test_a_full_disk_that_holds_rows_up_fails_no_step_that_fits(
             for _ in range(5):
                 await _append(stores, made)
         assert 5 * MANY == await stores.check_log(made.log)
+
+
+async def test_an_erase_waits_for_no_rows_of_others_and_leaves_none_of_its_own(
+    tmp_path: Path,
+) -> None:
+    async with await _open(tmp_path) as stores:
+        made = make_log(MANY, founded=FOUNDED, lane=Lane.BULK)
+        await stores.logs.append(made.moves[0])
+        erase = make_log(founded=FOUNDED, lane=Lane.CRISIS)
+        erase.say(make_erase(MANY, made.said[7].id, federation_id=FID))
+        await stores.logs.append(erase.advance())
+        place, _ = await stores.erasures.places_of(erase.log, 0, 1)
+        [asked], after = await stores.erasures.asked_for_page(-1, place, place)
+        assert (made.log, 7, None) == (asked.log, asked.index, after)
+        verified = made.moves[0].statements[7]
+        await stores.erasures.erase([(asked, verified)])
+        assert (1, 0, 1) == await _counts(stores)  # the erase alone: the rest waits on
+        assert ([], None) == await stores.erasures.asked_for_page(-1, place, place)
+        assert [] == await stores.signals.carriers(SignalType.PDQ, make_signal(7).value)
+        await stores.late.flush()
+        assert (MANY + 1, MANY - 1, 0) == await _counts(stores)
+        assert [] == await stores.signals.carriers(SignalType.PDQ, make_signal(7).value)
+        assert MANY == await stores.check_log(made.log)
 
 
 async def test_what_a_crash_took_is_made_again_at_the_next_start(tmp_path: Path) -> None:

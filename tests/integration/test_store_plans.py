@@ -13,7 +13,7 @@ from federation.store.schema import migrations
 
 HOT: dict[str, tuple[str, Any]] = {
     "erases of statements": (erasure_store._READ_ERASES, ("[1]", 256)),
-    "what erases ask for": (erasure_store._READ_ASKED_FOR, (-1, 0, 2**60, 256)),
+    "what erases ask for": (erasure_store._READ_ASKED_FOR, (0, 2**60, "[]", -1, 256)),
     "what the feed told of a statement": (feed_store.FIND, (b"", b"")),
     "a statement by its id": (log_store._READ_BY_ID, (1, "[]")),
     "statements by signal": (signal_store._READ_CARRIERS, ("[1]", "[]", 256)),
