@@ -272,17 +272,35 @@ def broken_storm(world: World) -> Iterator[Broken]:
 
 
 def broken_silence(world: World) -> Iterator[Broken]:
-    """(17) Who is in step only compares, and finds so; one period is let pass."""
-    before = Counter(world.sent)
+    """(17) Who is in step only compares, and finds so; one period is let pass.
+
+    But an issuer that meets one whose receipt it never had, beyond the neighbours perhaps for the
+    first time, asks for it by telling its head once more.
+    """
+    before, owed = Counter(world.sent), _receipts_owed(world)
     world.run(world.now + IDLE_SECONDS)
     said = world.sent - before
-    others = said.keys() - {"digest"}
+    others = said.keys() - {"digest", "announce"}
     if others:
         yield Broken(QUIESCENT, f"nodes in step send {sorted(others)}")
+    if said["announce"] > owed:
+        yield Broken(QUIESCENT, f"nodes in step announce {said['announce']} times, not {owed}")
     # Each has a round or two, and keeps those warm that it was not in touch with.
     most = len(world.nodes) * (2 + len(world.nodes))
     if said["digest"] > most:
         yield Broken(QUIESCENT, f"nodes in step compare {said['digest']} times, not {most}")
+
+
+def _receipts_owed(world: World) -> int:
+    """How many receipts on their own heads issuers never had; some met some others never at all."""
+    return sum(
+        len(world.nodes)
+        - 1
+        - sum(peer.receipted.get(log, 0) >= sync.view.size for peer in node.engine.peers.values())
+        for node in world.nodes.values()
+        for log, sync in node.engine.logs.items()
+        if log.member == node.member
+    )
 
 
 def missing_receipts(world: World) -> Iterator[tuple[str, str, LogId]]:

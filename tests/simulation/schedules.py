@@ -191,8 +191,9 @@ class Swarm:
             heal.append(Step(CHAOS_SECONDS, op, {"node": "*", **fields}))
         governed = sorted({step["node"] for step in self.steps if step.op == "govern"})
         looked = CHAOS_SECONDS + LOOK_SECONDS
-        heal += [Step(looked, "govern", {"node": node, "change": "lift"}) for node in governed]
+        # Who is let in again has what it lost already: nobody lifts who does not run as he should.
         heal.append(Step(looked, "recover", {"node": "*"}))
+        heal += [Step(looked, "govern", {"node": node, "change": "lift"}) for node in governed]
         scenario = Scenario(
             f"seed-{self.seed}",
             self.seed,

@@ -360,6 +360,15 @@ class Node:
         lacking = tuple(each for each in gaps if each.missing)
         forked = self.fork_hands.forked()
         self.feed(events.Started(tuple(self._own.values()), tuple(receipts), lacking, forked))
+        self._settle_what_a_crash_came_before(receipts)
+
+    def _settle_what_a_crash_came_before(self, receipts: Sequence[Receipt]) -> None:
+        """As a node does at its start: what is whole and has no receipt of its own gets one."""
+        given = {(receipt.head.log, receipt.head.size) for receipt in receipts}
+        for log, kept in list(self.disk.logs.items()):
+            is_due = kept.view.is_complete and (log, kept.view.size) not in given
+            if self.is_up and is_due and log.member != self.member:
+                self.settle(log)
 
     @property
     def chain(self) -> RosterChain:
