@@ -1,0 +1,46 @@
+"""The simulated world itself: who is dead does nothing, and rubbish is refused by everybody."""
+
+from __future__ import annotations
+
+import pytest
+
+from federation.protocol.messages import (
+    AnnouncedHead,
+    Announcement,
+    decode_announcement_answer,
+    encode_announcement,
+)
+from federation.protocol.origins import Lane
+from federation.provenance.log_view import LogView
+from tests.simulation.forking_members import Equivocator
+from tests.simulation.hostile import JUNK_LINE
+from tests.simulation.hostile_relays import Pretender
+from tests.simulation.test_schedules import log_of, make_batch, make_world
+from tests.simulation.world import Node, World
+
+
+def answer_of(world: World, kind: str, raw: bytes) -> bytes | None:
+    """What the last member answers to a request."""
+    answers: list[bytes | None] = []
+    list(world.nodes.values())[-1].serve(kind, "acme", raw, answers.append)
+    [answer] = answers
+    return answer
+
+
+@pytest.mark.parametrize("kind", ["announce", "digest"])
+@pytest.mark.parametrize("last", [Node, Equivocator])
+def test_a_request_that_is_no_message_is_refused(last: type[Node], kind: str) -> None:
+    world = make_world(3, last=last)
+    assert answer_of(world, kind, b"\xc1 rubbish") is None
+
+
+def test_who_agrees_to_everything_agrees_to_what_it_can_read() -> None:
+    world = make_world(3, last=Pretender)
+    log = log_of(world, "acme", Lane.LIVE)
+    note = world.nodes["acme"].sign(LogView(log), make_batch(world, "acme", 2)).note
+    twice = note + f"{JUNK_LINE}\n{JUNK_LINE}\n".encode()
+    heads = tuple(map(AnnouncedHead, (twice, note[:10], note)))
+    answer = answer_of(world, "announce", encode_announcement(Announcement(heads, 1)))
+    assert answer is not None
+    held = decode_announcement_answer(answer).held
+    assert [(log.sha256, 2)] == [(each.log_sha256, each.size) for each in held]
