@@ -44,3 +44,20 @@ def test_who_agrees_to_everything_agrees_to_what_it_can_read() -> None:
     assert answer is not None
     held = decode_announcement_answer(answer).held
     assert [(log.sha256, 2)] == [(each.log_sha256, each.size) for each in held]
+
+
+def test_a_process_that_dies_while_it_publishes_says_nothing_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = make_world(3)
+    node = world.nodes["acme"]
+    with monkeypatch.context() as patched:
+        patched.setattr(node, "crash_soon", lambda _point: node.crash())
+        assert node.hear_of("rekey", "acme")  # it says so in each lane, and dies of the first
+    assert not node.is_up
+    node.start()
+    world.run(world.now + 10.0)
+    assert {} == node.disk.logs
+    node.publish(Lane.LIVE, make_batch(world, "acme", 1))
+    world.run(world.now + 10.0)
+    assert 1 == node.disk.logs[log_of(world, "acme")].view.size
