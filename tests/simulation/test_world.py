@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from federation.protocol.messages import (
@@ -10,10 +12,11 @@ from federation.protocol.messages import (
     decode_announcement_answer,
     encode_announcement,
 )
+from federation.protocol.notes import parse_note
 from federation.protocol.origins import Lane
 from federation.provenance.log_view import LogView
 from tests.simulation.forking_members import Equivocator
-from tests.simulation.hostile import JUNK_LINE
+from tests.simulation.hostile import JUNK_LINE, alter_note
 from tests.simulation.hostile_relays import Pretender
 from tests.simulation.test_schedules import log_of, make_batch, make_world
 from tests.simulation.world import Node, World
@@ -44,6 +47,15 @@ def test_who_agrees_to_everything_agrees_to_what_it_can_read() -> None:
     assert answer is not None
     held = decode_announcement_answer(answer).held
     assert [(log.sha256, 2)] == [(each.log_sha256, each.size) for each in held]
+
+
+def test_a_tamperer_hangs_lines_under_a_note_that_can_be_read() -> None:
+    world = make_world(2)
+    head = world.nodes["acme"].sign(LogView(log_of(world, "acme")), make_batch(world, "acme", 1))
+    altered = {alter_note(head.note, Random(seed)) for seed in range(20)}
+    [longer] = [note for note in altered if note.startswith(head.note)]
+    assert head.checkpoint.text == parse_note(longer).text
+    assert len(parse_note(head.note).signatures) < len(parse_note(longer).signatures)
 
 
 def test_a_process_that_dies_while_it_publishes_says_nothing_more(
