@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from federation.errors import FederationError
 from federation.protocol.checkpoints import Checkpoint
 from federation.protocol.checkpoints_signing import sign_checkpoint
 from federation.protocol.evidence import Prefix, encode_evidence, make_evidence
@@ -17,8 +18,6 @@ from federation.protocol.messages import (
     AnnouncementAnswer,
     Comparison,
     ComparisonAnswer,
-    decode_announcement,
-    decode_comparison,
     encode_announcement,
     encode_announcement_answer,
     encode_comparison_answer,
@@ -29,6 +28,7 @@ from federation.provenance.log_view import LogView
 from federation.provenance.verifier import Head
 from tests.builders import make_key
 from tests.simulation.disk import KeptLog
+from tests.simulation.wire import DECODE
 from tests.simulation.world import Node, Reply
 
 FACES: Final = 2
@@ -91,11 +91,15 @@ class Equivocator(Node):
         kept = self.face_of(sender)
         own = {kept.view.log: kept} if kept.view.size else {}
         self.disk.logs = own
+        if kind in ("announce", "digest"):
+            try:
+                self.world.wire.decode(DECODE[kind][0], raw)
+            except FederationError:
+                reply(None)
+                return
         if kind == "announce":
-            decode_announcement(raw)
             reply(encode_announcement_answer(AnnouncementAnswer((), 1)))
         elif kind == "digest":
-            decode_comparison(raw)
             head = kept.view.head
             heads = () if head is None else (AnnouncedHead(head.note),)
             reply(encode_comparison_answer(ComparisonAnswer(heads, 1)))

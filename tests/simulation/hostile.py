@@ -65,7 +65,8 @@ def alter_note(note: bytes, rng: Random) -> bytes:
         return note[:at]
     if choice == 1:
         return note[:at] + bytes([note[at] ^ (1 << rng.randrange(8))]) + note[at + 1 :]
-    lines = (f"{JUNK_LINE[:-2]}{number:02}\n" for number in range(0, 100, 4))
+    # Each by another key, whose id the base64 begins with: two lines by one are no note at all.
+    lines = (JUNK_LINE.replace(" AA", f" {number:02}") + "\n" for number in range(0, 100, 4))
     return note + "".join(lines).encode()
 
 

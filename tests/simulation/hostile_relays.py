@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -109,12 +110,13 @@ class SlowReader(Node):
         self.later(seconds, lambda: super(SlowReader, self).serve(kind, sender, raw, reply))
 
 
-def heads_in(raw: bytes) -> tuple[AnnouncedHead, ...]:
-    """The heads of an announcement, not judged: rubbish has none."""
-    try:
-        return decode_announcement(raw).heads
-    except FederationError:
-        return ()
+def heads_in(raw: bytes) -> Iterator[tuple[LogId, int]]:
+    """Log and size of each head of an announcement, not judged: rubbish is passed over."""
+    with suppress(FederationError):
+        for head in decode_announcement(raw).heads:
+            with suppress(FederationError):
+                checkpoint = parse_checkpoint(parse_note(head.note).text)
+                yield parse_origin(checkpoint.origin), checkpoint.size
 
 
 class Pretender(Node):
@@ -130,9 +132,8 @@ class Pretender(Node):
         """Agree to everything."""
         self.world.seen["pretended"] += 1
         if kind == "announce":
-            said = [parse_checkpoint(parse_note(head.note).text) for head in heads_in(raw)]
-            held = [HeldLog(parse_origin(each.origin).sha256, each.size) for each in said]
-            reply(self.world.wire.encode(AnnouncementAnswer(tuple(held), 1)))
+            held = tuple(HeldLog(log.sha256, size) for log, size in heads_in(raw))
+            reply(self.world.wire.encode(AnnouncementAnswer(held, 1)))
         elif kind == "digest":
             reply(self.world.wire.encode(ComparisonAnswer(None, 1)))
         else:

@@ -468,10 +468,11 @@ class Node:
             self._publish_next(log)
 
     def may_say(self, lane: Lane) -> bool:
-        """Whether it may and can publish there now."""
+        """Whether it may and can publish there now; who died of what it did just before cannot."""
         log = LogId(self.member, self.world.founded.roster.federation_id, lane)
         said = self.verifier.roster.logs.get(log)
-        return not self.disk.full and not self.is_stopped and said is not None and said.is_open
+        is_able = self.is_up and not self.disk.full and not self.is_stopped
+        return is_able and said is not None and said.is_open
 
     @property
     def is_publishing(self) -> bool:
