@@ -294,6 +294,8 @@ class ProcessStage:
     async def _say(self, node: _Node, step: Step, body: dict[str, Any], told: str) -> None:
         log = LogId(node.member, self.chain.federation_id, Lane(step["lane"])).origin
         result: dict[str, Any] = {"key": step["key"], "log": log, "ids": []}
+        # On a busy machine a start takes longer than until something is to be said there.
+        await asyncio.gather(*self._starts)
         try:
             answer = await self._ask(
                 node, "POST", "/v1/statements", {**body, "lane": str(step["lane"])}
