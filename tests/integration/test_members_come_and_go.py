@@ -37,7 +37,7 @@ from federation.protocol.texts import format_base64
 from tests.builders import make_confirm, make_signal
 from tests.integration.conftest import SECONDS_MAX, Found, Founded, until
 from tests.integration.test_federation import until_matched
-from tests.integration.test_publish_crash import open_node
+from tests.integration.test_publish_crash import open_node, until_held
 
 A, B, C = "a.example", "b.example", "c.example"
 
@@ -86,6 +86,7 @@ async def test_a_removed_member_is_cut_off_at_once_and_what_it_said_stays(found:
         (said,) = await b.publisher.confirm(Lane.LIVE, [make_confirm(1, signals=[make_signal(1)])])
         for node in (a, c):
             await until_matched(node, make_signal(1))
+            await until_held(node, said.log, said.index + 1)  # so far it is pinned
         reader, writer = await raw_connection(founded, B, A)
         stack.callback(writer.transport.abort)
         writer.write(b"GET /roster/1.root.json HTTP/1.1\r\nHost: a.example\r\n\r\n")
