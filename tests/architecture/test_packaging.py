@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 import federation
 from tests.architecture.sources import TREE
+from tests.needs import program
 
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-vpdq.lock")
 
@@ -99,3 +101,19 @@ def test_the_changelog_has_a_place_for_the_next_change() -> None:
 
 def test_this_tree_is_what_is_tested() -> None:
     assert Path(federation.__file__).is_relative_to(TREE)
+
+
+def test_nothing_committed_points_out_of_the_tree() -> None:
+    """A link that was committed leads nowhere on another machine: there `make` would fail on it."""
+    if not (TREE / ".git").exists():
+        pytest.skip("an unpacked release, no git checkout")
+    ran = subprocess.run(
+        [program("git", of="git"), "ls-files", "--stage"],
+        cwd=TREE,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    listed = ran.stdout.splitlines()
+    assert listed
+    assert [] == [line for line in listed if line.startswith("120000")]
