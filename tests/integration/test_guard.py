@@ -58,12 +58,16 @@ async def test_what_was_signed_is_there_after_a_restart(tmp_path: Path, stores: 
     await again.close()
 
 
-async def test_an_older_database_stops_all_signing(tmp_path: Path, stores: Stores) -> None:
-    made = await holding(stores, 2)
-    longer = make_log(5, founded=FOUNDED)
-    guard = await open_guard(tmp_path, stores)
+async def put_back(folder: Path, stores: Stores) -> tuple[MadeLog, Guard, str]:
+    """An older database: two statements of five that were signed; and its feed's id."""
+    made, longer = await holding(stores, 2), make_log(5, founded=FOUNDED)
+    guard = await open_guard(folder, stores)
     await guard.signed(None, longer.head(5))
-    before = (await stores.feed.bounds()).feed_id
+    return made, guard, (await stores.feed.bounds()).feed_id
+
+
+async def test_an_older_database_stops_all_signing(tmp_path: Path, stores: Stores) -> None:
+    made, guard, before = await put_back(tmp_path, stores)
     assert frozenset() == await guard.compare({made.log: made.view})
     await guard.open_for_signing({made.log: made.view}, 2, 2)
     # The feed gives its numbers again: nobody's cursor may take them for those of before.
@@ -88,10 +92,7 @@ async def _on_a_full_disk() -> None:
 async def test_a_feed_that_could_not_begin_anew_does_so_at_the_next_start_and_once(
     tmp_path: Path, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, longer = await holding(stores, 2), make_log(5, founded=FOUNDED)
-    guard = await open_guard(tmp_path, stores)
-    await guard.signed(None, longer.head(5))
-    before = (await stores.feed.bounds()).feed_id
+    made, guard, before = await put_back(tmp_path, stores)
     with monkeypatch.context() as full:
         full.setattr(stores.feed, "begin_anew", _on_a_full_disk)
         await guard.compare({made.log: made.view})
@@ -114,10 +115,7 @@ async def test_a_feed_that_could_not_begin_anew_does_so_at_the_next_start_and_on
 async def test_signing_does_not_go_on_before_the_feed_began_anew(
     tmp_path: Path, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, longer = await holding(stores, 2), make_log(5, founded=FOUNDED)
-    guard = await open_guard(tmp_path, stores)
-    await guard.signed(None, longer.head(5))
-    before = (await stores.feed.bounds()).feed_id
+    made, guard, before = await put_back(tmp_path, stores)
     with monkeypatch.context() as full:
         full.setattr(stores.feed, "begin_anew", _on_a_full_disk)
         await guard.compare({made.log: made.view})

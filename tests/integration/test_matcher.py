@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from federation.protocol.roster_chain import RosterChain
 from federation.protocol.statements import Statement
 from federation.provenance.log_view import Advance
 from federation.store.places import StoredStatement
-from federation.store.stores import open_stores
+from federation.store.stores import Stores, open_stores
 from tests.builders import (
     NEW_YEAR_2026_MS,
     NOVA,
@@ -34,14 +35,24 @@ FOUNDED = make_roster()
 FID = FOUNDED.roster.federation_id
 
 
+def _new_year() -> int:
+    return NEW_YEAR_2026_MS
+
+
+@asynccontextmanager
+async def matching(folder: Path) -> AsyncIterator[tuple[Stores, SignalIndex, Matcher]]:
+    """A matcher over an empty store of umbra's."""
+    async with await open_stores(folder / "db", member=UMBRA, federation_id=FID) as stores:
+        membership = Membership(RosterChain.trust(FOUNDED.roster.root_bytes), stores.rosters)
+        reader = ViewReader(stores.signals, stores.evidence, membership, _new_year)
+        index = SignalIndex()
+        yield stores, index, Matcher(index, stores.signals, stores.logs, reader, _new_year)
+
+
 async def test_what_cannot_be_counted_again_of_one_log_stops_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with await open_stores(tmp_path / "db", member=UMBRA, federation_id=FID) as stores:
-        membership = Membership(RosterChain.trust(FOUNDED.roster.root_bytes), stores.rosters)
-        reader = ViewReader(stores.signals, stores.evidence, membership, lambda: NEW_YEAR_2026_MS)
-        index = SignalIndex()
-        matcher = Matcher(index, stores.signals, stores.logs, reader, lambda: NEW_YEAR_2026_MS)
+    async with matching(tmp_path) as (stores, index, matcher):
         spans, signals = [], []
         for at, member in enumerate((UMBRA, NOVA)):
             made = make_log(founded=FOUNDED, member=member)
@@ -69,11 +80,7 @@ async def test_what_cannot_be_counted_again_of_one_log_stops_no_other(
 async def test_a_confirm_that_comes_while_a_withdraw_is_looked_at_goes_on_matching(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with await open_stores(tmp_path / "db", member=UMBRA, federation_id=FID) as stores:
-        membership = Membership(RosterChain.trust(FOUNDED.roster.root_bytes), stores.rosters)
-        reader = ViewReader(stores.signals, stores.evidence, membership, lambda: NEW_YEAR_2026_MS)
-        index = SignalIndex()
-        matcher = Matcher(index, stores.signals, stores.logs, reader, lambda: NEW_YEAR_2026_MS)
+    async with matching(tmp_path) as (stores, index, matcher):
 
         async def absorb(step: Advance) -> None:
             await stores.logs.append(step)
