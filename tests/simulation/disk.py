@@ -21,7 +21,7 @@ from federation.protocol.statements import Opening, Statement, commitment_of
 from federation.provenance.convicting import Conviction
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.taking_back import Rulings, erase_targets, must_go, without_opening
-from federation.provenance.verifier import Receipt, VerifiedStatement
+from federation.provenance.verifier import Head, Receipt, VerifiedStatement
 from tests.simulation.promises import COSIGNED_GROWS, STEPS_FIT, must
 
 
@@ -33,11 +33,13 @@ class KeptLog:
         view: its view, as the engine gets it back after a restart.
         statements: in log order.
         missing: index -> what is here without salt and body, and without an erase that says why.
+        heads: size -> the head that everything held was whole under, then.
     """
 
     view: LogView
     statements: list[VerifiedStatement] = field(default_factory=list)
     missing: dict[int, StatementId] = field(default_factory=dict)
+    heads: dict[int, Head] = field(default_factory=dict)
     _nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
     _roots: dict[int, bytes] = field(default_factory=dict)
 
@@ -47,11 +49,19 @@ class KeptLog:
 
     def copy(self) -> KeptLog:
         """The same, to be changed by itself."""
-        return KeptLog(self.view, list(self.statements), dict(self.missing), dict(self._nodes))
+        return KeptLog(
+            self.view,
+            list(self.statements),
+            dict(self.missing),
+            dict(self.heads),
+            dict(self._nodes),
+        )
 
     def extend(self, step: Advance) -> None:
         """Keep what a step adds."""
         self.view = step.view
+        if step.view.head is not None and step.view.is_complete:
+            self.heads[step.view.size] = step.view.head
         self.statements.extend(step.statements)
         for verified in step.statements:
             if verified.statement.opening is None:
@@ -261,8 +271,12 @@ class Disk:
             kept = self.branches[log][branch]
         else:
             kept = self.logs.setdefault(log, KeptLog(LogView(log)))
-        # Compare and swap, as the real store does: a step is judged from one view and no other.
-        must(kept.view == step.before, STEPS_FIT, "a step from another view than the durable one")
+        # Compare and swap, as the real store does: a step is judged from one edge and no other.
+        must(
+            kept.view.held == step.before.held,
+            STEPS_FIT,
+            "a step from another view than the durable one",
+        )
         kept.extend(step)
         if receipt is not None:
             self.cosign(receipt)

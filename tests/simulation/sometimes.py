@@ -41,6 +41,7 @@ SOMETIMES: Final = frozenset(
         "isolated",
         "join interrupted",
         "joined late",
+        "log ended elsewhere",
         "message clogged",
         "message doubled",
         "message lost",

@@ -58,6 +58,7 @@ from tests.simulation.forking import ForkHands, events_of_gaps
 from tests.simulation.governance import Governance
 from tests.simulation.network import Network, Weather
 from tests.simulation.promises import BOUNDED, LEFT_ALONE, must
+from tests.simulation.standing import moved_views, standing_view
 from tests.simulation.wire import DECODE, Wire
 
 if TYPE_CHECKING:
@@ -351,7 +352,9 @@ class Node:
         self._asks: dict[int, Reply] = {}
         self.under_way = UnderWay()
         self._ask_next = count()
-        self._own = {log: kept.view for log, kept in self.disk.logs.items()}
+        self._own = {
+            log: standing_view(kept, self.verifier) for log, kept in self.disk.logs.items()
+        }
         self._queues: dict[LogId, list[_Said]] = {}
         receipts = [
             receipt for (_, member), receipt in self.disk.receipts.items() if member == self.member
@@ -652,7 +655,11 @@ class Node:
         self.verifier = Verifier(self.chain.newest, self.world.check)
         self.under_way = UnderWay(self.under_way)
         self._left_alone.clear()
-        self.feed(events.RosterChanged(self.verifier))
+        known = {log: sync.view for log, sync in self.engine.logs.items()} if self.is_up else {}
+        views = moved_views(self.disk, before.newest, self.verifier, known)
+        self.world.seen["log ended elsewhere"] += len(views)
+        self._own |= {view.log: view for view in views if view.log.member == self.member}
+        self.feed(events.RosterChanged(self.verifier, views))
         for lane in Lane:
             log = LogId(self.member, before.federation_id, lane)
             old, new = (each.newest.logs.get(log) for each in (before, self.chain))
