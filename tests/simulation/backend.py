@@ -270,9 +270,12 @@ class Stage:
                 yield kept
 
     def _may_lose(self, node: Node) -> bool:
-        """Whether all that a node ever said is at another one: nobody promises more."""
+        """Whether all that a node ever said is whole at another one: nobody promises more."""
         return not node.is_publishing and all(
-            any(kept.view.size >= size for kept in self._kept_by_others(node, log))
+            any(
+                kept.view.size >= size and not kept.missing
+                for kept in self._kept_by_others(node, log)
+            )
             for log, size in node.guard.items()
         )
 

@@ -89,14 +89,15 @@ class Watch:
         if isinstance(message, Announcement | ComparisonAnswer):
             heads = message.heads or ()
         elif isinstance(message, AnnouncementAnswer):
-            sizes = {log.sha256: kept.view.size for log, kept in node.disk.logs.items()}
+            logs = {log.sha256: kept for log, kept in node.disk.logs.items()}
             for held in message.held:
+                kept = logs.get(held.log_sha256)
                 must(
-                    held.size <= sizes.get(held.log_sha256, 0),
+                    held.size <= (kept.view.size if kept else 0),
                     DURABLE_FIRST,
                     "a size was told before it was durable",
                 )
-                self._check_receipt(node, held.receipt)
+                self._check_receipt(node, held.receipt, kept, held.size)
         for head in heads:
             self._check_erased(node, head.inline)
             checkpoint = checkpoint_of(head.note)
@@ -107,11 +108,7 @@ class Watch:
                 DURABLE_FIRST,
                 "a head left before it was durable",
             )
-            self._check_receipt(node, head.receipt)
-            if head.receipt is not None and log in node.disk.logs:
-                must(
-                    not node.disk.logs[log].missing, RECEIPT_FOR_ALL, "one while a body is missing"
-                )
+            self._check_receipt(node, head.receipt, node.disk.logs.get(log), checkpoint.size)
             if log.member == node.member:
                 place = checkpoint.origin, checkpoint.size
                 known = self._signed.setdefault(place, checkpoint.root_hash)
@@ -127,9 +124,13 @@ class Watch:
                     raise Broken(ERASED_IS_GONE, "an erased body left its node")
 
     @staticmethod
-    def _check_receipt(node: Node, line: str | None) -> None:
-        if line is not None and line not in node.disk.lines:
-            raise Broken(DURABLE_FIRST, "a receipt left before it was durable")
+    def _check_receipt(node: Node, line: str | None, kept: KeptLog | None, size: int) -> None:
+        """(9) None says more than is held; what followed its head may be missing."""
+        if line is None:
+            return
+        must(line in node.disk.lines, DURABLE_FIRST, "a receipt left before it was durable")
+        is_whole = kept is None or not lacks_body(kept, size)
+        must(is_whole, RECEIPT_FOR_ALL, "one while a body is missing")
 
 
 @lru_cache(maxsize=4_096)
@@ -180,6 +181,11 @@ def view_of(node: Node) -> bytes:
     return found
 
 
+def lacks_body(kept: KeptLog, size: int) -> bool:
+    """Whether a body is missing among the first so many statements of a log."""
+    return any(index < size for index in kept.missing)
+
+
 def is_converged(world: World) -> bool:
     """Whether all honest nodes have equal heads."""
     first, *others = [heads_of(node) for node in honest(world)]
@@ -206,6 +212,7 @@ def broken_when_quiet(world: World, watch: Watch) -> Iterator[Broken]:
             yield Broken(CONVERGED, f"{nodes[0].member} and {node.member} have other heads")
         if view_of(nodes[0]) != view_of(node):
             yield Broken(CONVERGED, f"{nodes[0].member} and {node.member} have other views")
+    yield from _broken_bodies(world)
     for node in nodes:
         yield from _broken_at(world, watch, node)
     # (10) What one honest node was told to erase is gone at every one.
@@ -237,6 +244,34 @@ def _branches_at(node: Node) -> Iterator[KeptLog]:
         yield from node.disk.branches_of(log).values()
 
 
+def _broken_bodies(world: World) -> Iterator[Broken]:
+    """(9) What a relay kept back was asked of others, and nobody has signed for what he lacks.
+
+    Of an issuer that says a thing once and serves nothing, only hostile relays may ever have had a
+    body: nobody can be made to have that one, and no honest node may sign for it.
+    """
+    nodes = honest(world)
+    lacking = [(node, kept) for node in nodes for kept in _branches_at(node) if kept.missing]
+    held = {
+        each.id
+        for node in nodes
+        for kept in (_branches_at(node) if lacking else ())
+        for each in kept.statements
+        if each.statement.opening is not None
+    }
+    for node, kept in lacking:
+        log = kept.view.log
+        is_served = world.nodes[log.member].serves_what_it_says
+        if is_served or not held.isdisjoint(kept.missing.values()):
+            yield Broken(RECEIPT_FOR_ALL, f"{node.member} lacks bodies of {log}")
+        receipt = node.disk.receipts.get((log, node.member))
+        if receipt is None or receipt.head.size > kept.view.size:
+            continue
+        is_covered = kept.root(receipt.head.size) == receipt.head.root_hash
+        if is_covered and lacks_body(kept, receipt.head.size):
+            yield Broken(RECEIPT_FOR_ALL, f"{node.member} signed for bodies of {log} that it lacks")
+
+
 def _broken_at(world: World, watch: Watch, node: Node) -> Iterator[Broken]:
     yield from broken_roots(node)
     # (5) Nothing acknowledged is lost, anywhere.
@@ -244,10 +279,6 @@ def _broken_at(world: World, watch: Watch, node: Node) -> Iterator[Broken]:
         held = {each.id for kept in node.disk.branches_of(log).values() for each in kept.statements}
         if not held.issuperset(ids):
             yield Broken(ACKNOWLEDGED, f"{node.member} lacks some of {log}")
-    # (9) What a relay kept back was asked of others.
-    for kept in _branches_at(node):
-        if kept.missing:
-            yield Broken(RECEIPT_FOR_ALL, f"{node.member} lacks bodies of {kept.view.log}")
     # (6) Nobody honest is blamed by peers.
     blamed = {peer.member for peer in node.engine.peers.values() if peer.faults}
     innocent = {member for member in blamed - world.rotten if world.nodes[member].is_honest}

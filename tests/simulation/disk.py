@@ -239,7 +239,8 @@ class Disk:
         must(branch not in self.branches_of(log), STEPS_FIT, "a branch is opened twice")
         self.branches.setdefault(log, {})[branch] = shared
         for verified in shared.statements:
-            self.places[verified.id].add((log, branch, verified.index))
+            # What rotted is another statement than the one that came.
+            self.places.setdefault(verified.id, set()).add((log, branch, verified.index))
 
     def learn(
         self, statements: Iterable[VerifiedStatement], *, branch: int = 0

@@ -135,6 +135,7 @@ class TwoFaced(Node):
     """An issuer who signs two histories of one size and shows each to half of the others."""
 
     is_honest = False
+    serves_what_it_says = False
 
     def start(self) -> None:
         """Run no engine: what it says is said by :meth:`speak`."""

@@ -22,6 +22,7 @@ from federation.gossip.fork_events import KeepEvidence
 from federation.gossip.forks import Forks
 from federation.gossip.peers import PeerView
 from federation.gossip.reconciliation import Reconciliation
+from federation.gossip.reopening import Reopening
 from federation.local_errors.proofs import ConsistencyUnproven
 from federation.protocol.origins import LogId
 from federation.provenance.log_view import Advance, LogView
@@ -220,6 +221,11 @@ def _receipt_before_the_bodies(stack: ExitStack) -> None:
     _replace(stack, Node, "_persist", persist)
 
 
+def _bodies_are_not_asked_for(stack: ExitStack) -> None:
+    """What arrives without its body is waited for, until somebody tells it by himself."""
+    _replace(stack, Reopening, "pump", lambda _self, _now, _rng: [])
+
+
 def _persisted(step: Advance, receipt: Receipt | None) -> Any:
 
     return Persisted(step, receipt)
@@ -361,6 +367,7 @@ MUTANTS: Final = (
     Mutant("directed push leaves some to nobody", _directed_push, breaks(PROMPT), is_slow=True),
     Mutant("durable writes out of order", _durable_out_of_order, breaks(ROOT_IS_HELD)),
     Mutant("a receipt before the bodies", _receipt_before_the_bodies, breaks(RECEIPT_FOR_ALL)),
+    Mutant("bodies are not asked for", _bodies_are_not_asked_for, breaks(RECEIPT_FOR_ALL)),
     Mutant("erased bodies are still told", _erased_is_still_told, breaks(ERASED_IS_GONE)),
     Mutant(
         "receipts are not shown", _receipts_are_not_shown, breaks(RECEIPTS_ARRIVE), is_slow=True

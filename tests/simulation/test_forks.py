@@ -5,18 +5,26 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+from pathlib import Path
+
 import pytest
 
 from federation.protocol.limits_messages import RANGE_STATEMENTS_MAX
 from federation.protocol.origins import Lane
+from tests.scenarios.scenario import Step, parse_scenario
 from tests.simulation.checks import heads_of, view_of
 from tests.simulation.fork_checks import broken_forks, honest
 from tests.simulation.forking_members import Equivocator, Forger
 from tests.simulation.hostile import Tamperer, TwoFaced
+from tests.simulation.mutants import MUTANTS
 from tests.simulation.network import Weather
-from tests.simulation.schedules import ANTI_ENTROPY_SECONDS, MEMBERS, QUIET_SECONDS
+from tests.simulation.promises import RECEIPT_FOR_ALL
+from tests.simulation.schedules import ANTI_ENTROPY_SECONDS, MEMBERS, QUIET_SECONDS, run
 from tests.simulation.test_schedules import log_of, make_batch, make_world
 from tests.simulation.world import World
+
+REGRESSIONS = Path(__file__).parent / "regressions"
 
 LIAR = MEMBERS[5]
 
@@ -176,3 +184,28 @@ def test_more_histories_than_are_kept_raise_an_alarm_and_stop_there() -> None:
         assert {log} == set(node.disk.evidence)
         assert 8 == len(node.disk.branches_of(log))
         assert 1 == node.alarms.count("branches-over-cap")
+
+
+def test_a_body_of_a_liar_that_one_honest_node_holds_is_missing_nowhere() -> None:
+    """What only hostile members ever had is asked of nobody; this one can be, and must be."""
+    kept_back = parse_scenario(
+        (REGRESSIONS / "bodies-that-only-hostile-members-had.json").read_text()
+    )
+    told = [step for step in kept_back.steps if step.op != "kill"]
+    # Delta hears it from the liar alone, and the others have only the stripper to ask for a while.
+    ways = [
+        way
+        for other in ("acme", "nova", "umbra", "sigma")
+        for way in permutations((other, "delta"))
+    ]
+    links = [
+        Step(at, "link", {"source": source, "target": target, "up": at > 0})
+        for at in (0.0, 25.0)
+        for source, target in ways
+    ]
+    scenario = kept_back.with_steps([*told, *links])
+    ran = run(scenario)
+    assert [] == ran.wrong
+    assert ran.world.seen["reopened"]
+    with next(each for each in MUTANTS if each.name == "bodies are not asked for").planted():
+        assert RECEIPT_FOR_ALL in run(scenario).broken

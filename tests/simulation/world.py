@@ -297,9 +297,11 @@ class Node:
         was_put_back: whether its disk holds less than it had said, and nobody has mended that.
         is_black_hole: whether, while it is dead, nothing even refuses what is sent to it.
         is_honest: whether it does what its engine says and nothing else.
+        serves_what_it_says: whether what it publishes can be fetched from itself.
     """
 
     is_honest = True
+    serves_what_it_says = True
 
     def __init__(self, world: World, member: str) -> None:
         self.world, self.member = world, member
