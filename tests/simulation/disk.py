@@ -12,14 +12,14 @@ from random import Random
 
 from federation.protocol.headers import StatementId
 from federation.protocol.limits import TILE_WIDTH
-from federation.protocol.merkle import leaf_hash, node_hash
+from federation.protocol.merkle import node_hash
 from federation.protocol.merkle_growth import TILE_HEIGHT, CompactRange
 from federation.protocol.merkle_proofs import consistency_proof
 from federation.protocol.origins import LogId
 from federation.protocol.roster_chain import RosterChain
 from federation.protocol.statements import Opening, Statement, commitment_of
 from federation.provenance.convicting import Conviction
-from federation.provenance.log_view import Advance, LogView
+from federation.provenance.log_view import Advance, LogView, leaf_of
 from federation.provenance.taking_back import Rulings, erase_targets, must_go, without_opening
 from federation.provenance.verifier import Head, Receipt, VerifiedStatement
 from tests.simulation.promises import COSIGNED_GROWS, STEPS_FIT, must
@@ -64,6 +64,8 @@ class KeptLog:
             self.heads[step.view.size] = step.view.head
         self.statements.extend(step.statements)
         for verified in step.statements:
+            # As the real store does: what rots later changes no hash of the tree.
+            self._nodes[0, verified.index] = leaf_of(verified.statement)
             if verified.statement.opening is None:
                 self.missing[verified.index] = verified.id
 
@@ -111,9 +113,7 @@ class KeptLog:
     def node(self, level: int, index: int) -> bytes:
         """The root of a full subtree."""
         found = self._nodes.get((level, index))
-        if found is None and level == 0:
-            found = leaf_hash(self.statements[index].id.entry)
-        elif found is None:
+        if found is None:
             left, right = (self.node(level - 1, 2 * index + side) for side in (0, 1))
             found = node_hash(left, right)
         self._nodes[level, index] = found
@@ -236,6 +236,7 @@ class Disk:
             begun = self.branches_of(log)[base]
             shared.statements = begun.statements[: view.size]
             shared.missing = {at: each for at, each in begun.missing.items() if at < view.size}
+            shared._nodes = {(0, at): begun.node(0, at) for at in range(view.size)}
         must(branch not in self.branches_of(log), STEPS_FIT, "a branch is opened twice")
         self.branches.setdefault(log, {})[branch] = shared
         for verified in shared.statements:
