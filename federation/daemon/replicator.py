@@ -128,9 +128,7 @@ class Replicator:
             ).fetch,
             events.Persist: self._persist,
             events.KeepReceipt: self._keep_receipt,
-            **Openings(
-                engine, eraser, link=self.link, after_commit=self.after_commit, feed=self.feed
-            ).carry(),
+            **Openings(stores.trees, eraser, self.link, self.after_commit, self.feed).carry(),
         }
 
     def also_carry(

@@ -6,7 +6,8 @@ that holds the log is asked for it in turn, then again after a growing pause. Th
 meanwhile: one missing body never stalls a lane, it only keeps this node from giving a receipt.
 
 A peer that answers with header and C as well is not blamed: it may know the erase already, or be
-missing the same. One that answers with another statement is.
+missing the same. One that answers with another statement is: it was asked by the root of what is
+held here, so that a peer with another history refuses.
 """
 
 from __future__ import annotations

@@ -814,13 +814,11 @@ class Node:
 
     def _fetch_openings(self, command: events.FetchOpenings) -> None:
         peer, log, branch = command.peer, command.log, command.branch
-        head = self.fork_hands.head_of(log, branch)
-        wanted = f"{log.origin} {command.start} {command.end} "
-        wanted += f"{head.size} {head.root_hash.hex()}" if head is not None else f"{command.end}"
+        root = self.disk.branches_of(log)[branch].root(command.end)
         self.ask(
             peer,
             "openings",
-            wanted.encode(),
+            f"{log.origin} {command.start} {command.end} {command.end} {root.hex()}".encode(),
             lambda answer: events.OpeningsReceived(peer, log, answer, branch),
             lambda reason: events.OpeningsFailed(peer, log, reason, wait_of(reason), branch),
             (("openings", log, branch), ALONE),
