@@ -50,7 +50,7 @@ class Openings:
             # Whoever has another history refuses by it, and is not blamed for what he has.
             root = await self._trees.root_hash(log, end, branch=branch)
             raw = await self._link(command.peer).statements(
-                log.sha256, command.start, end, end, root=root
+                log.sha256, command.start, end, end, lane=log.lane, root=root
             )
             message = decode_range(raw)
         except FederationError as error:

@@ -26,6 +26,7 @@ class CallsDesk(PeerCalls):
     """A way to a desk in the same process; only ranges are asked for."""
 
     def __init__(self, desk: Desk, made: MadeLog) -> None:
+        super().__init__(UMBRA)
         self.desk, self.made = desk, made
 
     async def ask(self, call: PeerCall) -> bytes:
