@@ -12,7 +12,7 @@ from federation.daemon.failures import failure_of
 from federation.errors import FederationError
 from federation.gossip import events
 from federation.net.asking import PeerCalls
-from federation.protocol.messages import decode_range
+from federation.protocol.messages import StatementRange, decode_range
 from federation.store.tree_store import TreeStore
 
 log_lines = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ class Openings:
     """Carries out ``FetchOpenings`` and ``Reopen``.
 
     Args:
+        member: this node's own name.
         trees: what is held hashes to.
         eraser: puts back what came, unless it must go.
         link: how a peer is reached; raises ``PeerError`` for one that is none.
@@ -31,6 +32,7 @@ class Openings:
 
     def __init__(
         self,
+        member: str,
         trees: TreeStore,
         eraser: Eraser,
         link: Callable[[str], PeerCalls],
@@ -38,7 +40,7 @@ class Openings:
         feed: Callable[[events.Event | None], None],
     ) -> None:
         self._trees, self._eraser, self._link, self._feed = trees, eraser, link, feed
-        self._after_commit = after_commit
+        self._member, self._after_commit = member, after_commit
 
     def carry(self) -> Mapping[type, Callable[[Any], Coroutine[Any, Any, None]]]:
         """Which command is carried out how."""
@@ -47,6 +49,11 @@ class Openings:
     async def _fetch(self, command: events.FetchOpenings) -> None:
         log, branch, end = command.log, command.branch, command.end
         try:
+            if command.peer == self._member:
+                here = await self._eraser.opened_here(log, command.start, end, branch=branch)
+                message = StatementRange(command.start, tuple(here), ())
+                self._feed(events.OpeningsReceived(self._member, log, message, branch))
+                return
             # Whoever has another history refuses by it, and is not blamed for what he has.
             root = await self._trees.root_hash(log, end, branch=branch)
             raw = await self._link(command.peer).statements(

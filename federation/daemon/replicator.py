@@ -128,7 +128,9 @@ class Replicator:
             ).fetch,
             events.Persist: self._persist,
             events.KeepReceipt: self._keep_receipt,
-            **Openings(stores.trees, eraser, self.link, self.after_commit, self.feed).carry(),
+            **Openings(
+                member, stores.trees, eraser, self.link, self.after_commit, self.feed
+            ).carry(),
         }
 
     def also_carry(

@@ -266,6 +266,7 @@ async def put_back(node: Holding, stores: Stores, made: MadeLog) -> list[events.
     """A peer had the bodies; what the engine is told."""
     fed: list[events.Event | None] = []
     rooms = Openings(
+        NOVA,
         stores.trees,
         node.eraser,
         link=node.replicator.link,

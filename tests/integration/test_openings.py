@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -17,8 +18,9 @@ from federation.gossip import events
 from federation.local_errors.askers import RangeNotHeld
 from federation.net.asking import PeerCall, PeerCalls
 from federation.net.mailboxes import Mailboxes
+from federation.provenance.taking_back import without_opening
 from federation.store.stores import Stores
-from tests.builders import ACME, UMBRA, MadeLog, make_log
+from tests.builders import ACME, NOVA, UMBRA, MadeLog, make_log
 from tests.integration.test_after_commit import FOUNDED, Holding, holding, with_missing_bodies
 
 
@@ -59,6 +61,7 @@ async def asked_for(folder: Path, theirs: MadeLog) -> AsyncIterator[list[events.
         link = CallsDesk(desk_of(peer, peers), theirs)
         told: list[events.Event | None] = []
         rooms = Openings(
+            NOVA,
             stores.trees,
             node.eraser,
             link=lambda _peer: link,
@@ -86,6 +89,38 @@ async def test_a_peer_with_another_history_refuses_and_gives_no_other_statement(
     theirs.say_numbers(range(10, 14))
     async with asked_for(tmp_path, theirs) as told:
         assert [events.OpeningsFailed] == [type(each) for each in told]
+
+
+async def test_a_body_that_stands_whole_in_another_branch_is_found_here(tmp_path: Path) -> None:
+    """One who forks his log says most things in both histories, at other places."""
+    async with holding(tmp_path) as (node, stores, _):
+        made = make_log(3, founded=FOUNDED)
+        await stores.logs.append(made.moves[0])
+        other = make_log(founded=FOUNDED)
+        other.say(*made.said[:1], *made.said[2:])
+        step = other.advance()
+        bare = replace(step, statements=tuple(map(without_opening, step.statements)))
+        empty = step.before.held
+        assert step.view.head is not None
+        await stores.branches.open(made.log, 1, base=0, held=empty, head=step.view.head)
+        await stores.logs.append(bare, branch=1)
+        assert {made.log: 2} == await stores.erasures.missing_counts()
+        told: list[events.Event | None] = []
+        rooms = Openings(
+            NOVA,
+            stores.trees,
+            node.eraser,
+            link=node.replicator.link,
+            after_commit=node.replicator.after_commit,
+            feed=told.append,
+        ).carry()
+        await rooms[events.FetchOpenings](events.FetchOpenings(NOVA, made.log, 0, 2, branch=1))
+        (found,) = told
+        assert isinstance(found, events.OpeningsReceived)
+        assert (NOVA, 1, tuple(other.said)) == (found.peer, found.branch, found.message.statements)
+        opened = dict(enumerate(found.message.statements))
+        await rooms[events.Reopen](events.Reopen(made.log, opened, branch=1))
+        assert {} == await stores.erasures.missing_counts()
 
 
 async def test_what_is_not_in_use_yet_is_not_served_by_its_root_either(tmp_path: Path) -> None:

@@ -175,6 +175,26 @@ class ForkHands:
         seconds = node.world.rng.uniform(*node.world.weather.write)
         node.disk.write(node.world.at, node.world.now, seconds, commit)
 
+    def look_here(self, command: events.FetchOpenings) -> None:
+        """What is missing in a branch, from another place where the same statement stands."""
+        node, disk = self._node, self._node.disk
+        kept = disk.branches_of(command.log)[command.branch]
+        found = [
+            next(
+                (
+                    held.statement
+                    for log, branch, index in disk.places[each.id]
+                    if (held := disk.branches_of(log)[branch].statements[index]).statement.opening
+                ),
+                each.statement,
+            )
+            for each in kept.statements[command.start : command.end]
+        ]
+        node.world.seen["opened from another branch"] += any(each.opening for each in found)
+        message = StatementRange(command.start, tuple(found), ())
+        event = events.OpeningsReceived(node.member, command.log, message, command.branch)
+        node.later(STORE_SECONDS, lambda: node.feed(event))
+
     # --- evidence -------------------------------------------------------------------------------
 
     def _keep_evidence(self, command: fork_events.KeepEvidence) -> None:

@@ -15,7 +15,7 @@ from federation.protocol.limits_messages import RANGE_STATEMENTS_MAX
 from federation.protocol.origins import Lane
 from tests.scenarios.scenario import Step, parse_scenario
 from tests.simulation.backend import federation_of
-from tests.simulation.checks import Watch, heads_of, view_of
+from tests.simulation.checks import Watch, broken_when_quiet, heads_of, view_of
 from tests.simulation.fork_checks import broken_forks, honest
 from tests.simulation.forking_members import Equivocator, Forger
 from tests.simulation.hostile import Stripper, Tamperer, TwoFaced
@@ -253,6 +253,26 @@ def test_who_holds_the_other_history_is_not_blamed_for_bodies_it_never_had(
         assert [] == list(broken_forks(world))
         assert not node.engine.peers[umbra].faults
     assert asked
+
+
+def test_a_body_that_stands_in_one_history_is_missing_in_none() -> None:
+    """The liar leaves one statement out for a relay that strips bodies, and is gone then."""
+    acme, nova, _umbra, delta = MEMBERS[:4]
+    world = World(1, federation_of(MEMBERS[:4]), GossipSettings(ANTI_ENTROPY_SECONDS))
+    watch = Watch(world)
+    for member, kind in zip(MEMBERS, (Node, Node, Stripper, Equivocator), strict=False):
+        kind(world, member).start()
+    liar = world.nodes[delta]
+    assert isinstance(liar, Equivocator)
+    world.run(10.0)
+    said = make_batch(world, delta, 4)
+    liar.extend(said, [said[0], *said[2:]])
+    liar.speak()
+    world.run(world.now + 3.0)
+    world.weather = Weather(cut=both_ways((acme, delta), (nova, delta)))
+    world.run(world.now + QUIET_SECONDS)
+    assert [] == list(broken_when_quiet(world, watch))
+    assert world.seen["opened from another branch"]
 
 
 def both_ways(*pairs: tuple[str, str]) -> frozenset[tuple[str, str]]:

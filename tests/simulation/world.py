@@ -814,6 +814,9 @@ class Node:
 
     def _fetch_openings(self, command: events.FetchOpenings) -> None:
         peer, log, branch = command.peer, command.log, command.branch
+        if peer == self.member:
+            self.fork_hands.look_here(command)
+            return
         root = self.disk.branches_of(log)[branch].root(command.end)
         self.ask(
             peer,

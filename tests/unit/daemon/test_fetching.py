@@ -86,7 +86,7 @@ async def test_a_crisis_does_not_queue_behind_bulk(
     link, told = Noting(), list[events.Event | None]()
     hands = SimpleNamespace(link=lambda _: link, feed=told.append, _turns=Turns())
     hands._link, hands._feed, hands._trees = hands.link, hands.feed, hands
-    hands.root_hash = root_hash
+    hands.root_hash, hands._member = root_hash, ACME
     await carry(hands, order(LogId(ACME, FEDERATION, lane)))
     assert [share] == [call.share for call in link.calls]
     assert 1 == len(told)
