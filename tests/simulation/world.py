@@ -43,7 +43,7 @@ from federation.protocol.roster_chain import RosterChain
 from federation.protocol.statements import Statement
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.taking_back import erase_targets
-from federation.provenance.verifier import Head, Receipt, Verifier
+from federation.provenance.verifier import Head, Receipt, VerifiedStatement, Verifier
 from tests.builders import Founded, make_statement
 from tests.simulation.bounds import (
     ALONE,
@@ -296,11 +296,9 @@ class Node:
         was_put_back: whether its disk holds less than it had said, and nobody has mended that.
         is_black_hole: whether, while it is dead, nothing even refuses what is sent to it.
         is_honest: whether it does what its engine says and nothing else.
-        serves_what_it_says: whether what it publishes can be fetched from itself.
     """
 
     is_honest = True
-    serves_what_it_says = True
 
     def __init__(self, world: World, member: str) -> None:
         self.world, self.member = world, member
@@ -513,6 +511,11 @@ class Node:
         key = self.world.key_of(self.member, view.log.lane, public)
         note = sign_checkpoint(checkpoint, key)
         return self.verifier.open_head(note)
+
+    def shows(self, log: LogId, _peer: str) -> Sequence[VerifiedStatement]:
+        """What a peer can fetch of a log of its own."""
+        kept = self.disk.logs.get(log)
+        return kept.statements if kept else ()
 
     # --- the disk -------------------------------------------------------------------------------
 
