@@ -118,7 +118,12 @@ class Brancher:
         head = command.head
         try:
             raw = await self._link(command.peer).statements(
-                head.log.sha256, command.start, command.end, head.size, root=head.root_hash
+                head.log.sha256,
+                command.start,
+                command.end,
+                head.size,
+                lane=head.log.lane,
+                root=head.root_hash,
             )
             message = decode_range(raw)
         except FederationError as error:

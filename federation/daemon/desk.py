@@ -147,10 +147,8 @@ class Desk:
 
     async def _range(self, log: LogId, start: int, end: int, at: int, root: bytes | None) -> bytes:
         held = self._replicator.held_size(log)
-        branch = 0
-        if root is not None:
-            branch = await self._stores.branches.branch_of(log, at, root)
-        elif at > held:
+        branch = 0 if root is None else await self._stores.branches.branch_of(log, at, root)
+        if branch == 0 and at > held:
             raise RangeNotHeld(f"this node holds {held} statements of {log}")
         most = min(end, start + RANGE_STATEMENTS_MAX)
         parts = await self._stores.logs.statement_parts(

@@ -21,6 +21,7 @@ from federation.gossip.events import Erased, Event, GapsKnown
 from federation.local_errors.disk import StoreFull, StoreUnavailable
 from federation.protocol.bodies import ERASABLE_KINDS, Confirm
 from federation.protocol.headers import StatementId
+from federation.protocol.limits_messages import RANGE_BYTES_MAX
 from federation.protocol.origins import LogId
 from federation.protocol.signals import SignalType
 from federation.protocol.statements import Statement
@@ -46,8 +47,8 @@ class _Going:
     is_reconsidered: bool = False
 
 
-GOVERNED_AT_ONCE: Final = 64
-"""Statements that governance erased, looked up side by side."""
+LOOKED_UP_AT_ONCE: Final = 64
+"""Statements looked up by their ids side by side."""
 
 
 class Eraser:
@@ -165,6 +166,31 @@ class Eraser:
         for each in (first, *others):
             self._tell(each)
 
+    async def opened_here(
+        self, log: LogId, start: int, end: int, *, branch: int = 0
+    ) -> list[Statement]:
+        """Statements ``[start, end)`` of a branch, opened where they stand whole in another place.
+
+        No more of them than a peer would send at once.
+
+        Raises:
+            RangeNotHeld, LogNotFound: they are not held.
+            StoreError: the disk.
+        """
+        stored = await self._stores.logs.statements(log, start, end, RANGE_BYTES_MAX, branch=branch)
+        found: list[Statement] = []
+        room = RANGE_BYTES_MAX
+        for at in range(0, len(stored), LOOKED_UP_AT_ONCE):
+            some = stored[at : at + LOOKED_UP_AT_ONCE]
+            places = await asyncio.gather(*(self._stores.logs.places(each.id) for each in some))
+            for each, same in zip(some, places, strict=True):
+                whole = next((one.statement for one in same if one.statement.opening), each)
+                room -= whole.bytes_on_wire
+                if room < 0:
+                    return found
+                found.append(whole)
+        return found
+
     async def reopen(
         self, log: LogId, statements: Mapping[int, Statement], *, branch: int = 0
     ) -> list[VerifiedStatement]:
@@ -204,9 +230,9 @@ class Eraser:
         """Erase what governance listed; may be repeated."""
         await self._take_out_left(None)
         ids = sorted(self._membership.roster.erased, key=str)
-        for at in range(0, len(ids), GOVERNED_AT_ONCE):
+        for at in range(0, len(ids), LOOKED_UP_AT_ONCE):
             found = await asyncio.gather(
-                *map(self._stores.logs.places, ids[at : at + GOVERNED_AT_ONCE])
+                *map(self._stores.logs.places, ids[at : at + LOOKED_UP_AT_ONCE])
             )
             await self._erase([each for places in found for each in places], None)
 

@@ -11,11 +11,9 @@ from federation.daemon.eraser import Eraser
 from federation.daemon.failures import failure_of
 from federation.errors import FederationError
 from federation.gossip import events
-from federation.gossip.engine import GossipEngine
 from federation.net.asking import PeerCalls
-from federation.protocol.messages import decode_range
-from federation.protocol.origins import LogId
-from federation.provenance.verifier import Head
+from federation.protocol.messages import StatementRange, decode_range
+from federation.store.tree_store import TreeStore
 
 log_lines = logging.getLogger(__name__)
 
@@ -24,7 +22,8 @@ class Openings:
     """Carries out ``FetchOpenings`` and ``Reopen``.
 
     Args:
-        engine: knows which heads are held.
+        member: this node's own name.
+        trees: what is held hashes to.
         eraser: puts back what came, unless it must go.
         link: how a peer is reached; raises ``PeerError`` for one that is none.
         after_commit: sees to it that what is durable comes into use.
@@ -33,38 +32,38 @@ class Openings:
 
     def __init__(
         self,
-        engine: GossipEngine,
+        member: str,
+        trees: TreeStore,
         eraser: Eraser,
-        *,
         link: Callable[[str], PeerCalls],
         after_commit: AfterCommit,
         feed: Callable[[events.Event | None], None],
     ) -> None:
-        self._engine, self._eraser, self._link, self._feed = engine, eraser, link, feed
-        self._after_commit = after_commit
+        self._trees, self._eraser, self._link, self._feed = trees, eraser, link, feed
+        self._member, self._after_commit = member, after_commit
 
     def carry(self) -> Mapping[type, Callable[[Any], Coroutine[Any, Any, None]]]:
         """Which command is carried out how."""
         return {events.FetchOpenings: self._fetch, events.Reopen: self._reopen}
 
     async def _fetch(self, command: events.FetchOpenings) -> None:
-        log, branch = command.log, command.branch
-        head = self._head_of(log, branch)
-        root = head.root_hash if head is not None and self._engine.forks.is_accused(log) else None
-        at = command.end if root is None or head is None else head.size
+        log, branch, end = command.log, command.branch, command.end
         try:
+            if command.peer == self._member:
+                here = await self._eraser.opened_here(log, command.start, end, branch=branch)
+                message = StatementRange(command.start, tuple(here), ())
+                self._feed(events.OpeningsReceived(self._member, log, message, branch))
+                return
+            # Whoever has another history refuses by it, and is not blamed for what he has.
+            root = await self._trees.root_hash(log, end, branch=branch)
             raw = await self._link(command.peer).statements(
-                log.sha256, command.start, command.end, at, root=root
+                log.sha256, command.start, end, end, lane=log.lane, root=root
             )
             message = decode_range(raw)
         except FederationError as error:
             self._feed(failure_of(command, error))
             return
         self._feed(events.OpeningsReceived(command.peer, log, message, branch))
-
-    def _head_of(self, log: LogId, branch: int) -> Head | None:
-        view = self._engine.forks.cases.views(log).get(branch)
-        return view.head if view is not None and view.is_complete else None
 
     async def _reopen(self, command: events.Reopen) -> None:
         log, branch = command.log, command.branch

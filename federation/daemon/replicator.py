@@ -129,7 +129,7 @@ class Replicator:
             events.Persist: self._persist,
             events.KeepReceipt: self._keep_receipt,
             **Openings(
-                engine, eraser, link=self.link, after_commit=self.after_commit, feed=self.feed
+                member, stores.trees, eraser, self.link, self.after_commit, self.feed
             ).carry(),
         }
 

@@ -94,7 +94,7 @@ class GossipEngine:
         self._agenda: Agenda[str] = Agenda()
         self._receipts: dict[LogId, Receipt] = {}
         self._reopening = Reopening(
-            lambda: self.peers, self._hearing.blame, self._reconciliation.is_forked
+            member, lambda: self.peers, self._hearing.blame, self._reconciliation.is_forked
         )
         self._answers = Answers()
         self._anti_entropy = AntiEntropy(settings.anti_entropy_seconds)

@@ -333,7 +333,10 @@ class FetchRange:
 
 @dataclass(frozen=True, slots=True)
 class FetchOpenings:
-    """Ask a peer for statements ``[start, end)`` of a branch, whose bodies are missing here."""
+    """Ask a peer for statements ``[start, end)`` of a branch, whose bodies are missing here.
+
+    Where it names this node itself: look whether they stand whole in another place.
+    """
 
     peer: str
     log: LogId

@@ -6,7 +6,10 @@ that holds the log is asked for it in turn, then again after a growing pause. Th
 meanwhile: one missing body never stalls a lane, it only keeps this node from giving a receipt.
 
 A peer that answers with header and C as well is not blamed: it may know the erase already, or be
-missing the same. One that answers with another statement is.
+missing the same. One that answers with another statement is: it was asked by the root of what is
+held here, so that a peer with another history refuses.
+
+Of a forked log this node asks itself first: the same statement may stand whole in another branch.
 """
 
 from __future__ import annotations
@@ -85,6 +88,7 @@ class Reopening:
     """The gaps of every log, and of every branch of those under evidence.
 
     Args:
+        member: this node's own name.
         peers: the peers as they are now.
         blame: counts what a peer should not have sent.
         is_forked: whether a log is under evidence.
@@ -92,10 +96,12 @@ class Reopening:
 
     def __init__(
         self,
+        member: str,
         peers: Callable[[], Mapping[str, PeerView]],
         blame: Callable[[str, FederationError], None],
         is_forked: Callable[[LogId], bool],
     ) -> None:
+        self._member = member
         self._peers, self._blame, self._is_forked = peers, blame, is_forked
         self._gaps: dict[tuple[LogId, int], Gaps] = {}
 
@@ -142,6 +148,8 @@ class Reopening:
 
     def _untried(self, log: LogId, end: int, tried: Container[str], now: float) -> list[str]:
         """Who can be asked for a log's statements up to an index, and was not."""
+        if self._is_forked(log) and self._member not in tried:
+            return [self._member]
         return sorted(
             name
             for name, peer in self._peers().items()

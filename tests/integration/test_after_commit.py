@@ -262,11 +262,12 @@ async def with_missing_bodies(stores: Stores) -> MadeLog:
     return made
 
 
-async def put_back(node: Holding, made: MadeLog) -> list[events.Event | None]:
+async def put_back(node: Holding, stores: Stores, made: MadeLog) -> list[events.Event | None]:
     """A peer had the bodies; what the engine is told."""
     fed: list[events.Event | None] = []
     rooms = Openings(
-        node.replicator.engine,
+        NOVA,
+        stores.trees,
         node.eraser,
         link=node.replicator.link,
         after_commit=node.replicator.after_commit,
@@ -282,7 +283,7 @@ async def test_a_body_that_is_back_matches_even_if_the_disk_refuses_for_a_while(
     index = FailingOnce(StoreFull(FULL))
     async with holding(tmp_path, about_bodies=index) as (node, stores, _):
         made = await with_missing_bodies(stores)
-        assert [] == await put_back(node, made)
+        assert [] == await put_back(node, stores, made)
         assert {} == await stores.erasures.missing_counts()
         assert 2 == index.calls
         assert ["commit-unfinished"] == node.alarms
@@ -294,7 +295,7 @@ async def test_a_disk_that_does_not_say_what_is_missing_is_no_bug(
     async with holding(tmp_path) as (node, stores, _):
         made = await with_missing_bodies(stores)
         with failing(monkeypatch, stores.erasures, "missing"):
-            assert [events.ReopenFailed(made.log)] == await put_back(node, made)
+            assert [events.ReopenFailed(made.log)] == await put_back(node, stores, made)
         assert [] == node.alarms
 
 

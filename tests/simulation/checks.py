@@ -247,8 +247,9 @@ def _branches_at(node: Node) -> Iterator[KeptLog]:
 def _broken_bodies(world: World) -> Iterator[Broken]:
     """(9) What a relay kept back was asked of others, and nobody has signed for what he lacks.
 
-    Of an issuer that says a thing once and serves nothing, only hostile relays may ever have had a
-    body: nobody can be made to have that one, and no honest node may sign for it.
+    What an honest member said is missing nowhere; what a liar said is not where one honest node has
+    it, or can fetch it from him. What he shows to hostile relays alone, or says once and serves
+    nobody, no node can be made to have, and no honest one may sign for it.
     """
     nodes = honest(world)
     lacking = [(node, kept) for node in nodes for kept in _branches_at(node) if kept.missing]
@@ -261,8 +262,9 @@ def _broken_bodies(world: World) -> Iterator[Broken]:
     }
     for node, kept in lacking:
         log = kept.view.log
-        is_served = world.nodes[log.member].serves_what_it_says
-        if is_served or not held.isdisjoint(kept.missing.values()):
+        issuer = world.nodes[log.member]
+        shown = {each.id for peer in nodes for each in issuer.shows(log, peer.member)}
+        if issuer.is_honest or not (held | shown).isdisjoint(kept.missing.values()):
             yield Broken(RECEIPT_FOR_ALL, f"{node.member} lacks bodies of {log}")
         receipt = node.disk.receipts.get((log, node.member))
         if receipt is None or receipt.head.size > kept.view.size:

@@ -12,7 +12,6 @@ from federation.protocol.evidence import Prefix
 from federation.protocol.messages import StatementRange, decode_range, encode_range
 from federation.protocol.messages_prefix import decode_prefix, encode_prefix
 from federation.protocol.origins import LogId
-from federation.provenance.verifier import Head
 from tests.simulation.disk import KeptLog
 from tests.simulation.promises import STEPS_FIT, must
 
@@ -176,6 +175,26 @@ class ForkHands:
         seconds = node.world.rng.uniform(*node.world.weather.write)
         node.disk.write(node.world.at, node.world.now, seconds, commit)
 
+    def look_here(self, command: events.FetchOpenings) -> None:
+        """What is missing in a branch, from another place where the same statement stands."""
+        node, disk = self._node, self._node.disk
+        kept = disk.branches_of(command.log)[command.branch]
+        found = [
+            next(
+                (
+                    held.statement
+                    for log, branch, index in disk.places[each.id]
+                    if (held := disk.branches_of(log)[branch].statements[index]).statement.opening
+                ),
+                each.statement,
+            )
+            for each in kept.statements[command.start : command.end]
+        ]
+        node.world.seen["opened from another branch"] += any(each.opening for each in found)
+        message = StatementRange(command.start, tuple(found), ())
+        event = events.OpeningsReceived(node.member, command.log, message, command.branch)
+        node.later(STORE_SECONDS, lambda: node.feed(event))
+
     # --- evidence -------------------------------------------------------------------------------
 
     def _keep_evidence(self, command: fork_events.KeepEvidence) -> None:
@@ -189,21 +208,18 @@ class ForkHands:
 
     def serve_branch(self, raw: bytes) -> bytes | None:
         """Answer a range of the branch that a root names."""
-        origin, start, end, size, root = raw.decode().split()
-        kept = self.branch_of(self._node.log_named(origin), int(size), bytes.fromhex(root))
-        if kept is None:
+        world = self._node.world
+        origin, *numbers, root = raw.decode().split()
+        start, end, size = map(int, numbers)
+        kept = self.branch_of(self._node.log_named(origin), size, bytes.fromhex(root))
+        if kept is None or world.forces("range refused"):
             return None
-        statements = kept.serve(int(start), int(end))
-        proof = kept.proof(int(start) + len(statements), int(size))
-        message = self._node.outgoing(StatementRange(int(start), statements, proof))
+        if world.forces("range cut short"):
+            end = start + world.rng.randint(1, end - start)
+        statements = kept.serve(start, end)
+        proof = kept.proof(start + len(statements), size)
+        message = self._node.outgoing(StatementRange(start, statements, proof))
         return encode_range(message)
-
-    def head_of(self, log: LogId, branch: int) -> Head | None:
-        """The head of a branch, where it is whole and its log under evidence."""
-        kept = self._node.disk.branches_of(log).get(branch)
-        if kept is None or log not in self._node.disk.evidence or not kept.view.is_complete:
-            return None
-        return kept.view.head
 
 
 def events_of_gaps(node: Node, log: LogId) -> list[events.GapsKnown]:

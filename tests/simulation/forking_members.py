@@ -25,7 +25,7 @@ from federation.protocol.messages import (
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.statements import Statement
 from federation.provenance.log_view import LogView
-from federation.provenance.verifier import Head
+from federation.provenance.verifier import Head, VerifiedStatement
 from tests.builders import make_key
 from tests.simulation.disk import KeptLog
 from tests.simulation.wire import DECODE
@@ -58,6 +58,10 @@ class Equivocator(Node):
         """What a peer is shown."""
         peers = [member for member in self.world.nodes if member != self.member]
         return self.faces[peers.index(peer) * FACES // len(peers)]
+
+    def shows(self, log: LogId, peer: str) -> Sequence[VerifiedStatement]:
+        """The history that is the peer's."""
+        return self.face_of(peer).statements if log == self.faces[0].view.log else ()
 
     def extend(self, *added: Sequence[Statement]) -> None:
         """Add statements to each history, and sign it."""

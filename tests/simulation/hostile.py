@@ -20,6 +20,7 @@ from federation.protocol.messages import (
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.statements import Opening, Statement, commitment_of, erased_statement
 from federation.provenance.log_view import LogView
+from federation.provenance.verifier import VerifiedStatement
 from tests.simulation.world import Node, Reply
 
 JUNK_LINE: Final = "\u2014 nobody.example AAAAAAAA"
@@ -135,7 +136,6 @@ class TwoFaced(Node):
     """An issuer who signs two histories of one size and shows each to half of the others."""
 
     is_honest = False
-    serves_what_it_says = False
 
     def start(self) -> None:
         """Run no engine: what it says is said by :meth:`speak`."""
@@ -144,6 +144,10 @@ class TwoFaced(Node):
     def serve(self, kind: str, sender: str, raw: bytes, reply: Reply) -> None:
         """Refuse everything."""
         reply(None)
+
+    def shows(self, _log: LogId, _peer: str) -> Sequence[VerifiedStatement]:
+        """Nothing: it says a thing once."""
+        return ()
 
     def lie(self, statements: Sequence[Statement]) -> None:
         """Two histories of one size: the first half of the statements, and the second."""

@@ -10,19 +10,27 @@ from pathlib import Path
 
 import pytest
 
+from federation.gossip.engine import GossipSettings
 from federation.protocol.limits_messages import RANGE_STATEMENTS_MAX
 from federation.protocol.origins import Lane
 from tests.scenarios.scenario import Step, parse_scenario
-from tests.simulation.checks import heads_of, view_of
+from tests.simulation.backend import federation_of
+from tests.simulation.checks import Watch, broken_when_quiet, heads_of, view_of
 from tests.simulation.fork_checks import broken_forks, honest
 from tests.simulation.forking_members import Equivocator, Forger
-from tests.simulation.hostile import Tamperer, TwoFaced
+from tests.simulation.hostile import Stripper, Tamperer, TwoFaced
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.network import Weather
 from tests.simulation.promises import RECEIPT_FOR_ALL
-from tests.simulation.schedules import ANTI_ENTROPY_SECONDS, MEMBERS, QUIET_SECONDS, run
+from tests.simulation.schedules import (
+    ANTI_ENTROPY_SECONDS,
+    MEMBERS,
+    NEVER_SECONDS,
+    QUIET_SECONDS,
+    run,
+)
 from tests.simulation.test_schedules import log_of, make_batch, make_world
-from tests.simulation.world import World
+from tests.simulation.world import Node, World
 
 REGRESSIONS = Path(__file__).parent / "regressions"
 
@@ -209,3 +217,63 @@ def test_a_body_of_a_liar_that_one_honest_node_holds_is_missing_nowhere() -> Non
     assert ran.world.seen["reopened"]
     with next(each for each in MUTANTS if each.name == "bodies are not asked for").planted():
         assert RECEIPT_FOR_ALL in run(scenario).broken
+
+
+@pytest.mark.parametrize("sizes", [(3, 5), (5, 3)])
+def test_who_holds_the_other_history_is_not_blamed_for_bodies_it_never_had(
+    sizes: tuple[int, int],
+) -> None:
+    """A relay keeps bodies back; then one is heard of who has other statements in their places."""
+    acme, nova, umbra, delta = MEMBERS[:4]
+    asked = 0
+    for ahead_seconds in (number / 20 for number in range(16)):
+        world = World(1, federation_of(MEMBERS[:4]), GossipSettings(NEVER_SECONDS))
+        Watch(world)
+        for member, kind in zip(MEMBERS, (Node, Stripper, Node, Equivocator), strict=False):
+            kind(world, member).start()
+        liar, node = world.nodes[delta], world.nodes[acme]
+        assert isinstance(liar, Equivocator)
+        world.run(10.0)
+        never, at_first = [(acme, delta), (umbra, nova)], [(umbra, acme)]
+        world.weather = Weather(cut=both_ways(*never, *at_first))
+        liar.extend(make_batch(world, delta, sizes[0]), ())
+        liar.speak()
+        world.run(world.now + 12.0)
+        assert sizes[0] == node.engine.missing_count()
+        # The other history comes just before the bodies are asked for again.
+        world.weather = Weather(cut=both_ways(*never))
+        (gaps,) = node.engine._reopening._gaps.values()
+        world.run(gaps.due - ahead_seconds)
+        liar.extend((), make_batch(world, delta, sizes[1], 100))
+        liar.speak()
+        before = world.sent["openings"]
+        world.run(world.now + 1.0)
+        asked += world.sent["openings"] - before
+        world.run(world.now + QUIET_SECONDS)
+        assert [] == list(broken_forks(world))
+        assert not node.engine.peers[umbra].faults
+    assert asked
+
+
+def test_a_body_that_stands_in_one_history_is_missing_in_none() -> None:
+    """The liar leaves one statement out for a relay that strips bodies, and is gone then."""
+    acme, nova, _umbra, delta = MEMBERS[:4]
+    world = World(1, federation_of(MEMBERS[:4]), GossipSettings(ANTI_ENTROPY_SECONDS))
+    watch = Watch(world)
+    for member, kind in zip(MEMBERS, (Node, Node, Stripper, Equivocator), strict=False):
+        kind(world, member).start()
+    liar = world.nodes[delta]
+    assert isinstance(liar, Equivocator)
+    world.run(10.0)
+    said = make_batch(world, delta, 4)
+    liar.extend(said, [said[0], *said[2:]])
+    liar.speak()
+    world.run(world.now + 3.0)
+    world.weather = Weather(cut=both_ways((acme, delta), (nova, delta)))
+    world.run(world.now + QUIET_SECONDS)
+    assert [] == list(broken_when_quiet(world, watch))
+    assert world.seen["opened from another branch"]
+
+
+def both_ways(*pairs: tuple[str, str]) -> frozenset[tuple[str, str]]:
+    return frozenset(way for one, other in pairs for way in ((one, other), (other, one)))

@@ -43,7 +43,7 @@ from federation.protocol.roster_chain import RosterChain
 from federation.protocol.statements import Statement
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.taking_back import erase_targets
-from federation.provenance.verifier import Head, Receipt, Verifier
+from federation.provenance.verifier import Head, Receipt, VerifiedStatement, Verifier
 from tests.builders import Founded, make_statement
 from tests.simulation.bounds import (
     ALONE,
@@ -297,11 +297,9 @@ class Node:
         was_put_back: whether its disk holds less than it had said, and nobody has mended that.
         is_black_hole: whether, while it is dead, nothing even refuses what is sent to it.
         is_honest: whether it does what its engine says and nothing else.
-        serves_what_it_says: whether what it publishes can be fetched from itself.
     """
 
     is_honest = True
-    serves_what_it_says = True
 
     def __init__(self, world: World, member: str) -> None:
         self.world, self.member = world, member
@@ -516,6 +514,11 @@ class Node:
         key = self.world.key_of(self.member, view.log.lane, public)
         note = sign_checkpoint(checkpoint, key)
         return self.verifier.open_head(note)
+
+    def shows(self, log: LogId, _peer: str) -> Sequence[VerifiedStatement]:
+        """What a peer can fetch of a log of its own."""
+        kept = self.disk.logs.get(log)
+        return kept.statements if kept else ()
 
     # --- the disk -------------------------------------------------------------------------------
 
@@ -821,13 +824,14 @@ class Node:
 
     def _fetch_openings(self, command: events.FetchOpenings) -> None:
         peer, log, branch = command.peer, command.log, command.branch
-        head = self.fork_hands.head_of(log, branch)
-        wanted = f"{log.origin} {command.start} {command.end} "
-        wanted += f"{head.size} {head.root_hash.hex()}" if head is not None else f"{command.end}"
+        if peer == self.member:
+            self.fork_hands.look_here(command)
+            return
+        root = self.disk.branches_of(log)[branch].root(command.end)
         self.ask(
             peer,
             "openings",
-            wanted.encode(),
+            f"{log.origin} {command.start} {command.end} {command.end} {root.hex()}".encode(),
             lambda answer: events.OpeningsReceived(peer, log, answer, branch),
             lambda reason: events.OpeningsFailed(peer, log, reason, wait_of(reason), branch),
             (("openings", log, branch), ALONE),

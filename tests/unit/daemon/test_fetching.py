@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
+from federation.daemon.brancher import Brancher
+from federation.daemon.openings import Openings
 from federation.daemon.replicator import Replicator
 from federation.daemon.turns import Turns
-from federation.gossip import events, joining_events
+from federation.gossip import events, fork_events, joining_events
 from federation.local_errors.peers import PeerUnreachable
 from federation.net.asking import PeerCall, PeerCalls
 from federation.net.limits import Share
 from federation.protocol.origins import Lane, LogId
-from tests.builders import ACME, NOVA, make_roster
+from tests.builders import ACME, NOVA, make_log, make_roster
 
-FEDERATION = make_roster().roster.federation_id
+FOUNDED = make_roster()
+FEDERATION = FOUNDED.roster.federation_id
 
 
 class Noting(PeerCalls):
@@ -47,6 +50,19 @@ def fetch_hashes(log: LogId) -> Any:
     return joining_events.FetchHashes(NOVA, log, 0, 1, 256)
 
 
+def fetch_openings(log: LogId) -> Any:
+    return events.FetchOpenings(NOVA, log, 0, 1)
+
+
+def fetch_branch(log: LogId) -> Any:
+    head = make_log(1, founded=FOUNDED, lane=log.lane).head()
+    return fork_events.FetchBranch(NOVA, head, 0, 1)
+
+
+async def root_hash(_log: LogId, _size: int, *, branch: int) -> bytes:
+    return bytes(32 + branch)
+
+
 @pytest.mark.parametrize(
     ("lane", "share"),
     [(Lane.CRISIS, Share.CRISIS), (Lane.LIVE, Share.URGENT), (Lane.BULK, Share.BULK)],
@@ -57,16 +73,20 @@ def fetch_hashes(log: LogId) -> Any:
         (Replicator._fetch_range, fetch_range),
         (Replicator._fetch_piece, fetch_piece),
         (Replicator._fetch_hashes, fetch_hashes),
+        (Openings._fetch, fetch_openings),
+        (Brancher._fetch_branch, fetch_branch),
     ],
 )
-async def test_a_crisis_that_is_joined_does_not_queue_behind_bulk(
-    carry: Callable[[Replicator, Any], Coroutine[Any, Any, None]],
+async def test_a_crisis_does_not_queue_behind_bulk(
+    carry: Callable[[Any, Any], Coroutine[Any, Any, None]],
     order: Callable[[LogId], Any],
     lane: Lane,
     share: Share,
 ) -> None:
     link, told = Noting(), list[events.Event | None]()
     hands = SimpleNamespace(link=lambda _: link, feed=told.append, _turns=Turns())
-    await carry(cast("Replicator", hands), order(LogId(ACME, FEDERATION, lane)))
+    hands._link, hands._feed, hands._trees = hands.link, hands.feed, hands
+    hands.root_hash, hands._member = root_hash, ACME
+    await carry(hands, order(LogId(ACME, FEDERATION, lane)))
     assert [share] == [call.share for call in link.calls]
     assert 1 == len(told)

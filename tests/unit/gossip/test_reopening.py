@@ -15,6 +15,7 @@ from tests.builders import NOVA, UMBRA, make_log
 
 MADE = make_log(8)
 LOG = MADE.log
+ME = "me.example"
 
 
 def bare(statement: Statement) -> Statement:
@@ -24,10 +25,12 @@ def bare(statement: Statement) -> Statement:
 class Bench:
     """A reopening with some peers that hold all of the log."""
 
-    def __init__(self, *missing: int, peers: Iterable[str] = (NOVA, UMBRA)) -> None:
+    def __init__(
+        self, *missing: int, peers: Iterable[str] = (NOVA, UMBRA), is_forked: bool = False
+    ) -> None:
         self.peers = {name: PeerView(name, holds={LOG: 8}) for name in peers}
         self.blamed: list[tuple[str, str]] = []
-        self.reopening = Reopening(lambda: self.peers, self._blame, lambda _log: False)
+        self.reopening = Reopening(ME, lambda: self.peers, self._blame, lambda _log: is_forked)
         self.note(*missing)
 
     def _blame(self, peer: str, error: FederationError) -> None:
@@ -150,3 +153,18 @@ def test_nothing_is_asked_for_once_nothing_is_missing() -> None:
     assert {} == bench.answer(fetch, MADE.said[2])
     assert bench.asked() is None
     assert 0 == bench.reopening.missing_count()
+
+
+def test_of_a_forked_log_it_is_first_looked_whether_another_branch_has_it() -> None:
+    bench = Bench(2, 3, is_forked=True)
+    here = bench.next_asked()
+    assert (ME, 2, 4) == (here.peer, here.start, here.end)
+    assert {2: MADE.said[2]} == bench.answer(here, MADE.said[2], bare(MADE.said[3]))
+    bench.note(3)
+    asked = []
+    for _ in range(2):
+        fetch = bench.next_asked()
+        bench.answer(fetch, bare(MADE.said[3]))
+        asked.append(fetch.peer)
+    assert [NOVA, UMBRA] == sorted(asked)
+    assert [] == bench.blamed
