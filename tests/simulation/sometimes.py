@@ -59,6 +59,7 @@ SOMETIMES: Final = frozenset(
         "several pieces",
         "signing stopped",
         "stalled piece asked again",
+        "stalled tree asked again",
         "stripped",
         "tree served alone",
         "wave sent",
