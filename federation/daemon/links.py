@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from federation.gossip.reach import reachable_from, takes_calls
 from federation.net.asking import PeerCalls
+from federation.net.limits import Share
 from federation.net.link import PeerLink
 from federation.net.mailboxes import Mailboxes, MailboxLink
 from federation.net.names import PeerNames
@@ -29,6 +30,7 @@ class Links:
         identities: gives TLS contexts.
         mailboxes: what waits for peers that cannot be connected to.
         carry_out: does what a polled peer asks; see :class:`federation.net.polling.CallDesk`.
+        share_of: says which kind of place that takes.
     """
 
     def __init__(
@@ -38,10 +40,11 @@ class Links:
         identities: PeerIdentities,
         mailboxes: Mailboxes,
         carry_out: Callable[[str, WaitingCall], Awaitable[Carried]],
+        share_of: Callable[[str, WaitingCall], Share],
     ) -> None:
         self._member, self._roster = member, roster
         self._identities, self._mailboxes = identities, mailboxes
-        self._carry_out = carry_out
+        self._carry_out, self._share_of = carry_out, share_of
         self._names = PeerNames()
         self._links: dict[str, PeerLink] = {}
         self._polls: dict[str, asyncio.Task[None]] = {}
@@ -92,7 +95,7 @@ class Links:
         for name in self._polls.keys() - wanted:
             self._polls.pop(name).cancel()
         for name in wanted - self._polls.keys():
-            poller = Poller(self._connected(name), self._carry_out)
+            poller = Poller(self._connected(name), self._carry_out, self._share_of)
             self._polls[name] = asyncio.create_task(poller.run(), name=f"poll {name}")
 
     def end_waiting(self) -> None:

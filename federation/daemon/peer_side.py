@@ -23,7 +23,7 @@ from federation.daemon.membership import Membership
 from federation.daemon.replicator import Replicator
 from federation.errors import FederationError
 from federation.net.identities import PemPair, identity_der
-from federation.net.limits import ListenerLimits
+from federation.net.limits import ListenerLimits, Share
 from federation.net.listener import Front, PeerListener
 from federation.net.mailboxes import Mailboxes
 from federation.net.peering import PeerIdentities
@@ -83,6 +83,7 @@ class PeerSide:
             self._identities,
             self._mailboxes,
             self._carry_out,
+            self._share_of,
         )
         self._take_identities()
 
@@ -181,3 +182,6 @@ class PeerSide:
 
     async def _carry_out(self, peer: str, call: WaitingCall) -> Carried:
         return await self._call_desk.carry_out(peer, call)
+
+    def _share_of(self, peer: str, call: WaitingCall) -> Share:
+        return self._call_desk.share_of(peer, call)

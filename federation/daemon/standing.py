@@ -90,7 +90,7 @@ class PeerStanding:
         failures: requests in a row that came to nothing.
         faults: malformed or unproven things it sent.
         unserved: statements it offered and did not serve, requests.
-        waits: how often it asked to be asked for statements later.
+        waits: how often it asked to be asked later.
         unjudged: heads not looked at after others of their message had failed.
         repeats: announcements that told nothing new.
         last_error: in words; None after a success.

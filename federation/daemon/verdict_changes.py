@@ -19,6 +19,7 @@ from federation.protocol.bodies import Confirm, Dispute, Endorse, Erase, Withdra
 from federation.protocol.headers import StatementId
 from federation.protocol.signals import SignalType, identity_of
 from federation.provenance.reading import body_of
+from federation.provenance.taking_back import erase_targets, must_go
 from federation.provenance.verdict import Issuers
 from federation.provenance.verifier import VerifiedStatement
 from federation.store.log_store import LogStore
@@ -96,12 +97,23 @@ class VerdictChanges:
             if isinstance(body, Confirm):
                 touched.add([(each.type, each.identity) for each in body.signals], statement.id)
             elif isinstance(body, Endorse | Dispute | Withdraw | Erase):
-                if isinstance(body, Erase):
-                    touched.erased |= set(statement.header.references)
+                if gone := await self._erased_by(statement):
+                    touched.erased |= gone
                     touched.erases.add(statement.id)
                 for target in statement.header.references:
                     touched.add(await self._marks_of(target), statement.id)
         return touched
+
+    async def _erased_by(self, erase: VerifiedStatement) -> set[StatementId]:
+        """What an erase takes out here: what its member may, of what came here at all."""
+        gone = set[StatementId]()
+        for target in erase_targets(erase):
+            stored = await self._logs.statement(target)
+            if stored is not None:
+                header = self._reader.judge(stored).header
+                if must_go(target, header, [erase], self._reader.rulings()):
+                    gone.add(target)
+        return gone
 
     async def _marks_of(self, target: StatementId, *, is_review_read: bool = True) -> list[Mark]:
         """The signals of a confirm, or of the confirm that a review is about."""

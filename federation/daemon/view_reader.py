@@ -13,7 +13,7 @@ from federation.daemon.changes import Mark
 from federation.daemon.membership import Membership
 from federation.protocol.bodies import Kind
 from federation.protocol.headers import StatementId
-from federation.provenance.taking_back import rulings_of
+from federation.provenance.taking_back import Rulings, rulings_of
 from federation.provenance.verdict import Issuers, Verdict, issuers_of, verdict_of
 from federation.provenance.verifier import VerifiedStatement
 from federation.provenance.view import Opinion, facts_of, opinions_of
@@ -73,6 +73,10 @@ class ViewReader:
         """How members stand now."""
         return issuers_of(self._membership.roster, self._evidence.accused)
 
+    def rulings(self) -> Rulings:
+        """What the roster in force decides about statements."""
+        return rulings_of(self._membership.roster)
+
     async def opinions(self, marks: Sequence[Mark]) -> tuple[Opinion, ...]:
         """Every opinion on any of some signals, in the order of statement ids."""
         return self._view(await self._statements_on(marks))
@@ -118,8 +122,7 @@ class ViewReader:
         held = list(statements)
         counting = [each.statement for each in held if each.counts]
         cut_off = [each.statement for each in held if not each.counts]
-        rulings = rulings_of(self._membership.roster)
-        return opinions_of(facts_of(counting, cut_off), rulings)
+        return opinions_of(facts_of(counting, cut_off), self.rulings())
 
     async def _statements_on(self, marks: Sequence[Mark]) -> list[_Held]:
         found = await self._signals.carriers_many(marks)

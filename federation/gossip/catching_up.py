@@ -21,7 +21,9 @@ def is_caught_up(
     roster_version: int,
     now: float,
 ) -> bool:
-    """Whether every peer was compared with or could not be reached, and gave what it has.
+    """Whether every peer was compared with, or could not be, and gave what it has.
+
+    Who cannot be reached is not waited for, nor who asks for patience: he could go on asking.
 
     Args:
         peers: all of them.
@@ -31,7 +33,8 @@ def is_caught_up(
         now: the engine's clock, seconds.
     """
     for peer in peers:
-        if peer.comparing or (peer.compare_due is not None and not peer.failures):
+        is_to_answer = not peer.failures and now >= peer.left_alone_until
+        if peer.comparing or (peer.compare_due is not None and is_to_answer):
             return False
         if peer.roster_version > roster_version and peer.is_open(now):
             return False

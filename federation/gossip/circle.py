@@ -128,9 +128,17 @@ class Circle:
     def note_failed(
         self, peer: PeerView, now: float, rng: Dice, reason: str, retry_after: float | None
     ) -> list[Command]:
-        """A request came to nothing: the peer's fault, unless nobody at all answers."""
+        """A request came to nothing: the peer's fault, unless nobody at all answers.
+
+        One that asked for patience did answer.
+        """
+        if retry_after:
+            if peer.note_asked_to_wait(now, rng, retry_after):
+                peer.compare_soon(now)
+            self._end_isolation(now)
+            return []
         longest = ISOLATED_WAIT_SECONDS_MAX if self.is_isolated else BACKOFF_SECONDS_MAX
-        peer.note_failed(now, rng, reason, retry_after, wait_seconds_max=longest)
+        peer.note_failed(now, rng, reason, wait_seconds_max=longest)
         if self.is_isolated or not self.peers.seem_cut_off(now):
             return []
         self.is_isolated = True
@@ -141,6 +149,9 @@ class Circle:
         """A peer answered; one that had been failing is compared with, unless it just was."""
         if peer.note_answered(now) and not compares:
             peer.compare_soon(now)
+        self._end_isolation(now)
+
+    def _end_isolation(self, now: float) -> None:
         if self.is_isolated:
             # Back: whoever was given up meanwhile is tried at once, with what he missed.
             self.is_isolated = False

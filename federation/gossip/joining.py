@@ -1,12 +1,12 @@
 """Catching up with a log that lacks much here: the tree first, then bodies from everybody at once.
 
 Range by range, a node that joins late would fetch, judge and write by turns, from one peer. So
-where thousands of statements are lacking, it asks one peer for the roots of the log's bundles,
-proves them against the log's signed head, and then has every peer that holds the log serve pieces
-of it side by side. Each piece is judged alone, on arrival, whoever sent it; what is judged is
-written in order, in steps that :meth:`LogView.advance` judges like any other. What is held is
-always a prefix, so nothing but the tree is fetched again after an interruption, and matching begins
-with the first step.
+where thousands of statements are lacking, it asks one peer for the roots of the log's bundles, and
+another one where that takes long, proves them against the log's signed head, and then has every
+peer that holds the log serve pieces of it side by side. Each piece is judged alone, on arrival,
+whoever sent it; what is judged is written in order, in steps that :meth:`LogView.advance` judges
+like any other. What is held is always a prefix, so nothing but the tree is fetched again after an
+interruption, and matching begins with the first step.
 
 Source: docs/internals/gossip.md, "Joining late".
 """
@@ -23,7 +23,7 @@ from federation.gossip.joining_events import (
     FetchHashes,
     FetchPiece,
 )
-from federation.gossip.joins import AskAt, Join, Piece, Syncing, piece_end, sources_of
+from federation.gossip.joins import AskAt, Join, Piece, Syncing, TreeAsked, piece_end, sources_of
 from federation.gossip.window import Window
 from federation.local_errors.proofs import MessageMalformed
 from federation.protocol.limits import TILE_WIDTH
@@ -41,7 +41,7 @@ JOIN_STATEMENTS_MIN: Final = 4 * RANGE_STATEMENTS_MAX
 
 JOINS_MAX: Final = 16
 """Logs caught up with in this way at once; the others go range by range meanwhile. Their trees take
-4 MB each at most."""
+4 MB each at most, and as much again for each peer beyond the first that is asked for one."""
 
 PIECES_MAX: Final = 24
 """Pieces asked for or waiting for their turn, of all logs together, at 4 MiB each at the very most
@@ -52,7 +52,12 @@ PIECES_PER_PEER_MAX: Final = 2
 """As many as there are connections for statements to one peer."""
 
 STALL_SECONDS: Final = 3.0
-"""After that the piece that everything behind it waits for is asked of a second peer (EBT)."""
+"""After that what everything behind it waits for, the tree or the first piece that is lacking, is
+asked of a second peer (EBT)."""
+
+TREE_SOURCES_MAX: Final = 4
+"""Peers asked for one tree at once, at 4 MB each at most: more members must drip together to hold
+up a join."""
 
 IDLE_SECONDS_MAX: Final = 90.0
 """Nothing of a log came for so long, and its place is free for another: longer than a link lets one
@@ -144,6 +149,9 @@ class Joining:
         if join is None:
             return None
         times = [join.moved_at + IDLE_SECONDS_MAX]
+        stalls_at = join.tree_stalls_at(STALL_SECONDS)
+        if stalls_at is not None and len(join.trees) < TREE_SOURCES_MAX:
+            times.append(stalls_at)
         piece = join.pieces.get(join.first_start(join.held_to(sync)))
         if piece is not None and piece.statements is None and piece.asked:
             times.append(max(piece.asked.values()) + STALL_SECONDS)
@@ -193,17 +201,27 @@ class Joining:
     def _ask_hashes(
         self, join: Join, sync: Syncing, now: float, rng: Dice, ask_at: AskAt
     ) -> list[Command]:
-        if join.is_asked:
-            return []
         sources = sources_of(sync, join.head.size, now, ask_at)
-        if join.source not in sources:
-            if not sources:
-                return []
-            join.source, join.bundles = rng.choice(sources), []
-        start, whole = len(join.bundles), join.head.size // TILE_WIDTH
-        join.is_asked = True
-        end = min(whole, start + HASHES_MAX)
-        return [FetchHashes(join.source, sync.view.log, start, end, join.head.size)]
+        for peer in [peer for peer, tree in join.trees.items() if tree.since is None]:
+            if peer in sources:
+                return [self._ask_tree(join, sync, peer, now)]
+            del join.trees[peer]
+        stalls_at = join.tree_stalls_at(STALL_SECONDS)
+        others = [peer for peer in sources if peer not in join.trees]
+        if not others or (stalls_at is not None and now < stalls_at):
+            return []
+        if len(join.trees) >= TREE_SOURCES_MAX:
+            return []
+        return [self._ask_tree(join, sync, rng.choice(others), now)]
+
+    @staticmethod
+    def _ask_tree(join: Join, sync: Syncing, peer: str, now: float) -> Command:
+        tree = join.trees.setdefault(peer, TreeAsked())
+        tree.since = now
+        start, whole = len(tree.bundles), join.head.size // TILE_WIDTH
+        return FetchHashes(
+            peer, sync.view.log, start, min(whole, start + HASHES_MAX), join.head.size
+        )
 
     def _persist(self, join: Join, sync: Syncing, verifier: Verifier) -> list[Command]:
         """The next step, of what has arrived without a gap."""
@@ -291,11 +309,12 @@ class Joining:
     def awaits(self, asked: FetchHashes) -> bool:
         """Whether these hashes are still waited for."""
         join = self._joins.get(asked.log)
+        tree = None if join is None else join.trees.get(asked.peer)
         return (
             join is not None
-            and join.is_asked
-            and (asked.peer, asked.start, asked.at)
-            == (join.source, len(join.bundles), join.head.size)
+            and tree is not None
+            and tree.since is not None
+            and (asked.start, asked.at) == (len(tree.bundles), join.head.size)
         )
 
     def hashes(self, peer: str, log: LogId, message: BundleHashes, now: float) -> None:
@@ -306,17 +325,18 @@ class Joining:
             RootMismatch: they are not the log's.
         """
         join = self._joins.get(log)
-        if join is None or join.source != peer or not join.is_asked:
+        tree = None if join is None else join.trees.get(peer)
+        if join is None or tree is None or tree.since is None:
             return
-        join.is_asked = False
-        start, whole = len(join.bundles), join.head.size // TILE_WIDTH
+        tree.since = None
+        start, whole = len(tree.bundles), join.head.size // TILE_WIDTH
         wanted = min(whole - start, HASHES_MAX)
         if message.start != start or len(message.bundles) != wanted:
             raise MessageMalformed(f"other hashes of {log} than were asked for")
-        join.bundles += message.bundles
-        if len(join.bundles) == whole:
-            join.tree = BundleTree(join.head, join.bundles, message.leaves)
-            join.bundles = []
+        tree.bundles += message.bundles
+        if len(tree.bundles) == whole:
+            join.tree = BundleTree(join.head, tree.bundles, message.leaves)
+            join.trees.clear()
         join.moved_at = now
 
     def piece(self, peer: str, log: LogId, start: int, message: StatementRange, now: float) -> None:
@@ -345,8 +365,8 @@ class Joining:
     def note_hashes_failed(self, peer: str, log: LogId) -> None:
         """A peer did not serve hashes, or served what is not proven: another one is asked."""
         join = self._joins.get(log)
-        if join is not None and join.source == peer:
-            join.is_asked, join.source, join.bundles = False, None, []
+        if join is not None:
+            join.trees.pop(peer, None)
 
     def note_piece_failed(self, peer: str, log: LogId, start: int) -> None:
         """A peer did not serve a piece."""

@@ -52,15 +52,26 @@ class Piece:
 
 
 @dataclass(slots=True)
+class TreeAsked:
+    """The tree of a log, as far as one peer has told it; nothing is judged before all of it is.
+
+    Attributes:
+        bundles: roots of the log's bundles, from the first on.
+        since: since when it is asked for more; None where it is not.
+    """
+
+    bundles: list[bytes] = field(default_factory=list)
+    since: float | None = None
+
+
+@dataclass(slots=True)
 class Join:
     """One log on the way.
 
     Attributes:
         head: up to which it is joined.
         moved_at: when something of it last came, or it began.
-        bundles: roots of its bundles, until the tree is whole.
-        source: who is asked for them.
-        is_asked: whether that request is under way.
+        trees: peer -> what it told of the tree, until one told all of it.
         tree: once it is judged.
         pieces: start -> the piece from there.
         taken: up to where it was handed to the disk.
@@ -69,13 +80,26 @@ class Join:
 
     head: Head
     moved_at: float
-    bundles: list[bytes] = field(default_factory=list)
-    source: str | None = None
-    is_asked: bool = False
+    trees: dict[str, TreeAsked] = field(default_factory=dict)
     tree: BundleTree | None = None
     pieces: dict[int, Piece] = field(default_factory=dict)
     taken: int = 0
     short_answers: int = 0
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether somebody is asked for the tree."""
+        return any(each.since is not None for each in self.trees.values())
+
+    def tree_stalls_at(self, seconds: float) -> float | None:
+        """When one more peer is asked for the tree; None where nobody is yet.
+
+        Args:
+            seconds: how long the first one is waited for; each further one twice as long as the one
+                before, so that a thin line does not carry many trees and end none.
+        """
+        begun = [each.since for each in self.trees.values() if each.since is not None]
+        return max(begun) + seconds * 2 ** (len(begun) - 1) if begun else None
 
     @property
     def under_way(self) -> int:

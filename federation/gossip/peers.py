@@ -8,8 +8,8 @@ nobody would be first to speak. Neither forgets how often it failed: only an ans
 peer itself asked to be left alone is honoured whatever it says meanwhile.
 
 Ranges of statements have breakers of their own, one per lane: a peer too busy to serve is still
-told, and one that caps its bulk still serves a crisis. To be asked to wait is no failure: the peer
-is asked again when it said, and that is all.
+told, and one that caps its bulk still serves a crisis. To be asked to wait is no failure but an
+answer, whatever was asked: the peer is asked again when it said, and that is all.
 """
 
 from __future__ import annotations
@@ -87,10 +87,11 @@ class PeerView:
         unjudged: heads that were not looked at after others of their message had failed.
         repeats: announcements that told nothing new.
         unserved: ranges that it offered and did not serve.
-        waits: how often it asked to be asked for statements later.
+        waits: how often it asked to be asked later.
         last_heard_at: when it last said anything, or None.
         last_error: in words, for the operator; None after a success.
         last_answered_at: when it last answered, or None.
+        asked_to_wait_at: when it last asked to be told or compared with later, or None.
         roster_version: the newest roster it said to have.
         roster_refuted: the version that it was asked for last and did not have, or not proven; 0.
         touched: shared by all: who must be looked at again after this event.
@@ -117,6 +118,7 @@ class PeerView:
     last_heard_at: float | None = None
     last_error: str | None = None
     last_answered_at: float | None = None
+    asked_to_wait_at: float | None = None
     roster_version: int = 0
     roster_refuted: int = 0
     touched: dict[str, None] = field(default_factory=dict, repr=False)
@@ -133,6 +135,11 @@ class PeerView:
     def may_serve(self, lane: Lane, now: float) -> bool:
         """Whether it may be asked for statements of that lane now."""
         return now >= self.serves_at(lane)
+
+    @property
+    def last_there_at(self) -> float | None:
+        """When it last answered anything, if only that it is busy; None: never."""
+        return max(self.last_answered_at or 0.0, self.asked_to_wait_at or 0.0) or None
 
     @property
     def is_silent(self) -> bool:
@@ -170,18 +177,33 @@ class PeerView:
 
     def note_answered(self, now: float) -> bool:
         """It answered us; returns whether it had been failing before."""
+        self.last_answered_at = now
+        return self._note_there(now)
+
+    def _note_there(self, now: float) -> bool:
         recovered = self.failures > 0
         self.failures, self.last_error = 0, None
-        self.last_answered_at = now
         self.note_heard(now)
         return recovered
+
+    def note_asked_to_wait(self, now: float, rng: Dice, seconds: float) -> bool:
+        """It is there, and asked to be left alone; returns whether it had been failing before.
+
+        It said nothing of what it holds: that is no answer to whoever waits for one.
+        """
+        self._count_wait()
+        self.left_alone_until = max(self.left_alone_until, now + _asked_wait(seconds, rng))
+        self.asked_to_wait_at = now
+        return self._note_there(now)
+
+    def _count_wait(self) -> None:
+        self.waits = min(self.waits + 1, FAULTS_KEPT_MAX)
 
     def note_failed(
         self,
         now: float,
         rng: Dice,
         reason: str,
-        retry_after_seconds: float | None = None,
         *,
         wait_seconds_max: float = BACKOFF_SECONDS_MAX,
     ) -> None:
@@ -191,14 +213,9 @@ class PeerView:
             now: the engine's clock, seconds.
             rng: for the jitter.
             reason: in words, for the operator.
-            retry_after_seconds: how long the peer itself asked to be left alone, if it did.
             wait_seconds_max: the longest wait that may come of the failure.
         """
         self.last_error = reason
-        if retry_after_seconds:
-            # Never less than was asked for: the jitter only adds.
-            asked = min(retry_after_seconds, BACKOFF_SECONDS_MAX) * rng.uniform(1, 1 + JITTER)
-            self.left_alone_until = max(self.left_alone_until, now + asked)
         # What was under way beside the request that failed first: one outage is waited for once.
         if now >= self.retry_at:
             self.failures = min(self.failures + 1, FAULTS_KEPT_MAX)
@@ -222,10 +239,9 @@ class PeerView:
         """It did not serve statements of that lane that were asked for; see :meth:`note_failed`."""
         breaker = self.ranges.setdefault(lane, RangeBreaker())
         if retry_after_seconds:
-            self.waits = min(self.waits + 1, FAULTS_KEPT_MAX)
-            least = max(retry_after_seconds, BACKOFF_SECONDS_FIRST)  # whatever fraction it names
-            asked = min(least, BACKOFF_SECONDS_MAX) * rng.uniform(1, 1 + JITTER)
-            breaker.left_alone_until = max(breaker.left_alone_until, now + asked)
+            self._count_wait()
+            until = now + _asked_wait(retry_after_seconds, rng)
+            breaker.left_alone_until = max(breaker.left_alone_until, until)
             return
         self.last_error = reason
         self.unserved = min(self.unserved + 1, FAULTS_KEPT_MAX)
@@ -250,6 +266,15 @@ class PeerView:
 
 def _wait_after(failures: int) -> float:
     return min(BACKOFF_SECONDS_FIRST * 2.0 ** min(failures - 1, 16), BACKOFF_SECONDS_MAX)
+
+
+def _asked_wait(seconds: float, rng: Dice) -> float:
+    """How long a peer is left alone that asked for so many seconds.
+
+    Never less, as the jitter only adds, but not for ever; and whatever fraction it names, not none.
+    """
+    least = max(seconds, BACKOFF_SECONDS_FIRST)
+    return min(least, BACKOFF_SECONDS_MAX) * rng.uniform(1, 1 + JITTER)
 
 
 class Peers(Mapping[str, PeerView]):
@@ -312,9 +337,9 @@ class Peers(Mapping[str, PeerView]):
 
     def seem_cut_off(self, now: float) -> bool:
         """Whether it is this node that is cut off: most peers are silent, and nobody answers."""
-        tried = [each for each in self._met.values() if each.failures or each.last_answered_at]
+        tried = [each for each in self._met.values() if each.failures or each.last_there_at]
         failing = sum(each.failures > 0 for each in tried)
-        answered = max((each.last_answered_at or 0.0 for each in tried), default=0.0)
+        answered = max((each.last_there_at or 0.0 for each in tried), default=0.0)
         return (
             len(tried) >= ISOLATED_PEERS_MIN
             and 2 * failing > len(tried)

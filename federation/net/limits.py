@@ -87,9 +87,6 @@ POLL_BACKOFF_SECONDS_FIRST: Final = 0.25
 POLL_BACKOFF_SECONDS_MAX: Final = 30.0
 """After failures; shorter than other waits, because the poll is such a node's only ear."""
 
-CALLS_CARRIED_MAX: Final = 16
-"""Calls of one peer carried out at once: what a peer that connects may have under way, and some."""
-
 CALL_WAIT_SECONDS: Final = 10.0
 """For a control call to a member that polls: as long as a link waits for an answer."""
 

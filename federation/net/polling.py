@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -21,7 +22,6 @@ from federation.local_errors.askers import NotFound
 from federation.local_errors.peers import PeerError
 from federation.net.exchange import InFlight, ListenerCounters, whole
 from federation.net.limits import (
-    CALLS_CARRIED_MAX,
     POLL_BACKOFF_SECONDS_FIRST,
     POLL_BACKOFF_SECONDS_MAX,
     POLL_SECONDS,
@@ -31,7 +31,8 @@ from federation.net.limits import (
 from federation.net.peer_api import Permit
 from federation.net.rates import MemberRates
 from federation.net.refusals import encode_refusal, status_of, wait_seconds
-from federation.net.routes import PeerDesk, Request, find_route
+from federation.net.routes import PeerDesk, Request, Route, find_route
+from federation.protocol.limits_messages import CALLS_MAX
 from federation.protocol.messages_calls import WaitingCall, decode_calls
 from federation.protocol.roster_roles import Call
 
@@ -79,6 +80,20 @@ class CallDesk:
         self._limits, self._rates = limits, rates
         self._in_flight = InFlight(limits)
 
+    def share_of(self, peer: str, call: WaitingCall) -> Share:
+        """The kind of place that a call takes; what is no call is refused at once, like control."""
+        try:
+            return self._routed(peer, call)[2]
+        except FederationError:
+            return Share.CONTROL
+
+    def _routed(self, peer: str, call: WaitingCall) -> tuple[Route, Request, Share]:
+        target = urlsplit(call.target)
+        route, parts = find_route(call.method, target.path)
+        query = parse_qs(target.query, keep_blank_values=True)
+        request = Request(peer, parts, query, call.body or b"")
+        return route, request, route.share_of(self._desk, request)
+
     async def carry_out(self, peer: str, call: WaitingCall) -> Carried:
         """The answer; a refusal where it is one. Never raises an error of ours.
 
@@ -103,13 +118,10 @@ class CallDesk:
         return carried
 
     async def _answer(self, peer: str, call: WaitingCall) -> Carried:
-        target = urlsplit(call.target)
-        route, parts = find_route(call.method, target.path)
+        route, request, share = self._routed(peer, call)
         if route.call is Call.HEADS:
             raise NotFound("a poll is not answered by a poll")
         self._permit(peer, route.call)
-        query = parse_qs(target.query, keep_blank_values=True)
-        request = Request(peer, parts, query, call.body or b"")
         self._rates.begin(self._desk, route, request)
         bytes_max = route.body_bytes_max
         if callable(bytes_max):
@@ -117,7 +129,6 @@ class CallDesk:
         if bytes_max is not None and len(request.body) > bytes_max:
             raise TooLarge(f"a body of more than {bytes_max} bytes is not read")
         self._rates.take(self._desk, route, request)
-        share = route.share_of(self._desk, request)
         with self._in_flight.place(peer, share):
             return Carried(_OK, await whole(await route.answer(self._desk, request)), share)
 
@@ -137,19 +148,26 @@ class PolledPeer(Protocol):
 class Poller:
     """Polls one peer for as long as :meth:`run` runs.
 
+    A call takes a place of its kind until its answer is there: as many as a peer that connects may
+    have under way. Slow answers about bulk so hold up none about a crisis.
+
     Args:
         link: how the peer is reached.
         carry_out: does what it asks; see :meth:`CallDesk.carry_out`.
+        share_of: says which kind of place a call takes; see :meth:`CallDesk.share_of`.
     """
 
     def __init__(
         self,
         link: PolledPeer,
         carry_out: Callable[[str, WaitingCall], Awaitable[Carried]],
+        share_of: Callable[[str, WaitingCall], Share],
     ) -> None:
         self._link = link
-        self._carry_out = carry_out
-        self._places = asyncio.Semaphore(CALLS_CARRIED_MAX)
+        self._carry_out, self._share_of = carry_out, share_of
+        limits = ListenerLimits()
+        self._places = {share: asyncio.Semaphore(limits.in_flight(share)[0]) for share in Share}
+        self._waiting = Counter[Share]()
         self._carrying: dict[int, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -168,26 +186,34 @@ class Poller:
                 for call in calls:
                     # Not the highest so far: a peer that was started again counts from elsewhere.
                     since = call.number
-                    if call.number in self._carrying:
-                        continue
-                    await self._places.acquire()
-                    self._carrying[call.number] = asyncio.create_task(self._do(call))
+                    if call.number not in self._carrying:
+                        self._take(call)
         finally:
             tasks = list(self._carrying.values())
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _do(self, call: WaitingCall) -> None:
+    def _take(self, call: WaitingCall) -> None:
+        share = self._share_of(self._link.member, call)
+        if self._waiting[share] >= CALLS_MAX:
+            # No more wait there at once; it has given up those that came before.
+            _log.info("%s has %d calls waiting here already", self._link.member, CALLS_MAX)
+            return
+        self._waiting[share] += 1
+        self._carrying[call.number] = asyncio.create_task(self._do(call, share))
+
+    async def _do(self, call: WaitingCall, share: Share) -> None:
         try:
-            carried = await self._carry_out(self._link.member, call)
-            await self._link.bring(call.number, carried.status, carried.body, carried.share)
+            async with self._places[share]:
+                carried = await self._carry_out(self._link.member, call)
+                await self._link.bring(call.number, carried.status, carried.body, carried.share)
         except (PeerError, TooLarge) as error:
             # The peer asks again when it misses the answer.
             _log.info("an answer for %s: %s", self._link.member, error.message)
         finally:
             del self._carrying[call.number]
-            self._places.release()
+            self._waiting[share] -= 1
 
 
 def _backoff(failures: int) -> float:

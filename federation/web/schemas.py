@@ -287,9 +287,7 @@ class PeerAnswer(_Model):
     failures: int
     faults: int
     unserved: Annotated[int, Field(description="ranges that it offered and did not serve")]
-    waits: Annotated[
-        int, Field(description="how often it asked to be asked for statements later")
-    ] = 0
+    waits: Annotated[int, Field(description="how often it asked to be asked later")] = 0
     unjudged: Annotated[
         int, Field(description="heads not looked at after others of their message had failed")
     ] = 0

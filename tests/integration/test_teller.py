@@ -20,6 +20,7 @@ from federation.daemon.changes import (
 )
 from federation.daemon.membership import Membership
 from federation.daemon.node import Node
+from federation.daemon.publisher import Draft
 from federation.daemon.teller import Teller
 from federation.local_errors.disk import StoreUnavailable
 from federation.protocol.bodies import Dispute, Erase
@@ -114,6 +115,26 @@ async def test_an_erase_is_told_by_statement_and_by_signal(found: Found) -> None
         assert StatementsErased((said.id,), (by,)) in ear.changes
         # The erase may be looked at while the body is still there, and once more when it is gone.
         assert (None, SignalState.UNKNOWN) == ear.states_of(signal)[-1]
+
+
+async def test_an_erase_of_what_another_member_said_tells_nobody_to_let_go_of_it(
+    found: Found,
+) -> None:
+    founded = found([A, B])
+    ear = Ear()
+    async with AsyncExitStack() as stack:
+        a = await listening(founded, A, stack, ear)
+        b = await listening(founded, B, stack, Ear())
+        signal = make_signal(1)
+        (said,) = await a.publisher.confirm(Lane.LIVE, [make_confirm(1, signals=[signal])])
+        await until_held(b, said.log, 1)
+        # Beside the publisher, which says no such thing.
+        lane = b.publisher._lanes[Lane.LIVE]
+        (erase,) = await lane.publish([Draft(Erase("data-protection"), (said.id,))])
+        await until_held(a, erase.log, 1)
+        await a.platform.teller.until_idle()
+        assert [] == [each for each in ear.changes if isinstance(each, StatementsErased)]
+        assert [(SignalState.UNKNOWN, SignalState.POSITIVE)] == ear.states_of(signal)
 
 
 async def test_what_was_committed_and_not_told_before_a_stop_is_told_at_the_next_start(

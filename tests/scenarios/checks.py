@@ -147,6 +147,22 @@ def accused(scenario: Scenario, history: History, asked: Fields) -> Iterator[str
             yield f"{node} accuses {sorted(found)} only"
 
 
+def shown(scenario: Scenario, history: History, asked: Fields) -> Iterator[str]:
+    """Every honest node ends up having counted that of a peer; asked with ``member``, ``count``."""
+    last = history.last_observations()
+    for node in scenario.honest:
+        counts = last[node].result["counts"].get(asked["member"], {})
+        if not counts.get(asked["count"]):
+            yield f"{node} shows of {asked['member']} only {counts}"
+
+
+def harm_was_done(scenario: Scenario, history: History, _: Fields) -> Iterator[str]:
+    """Every hostile member did what it is there for."""
+    done = {entry.node for entry in history.of("misdeed")}
+    for node in sorted(scenario.hostile.keys() - done):
+        yield f"{node} did no harm"
+
+
 def receipted(scenario: Scenario, history: History, _: Fields) -> Iterator[str]:
     """Every honest issuer ends up with every other honest node's receipt on its newest heads."""
     last = history.last_observations()
@@ -169,6 +185,8 @@ CHECKS: Final[Mapping[str, Judge]] = {
     "prompt": prompt,
     "accused": accused,
     "receipted": receipted,
+    "shown": shown,
+    "harm-was-done": harm_was_done,
 }
 
 

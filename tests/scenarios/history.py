@@ -1,21 +1,24 @@
 """A history: what was done and what came of it, one entry a line; all that a check may look at.
 
 Every op of a step leaves an entry when it is over, with the time at which it was over and whether
-it succeeded. Four kinds carry a result::
+it succeeded. These carry a result::
 
     publish, withdraw, erase   {"key": …, "log": origin, "ids": [id], "size": n}
                                ok: the node acknowledged it; false: refused, or no answer came
     seen                       {"key": …}: written by the backend itself when all that ``key`` said
                                can first be read at that node (real processes: asked often)
     failed                     {"why": …}: a process ended by itself, or said what none should
+    misdeed                    {"what": …}: written by the backend when a hostile member did harm of
+                               its kind, the first time or in the end
     observe                    {"heads": {origin: [size, root hex]}, "ids": [id], "view": hex,
                                 "faults": {peer: n}, "accused": [origin],
-                                "receipts": {origin: [peer]}}
+                                "counts": {peer: {word: n}}, "receipts": {origin: [peer]}}
     glance                     of these, at least ``heads``, ``faults`` and ``accused``
 
 ``ids`` are as the local API shows them (``st_…``). Of an observation, ``heads`` are the logs held
 and not accused, ``ids`` the statements that the node can read, opened or erased; ``view`` is a
-digest of its merged view, or null where the backend cannot tell; ``receipts`` are those on the
+digest of its merged view, or null where the backend cannot tell; ``counts`` is what operators are
+shown of each peer (``federation peers``), by ``COUNTED``; ``receipts`` are those on the
 newest heads of its own logs.
 """
 
@@ -24,7 +27,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
+
+COUNTED: Final = ("faults", "unserved", "waits", "unjudged", "repeats", "unsigned")
+"""Of a peer: see ``PeerStanding``; ``unsigned``: statements it says to hold, without a receipt."""
 
 
 @dataclass(frozen=True)

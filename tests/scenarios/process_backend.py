@@ -35,9 +35,10 @@ from tests.ports import free_ports
 from tests.scenarios.checks import violations
 from tests.scenarios.fault_proxy import Network
 from tests.scenarios.held import held_by
-from tests.scenarios.history import Entry, History
+from tests.scenarios.history import COUNTED, Entry, History
 from tests.scenarios.scenario import EVERYBODY, Scenario, Step
 
+REPOSITORY: Final = Path(__file__).parents[2]
 PROGRAM: Final = Path(sys.executable).with_name("federation")
 START_SECONDS_MAX: Final = 120.0
 MEETING_SECONDS_MAX: Final = 60.0
@@ -75,6 +76,7 @@ class _Node:
     port: int
     address: str
     token: str
+    hostile: str | None
     process: asyncio.subprocess.Process | None = None
     is_paused: bool = False
     said: int = 0
@@ -87,6 +89,13 @@ class _Node:
     @property
     def is_up(self) -> bool:
         return self.process is not None and self.process.returncode is None
+
+    @property
+    def command(self) -> tuple[str | Path, ...]:
+        config = self.folder / CONFIG_FILE
+        if self.hostile is None:
+            return PROGRAM, "serve", "--config", config, "--json"
+        return sys.executable, "-m", "tests.scenarios.hostile_process", self.hostile, config
 
 
 class ProcessStage:
@@ -120,7 +129,7 @@ class ProcessStage:
         await self._found()
         await asyncio.gather(*(self._serve(node) for node in self._nodes.values()))
         async with asyncio.timeout(MEETING_SECONDS_MAX):
-            while not all([await self._has_met(node) for node in self._nodes.values()]):  # noqa: ASYNC110
+            while not all([await self._has_met(node) for node in self._honest]):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
 
     async def close(self) -> None:
@@ -158,7 +167,8 @@ class ProcessStage:
             config.write_text(text.replace(f':{outside}"', f':{inside}"'))
             settings = load_config(config)
             token = settings.path(settings.api.token_file).read_text().strip()
-            self._nodes[member] = _Node(member, folder, inside, f"http://127.0.0.1:{api}", token)
+            address, hostile = f"http://127.0.0.1:{api}", self.scenario.hostile.get(member)
+            self._nodes[member] = _Node(member, folder, inside, address, token, hostile)
             await self._network.stand_before(member, outside, inside)
         governor = SigningKey.from_seed(bytes(range(32)))
         now_ms = time.time_ns() // 1_000_000
@@ -180,11 +190,9 @@ class ProcessStage:
         log = (node.folder / "serve.log").open("ab")
         with log:
             node.process = await asyncio.create_subprocess_exec(
-                PROGRAM,
-                "serve",
-                "--config",
-                str(node.folder / CONFIG_FILE),
-                "--json",
+                *node.command,
+                cwd=REPOSITORY,
+                stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
             )
@@ -192,6 +200,12 @@ class ProcessStage:
         assert node.process.stdout is not None
         async with asyncio.timeout(START_SECONDS_MAX):
             await node.process.stdout.readline()
+        if node.hostile is not None:
+            self._begin(self._note_misdeeds(node, node.process.stdout))
+
+    async def _note_misdeeds(self, node: _Node, said: asyncio.StreamReader) -> None:
+        while line := await said.readline():
+            self._note("misdeed", node.member, what=json.loads(line)["misdeed"])
 
     async def _end(self, node: _Node) -> None:
         if node.process is not None and node.process.returncode is None:
@@ -202,7 +216,12 @@ class ProcessStage:
 
     async def _has_met(self, node: _Node) -> bool:
         peers = (await self._ask(node, "GET", "/v1/peers"))["peers"]
-        return all(peer["link"] == "up" for peer in peers)
+        hostile = self.scenario.hostile
+        return all(peer["link"] == "up" for peer in peers if peer["member"] not in hostile)
+
+    @property
+    def _honest(self) -> list[_Node]:
+        return [node for node in self._nodes.values() if node.hostile is None]
 
     # --- playing --------------------------------------------------------------------------------
 
@@ -236,7 +255,7 @@ class ProcessStage:
 
     async def _look_at_all(self) -> list[str]:
         """What every node holds; returns what does not hold yet."""
-        for node in self._nodes.values():
+        for node in self._honest:
             if node.is_up and not node.is_paused:
                 await self._note_held(node)
         return violations(self.scenario, self.history)
@@ -308,7 +327,7 @@ class ProcessStage:
         ids = [each["id"] for each in answer[told]]
         self._said[step["key"]] = ids
         self._note(step.op, node.member, **{**result, "ids": ids})
-        for other in self._nodes.values():
+        for other in self._honest:
             if other is not node:
                 self._begin(self._watch(other, step["key"], ids))
 
@@ -333,6 +352,13 @@ class ProcessStage:
         ):
             answer.raise_for_status()
             return json.loads(await answer.read())
+
+    async def _lie(self, step: Step) -> None:
+        for node in self._at(step):
+            if node.process is not None and node.process.stdin is not None:
+                node.process.stdin.write(f"lie {step['count']}\n".encode())
+                await node.process.stdin.drain()
+            self._note(step.op, node.member, key=step["key"])
 
     # --- processes and disks --------------------------------------------------------------------
 
@@ -399,6 +425,8 @@ class ProcessStage:
 
     async def _observe(self, step: Step) -> None:
         for node in self._at(step):
+            if node.hostile is not None:
+                continue
             if node.is_up and not node.is_paused:
                 await self._note_held(node, step.op)
             else:
@@ -410,7 +438,8 @@ class ProcessStage:
         held = await asyncio.to_thread(held_by, node.disk, node.member)
         peers = (await self._ask(node, "GET", "/v1/peers"))["peers"]
         faults = {peer["member"]: peer["faults"] for peer in peers}
-        self._note(op, node.member, **held, faults=faults)
+        counts = {peer["member"]: _counted(peer) for peer in peers}
+        self._note(op, node.member, **held, faults=faults, counts=counts)
 
     # --- the network ----------------------------------------------------------------------------
 
@@ -449,6 +478,12 @@ async def playing(scenario: Scenario, folder: Path) -> AsyncIterator[ProcessStag
         yield stage
     finally:
         await stage.close()
+
+
+def _counted(peer: dict[str, Any]) -> dict[str, int]:
+    """What is shown of a peer, where it is anything at all."""
+    unsigned = sum(log["unsigned"] for log in peer["logs"])
+    return {word: n for word in COUNTED if (n := {**peer, "unsigned": unsigned}[word])}
 
 
 def _signal(node: _Node, number: signal.Signals) -> None:

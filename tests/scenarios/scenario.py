@@ -93,11 +93,14 @@ FIELDS_OF: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
 
 SIMULATED_ONLY: Final = frozenset(
     {
-        *("loss", "doubled", "slow", "rot", "lie", "govern", "recover", "black_hole", "clock"),
+        *("loss", "doubled", "slow", "rot", "govern", "recover", "black_hole", "clock"),
         *("full_view_members", "join_statements_min"),
     }
 )
 """Ops, fields and settings that real processes cannot be made to do."""
+
+HOSTILE_PROCESSES: Final = frozenset({"dripper", "flooder", "pretender", "tamperer", "two-faced"})
+"""How hostile members behave that are played on real processes as well."""
 
 SETTINGS: Final = frozenset(
     {
@@ -163,7 +166,7 @@ class Scenario:
         seed: of everything that the steps leave to chance.
         nodes: the members, in order.
         seconds: when it ends.
-        hostile: member -> how it behaves; the others are honest.
+        hostile: member -> how it behaves, by ``tests/simulation/cast.py``; the others are honest.
         settings: see ``SETTINGS``.
         steps: in the order of time.
         checks: what must hold.
@@ -199,7 +202,7 @@ class Scenario:
             name for step in self.steps for name in step.fields
         }
         used |= self.settings.keys()
-        return frozenset(used & SIMULATED_ONLY) | frozenset(self.hostile)
+        return frozenset(used & SIMULATED_ONLY | set(self.hostile.values()) - HOSTILE_PROCESSES)
 
     def with_steps(self, steps: Sequence[Step]) -> Scenario:
         """The same with other steps, put in the order of time."""

@@ -34,15 +34,26 @@ def observed(node: str, at: float = 9.0, **changed: Any) -> Entry:
         "view": "v",
         "faults": {"umbra": 3},
         "accused": ["umbra/f/live"],
+        "counts": {"umbra": {"faults": 3}},
         "receipts": {LOG: ["nova"]} if node == "acme" else {},
     }
     return Entry(at, "observe", node, result=held | changed)
 
 
 SAID = Entry(1.0, "publish", "acme", result={"key": "p", "log": LOG, "ids": IDS, "size": 2})
-RIGHT = [SAID, Entry(1.4, "seen", "nova", result={"key": "p"}), observed("acme"), observed("nova")]
+RIGHT = [
+    SAID,
+    Entry(1.4, "seen", "nova", result={"key": "p"}),
+    observed("acme"),
+    observed("nova"),
+    Entry(9.0, "misdeed", "umbra", result={"what": "altered"}),
+]
 
-ASKED: dict[str, dict[str, Any]] = {"prompt": {"seconds": 0.5}, "accused": {"members": ["umbra"]}}
+ASKED: dict[str, dict[str, Any]] = {
+    "prompt": {"seconds": 0.5},
+    "accused": {"members": ["umbra"]},
+    "shown": {"member": "umbra", "count": "faults"},
+}
 
 WRONG = {
     "answered-as-expected": RIGHT[1:],
@@ -55,6 +66,8 @@ WRONG = {
     "nothing-shrinks": [*RIGHT, observed("nova", 9.5, heads={LOG: [1, "cc"]})],
     "prompt": [SAID, Entry(1.6, "seen", "nova", result={"key": "p"})],
     "accused": [*RIGHT[:3], observed("nova", accused=[])],
+    "shown": [*RIGHT[:3], observed("nova", counts={"umbra": {"repeats": 3}})],
+    "harm-was-done": RIGHT[:4],
     "receipted": [SAID, observed("acme", receipts={LOG: []}), observed("nova")],
 }
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.scenarios.history import Entry, History, format_history, parse_history
+from tests.scenarios.hostile_process import KINDS
 from tests.scenarios.scenario import (
+    HOSTILE_PROCESSES,
     Check,
     Scenario,
     ScenarioMalformed,
@@ -17,6 +20,7 @@ from tests.scenarios.scenario import (
     format_scenario,
     parse_scenario,
 )
+from tests.simulation.cast import HARM, HOSTILE
 from tests.simulation.schedules import draw
 
 PLAIN = Scenario(
@@ -71,6 +75,14 @@ def test_what_real_processes_cannot_play_is_named() -> None:
     assert frozenset() == PLAIN.simulated_only
     lossy = PLAIN.with_steps([Step(0, "link", {"source": "*", "target": "*", "loss": 0.1})])
     assert {"loss"} == lossy.simulated_only
+    replayed = replace(PLAIN, hostile={"acme": "replayer", "nova": "tamperer"})
+    assert {"replayer"} == replayed.simulated_only
+
+
+def test_hostile_members_are_called_alike_in_the_simulation_and_as_processes() -> None:
+    assert HOSTILE_PROCESSES == KINDS.keys()
+    assert HOSTILE_PROCESSES <= HOSTILE.keys()
+    assert HARM.keys() == HOSTILE.keys()
 
 
 def test_a_history_comes_back_as_it_was_written() -> None:

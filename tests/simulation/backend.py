@@ -15,6 +15,7 @@ from unittest.mock import patch
 from federation.gossip import joining, joins, reconciliation
 from federation.gossip.engine import GossipSettings
 from federation.gossip.joining import JOIN_STATEMENTS_MIN
+from federation.gossip.peers import PeerView
 from federation.protocol.headers import StatementId
 from federation.protocol.limits import REFERENCES_MAX
 from federation.protocol.limits_messages import RANGE_STATEMENTS_MAX
@@ -23,10 +24,10 @@ from federation.protocol.statements import Statement
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.verifier import Verifier
 from tests.builders import Founded, make_erase, make_roster, make_statement, make_withdraw
-from tests.scenarios.history import Entry, History
+from tests.scenarios.history import COUNTED, Entry, History
 from tests.scenarios.scenario import EVERYBODY, Scenario, Step
 from tests.simulation.bounds import broken_bounds
-from tests.simulation.cast import HOSTILE
+from tests.simulation.cast import HARM, HOSTILE
 from tests.simulation.checks import Watch, heads_of, held_of, view_of
 from tests.simulation.disk import Disk, KeptLog
 from tests.simulation.network import Weather
@@ -116,6 +117,9 @@ class Stage:
         for step in self.scenario.steps:
             self.world.at(MEETING_SECONDS + step.at, lambda step=step: self.do(step))  # type: ignore[misc]
         self.world.run(MEETING_SECONDS + self.scenario.seconds)
+        for member, kind in self.scenario.hostile.items():
+            if self.world.seen[HARM[kind]]:
+                self._note("misdeed", member, what=HARM[kind])
         self.observe()
         return self.history
 
@@ -392,6 +396,7 @@ class Stage:
     def _held_by(self, node: Node) -> dict[str, Any]:
         return {
             **self._seen_of(node),
+            "counts": {peer.member: _counted(node, peer) for peer in node.engine.peers.values()},
             "ids": [f"st_{entry.hex()}" for entry, _is_opened in held_of(node)],
             "view": view_of(node).hex(),
             "receipts": {
@@ -421,3 +426,12 @@ class Stage:
             "faults": {peer.member: peer.faults for peer in node.engine.peers.values()},
             "accused": sorted(log.origin for log in node.disk.evidence),
         }
+
+
+def _counted(node: Node, peer: PeerView) -> dict[str, int]:
+    """What operators are shown of a peer, where it is anything at all."""
+    own = [log for log in node.disk.logs if log.member == node.member]
+    held = {log: min(node.disk.logs[log].view.size, peer.holds.get(log, 0)) for log in own}
+    unsigned = sum(max(0, held[log] - peer.receipted.get(log, 0)) for log in own)
+    told = {word: getattr(peer, word, unsigned) for word in COUNTED}
+    return {word: n for word, n in told.items() if n}

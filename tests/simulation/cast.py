@@ -36,3 +36,21 @@ HOSTILE: Final[Mapping[str, type[Node]]] = {
     "version-liar": VersionLiar,
     "withholder": Withholder,
 }
+
+HARM: Final[Mapping[str, str]] = {
+    "accomplice": "covered up",
+    "dripper": "dripped",
+    "equivocator": "fork",
+    "flooder": "flooded",
+    "forger": "evidence forged",
+    "pretender": "pretended",
+    "replayer": "replayed",
+    "slow-reader": "answered slowly",
+    "stripper": "stripped",
+    "tamperer": "altered",
+    "tree-only": "tree served alone",
+    "two-faced": "lied",
+    "version-liar": "roster invented",
+    "withholder": "withheld",
+}
+"""The same names -> what of ``World.seen`` says that such a member did its harm."""

@@ -71,6 +71,27 @@ def alter_note(note: bytes, rng: Random) -> bytes:
     return note + "".join(lines).encode()
 
 
+def alter_head(head: AnnouncedHead, rng: Random) -> AnnouncedHead:
+    """A head with another note, other statements beside it, or a receipt by nobody."""
+    choice = rng.randrange(3)
+    if choice == 0:
+        return replace(head, note=alter_note(head.note, rng))
+    if choice == 1:
+        return replace(head, inline=alter_some(head.inline, rng))
+    return replace(head, receipt=JUNK_LINE)
+
+
+def alter_range(message: StatementRange, rng: Random) -> StatementRange:
+    """A range from elsewhere, with a longer proof, or of other statements."""
+    choice = rng.randrange(3)
+    if choice == 0:
+        return replace(message, start=message.start + 1)
+    if choice == 1:
+        return replace(message, proof=(*message.proof, bytes(32)))
+    statements = alter_some(message.statements, rng) or message.statements[:1]
+    return replace(message, statements=statements)
+
+
 class Tamperer(Node):
     """A relay whose every other message is altered on its way out. It publishes nothing."""
 
@@ -82,33 +103,17 @@ class Tamperer(Node):
         self.world.seen["altered"] += 1
         if isinstance(message, Announcement | ComparisonAnswer):
             heads = message.heads or ()
-            return replace(message, heads=tuple(self._alter_head(head) for head in heads))
+            return replace(message, heads=tuple(alter_head(head, self.rng) for head in heads))
         if isinstance(message, AnnouncementAnswer):
             held = tuple(
                 replace(each, size=each.size + 1, receipt=JUNK_LINE) for each in message.held
             )
             return replace(message, held=held)
         if isinstance(message, StatementRange):
-            return self._alter_range(message, self.rng.randrange(3))
+            return alter_range(message, self.rng)
         if isinstance(message, Prefix):
             return Prefix(bytes(32), message.hashes)
         return message
-
-    def _alter_head(self, head: AnnouncedHead) -> AnnouncedHead:
-        choice = self.rng.randrange(3)
-        if choice == 0:
-            return replace(head, note=alter_note(head.note, self.rng))
-        if choice == 1:
-            return replace(head, inline=alter_some(head.inline, self.rng))
-        return replace(head, receipt=JUNK_LINE)
-
-    def _alter_range(self, message: StatementRange, choice: int) -> StatementRange:
-        if choice == 0:
-            return replace(message, start=message.start + 1)
-        if choice == 1:
-            return replace(message, proof=(*message.proof, bytes(32)))
-        statements = alter_some(message.statements, self.rng) or message.statements[:1]
-        return replace(message, statements=statements)
 
 
 class Stripper(Node):
@@ -118,6 +123,7 @@ class Stripper(Node):
 
     def outgoing(self, message: Any) -> Any:
         if isinstance(message, StatementRange):
+            self.world.seen["stripped"] += 1
             return replace(message, statements=stripped(message.statements))
         if isinstance(message, Announcement | ComparisonAnswer):
             bare = tuple(
@@ -151,6 +157,7 @@ class TwoFaced(Node):
 
     def lie(self, statements: Sequence[Statement]) -> None:
         """Two histories of one size: the first half of the statements, and the second."""
+        self.world.seen["lied"] += 1
         half = len(statements) // 2
         self.speak(statements[:half], statements[half : 2 * half])
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from federation.errors import FederationError
 from federation.protocol.checkpoints import Checkpoint, parse_checkpoint
 from federation.protocol.checkpoints_signing import sign_checkpoint
+from federation.protocol.keys_signing import SigningKey
 from federation.protocol.messages import (
     AnnouncedHead,
     Announcement,
@@ -39,6 +40,9 @@ DRIP_SECONDS: Final = 4.0
 VERSIONS_AHEAD: Final = 7
 
 ABSURD_SIZE: Final = 1 << 40
+
+NOBODY: Final = "nobody.example"
+"""In no roster."""
 
 
 class Withholder(Node):
@@ -140,6 +144,22 @@ class Pretender(Node):
             reply(None)
 
 
+def absurd_heads(log: LogId, size_max: int, key: SigningKey) -> tuple[AnnouncedHead, ...]:
+    """Signed heads of a size that nobody can hold, and of a log that no roster knows.
+
+    Args:
+        log: the liar's own.
+        size_max: the largest size that anybody believes in.
+        key: of that log.
+    """
+    size = min(ABSURD_SIZE, size_max)
+    unknown = LogId(NOBODY, log.federation_id, log.lane)
+    return tuple(
+        AnnouncedHead(sign_checkpoint(Checkpoint(origin, size, bytes(32)), key))
+        for origin in (log.origin, unknown.origin)
+    )
+
+
 class Flooder(Node):
     """Beside what it should say: rubbish, the same again, and heads of a size nobody can hold."""
 
@@ -169,14 +189,14 @@ class Flooder(Node):
         choice = self.rng.randrange(3)
         raw = self._last or b"" if choice == 0 else self.rng.randbytes(100)
         if choice == 1:
-            raw = self.world.wire.encode(Announcement((self._absurd_head(),), 1))
+            raw = self.world.wire.encode(Announcement(self._absurd_heads(), 1))
         self.world.request(self, peer, "announce", raw, lambda _answer, _reason: None)
 
-    def _absurd_head(self) -> AnnouncedHead:
-        log = LogId(self.member, self.verifier.roster.federation_id, Lane.BULK)
-        size = min(ABSURD_SIZE, self.verifier.roster.limits.log_size)
+    def _absurd_heads(self) -> tuple[AnnouncedHead, ...]:
+        roster = self.verifier.roster
+        log = LogId(self.member, roster.federation_id, Lane.BULK)
         key = self.world.key_of(self.member, Lane.BULK)
-        return AnnouncedHead(sign_checkpoint(Checkpoint(log.origin, size, bytes(32)), key))
+        return absurd_heads(log, roster.limits.log_size, key)
 
     def lie(self, statements: Sequence[Statement]) -> None:
         """Nothing beside the flood."""

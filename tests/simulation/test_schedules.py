@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
@@ -344,7 +345,9 @@ class Shifter(Tamperer):
 
     def outgoing(self, message: object) -> object:
         self.world.seen["shifted"] += isinstance(message, StatementRange)
-        return self._alter_range(message, 0) if isinstance(message, StatementRange) else message
+        if isinstance(message, StatementRange):
+            return replace(message, start=message.start + 1)
+        return message
 
 
 @pytest.mark.parametrize("count", [1, INLINE_STATEMENTS_MAX + 1])

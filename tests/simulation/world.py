@@ -309,6 +309,7 @@ class Node:
         self.wall_offset_seconds = 0
         self._held: list[Callable[[], object]] = []
         self._pieces: set[tuple[LogId, int]] = set()
+        self._trees = Counter[LogId]()
         self._left_alone: dict[str, float] = {}
         self.alarms: list[str] = []
         self.rng = Random(f"{world.seed} {member}")
@@ -346,6 +347,7 @@ class Node:
         self.verifier = Verifier(self.chain.newest, self.world.check)
         self._look_at_guard()
         self._pieces.clear()
+        self._trees.clear()
         self._left_alone.clear()
         self.engine = GossipEngine(self.member, self.verifier, self.world.settings)
         self._wake = self._armed = float("inf")
@@ -840,12 +842,21 @@ class Node:
     def _fetch_hashes(self, command: joining_events.FetchHashes) -> None:
         self.world.seen["joined late"] += command.start == 0
         peer, log = command.peer, command.log
+        self.world.seen["stalled tree asked again"] += self._trees[log] > 0
+        self._trees[log] += 1
+
+        def ended(event: events.Event) -> events.Event:
+            self._trees[log] -= 1
+            return event
+
         self.ask(
             peer,
             "hashes",
             f"{log.origin} {command.start} {command.end} {command.at}".encode(),
-            lambda answer: joining_events.HashesReceived(peer, log, answer, command),
-            lambda reason: joining_events.HashesFailed(peer, log, reason, wait_of(reason), command),
+            lambda answer: ended(joining_events.HashesReceived(peer, log, answer, command)),
+            lambda reason: ended(
+                joining_events.HashesFailed(peer, log, reason, wait_of(reason), command)
+            ),
             ("hashes", HASHES_UNDER_WAY_MAX),
         )
 

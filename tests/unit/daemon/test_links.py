@@ -11,6 +11,7 @@ import pytest
 from federation.daemon import links as room
 from federation.daemon.links import Links
 from federation.net.asking import PeerCalls
+from federation.net.limits import Share
 from federation.net.mailboxes import Mailboxes
 from federation.net.peering import PeerIdentities
 from federation.net.polling import Carried
@@ -34,7 +35,7 @@ class Polling:
 
     now: dict[str, tuple[str, ...]]
 
-    def __init__(self, link: PeerCalls, _carry_out: object) -> None:
+    def __init__(self, link: PeerCalls, _carry_out: object, _share_of: object) -> None:
         self._link = link
 
     async def run(self) -> None:
@@ -56,6 +57,7 @@ class Following:
             cast("PeerIdentities", None),
             Mailboxes(lambda _member: None),
             self.carry_out,
+            lambda _peer, _call: Share.CONTROL,
         )
 
     async def carry_out(self, _peer: str, _call: WaitingCall) -> Carried:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from federation.gossip import events
 from federation.gossip.answers import ANSWER_SECONDS_MAX
+from federation.gossip.catching_up import is_caught_up
 from federation.gossip.dissemination import RELAY_WAIT_SECONDS
 from federation.gossip.engine import WAKE_SECONDS_MIN, GossipEngine, GossipSettings
-from federation.gossip.peers import COMPARE_GAP_SECONDS
+from federation.gossip.peers import COMPARE_GAP_SECONDS, JITTER, SILENT_FAILURES
 from federation.gossip.reopening import PAUSE_SECONDS_FIRST
 from federation.gossip.vectors import head_vector
 from federation.gossip.waves import WAVE_SECONDS
@@ -517,6 +518,46 @@ def test_the_same_message_a_thousand_times_is_counted_and_costs_nothing_more() -
         assert 1 == len(of(events.AnswerAnnouncement, commands))
     peer = bench.engine.peers[UMBRA]
     assert (1_000, 0) == (peer.repeats, peer.faults)
+
+
+def test_peers_that_say_they_are_busy_are_told_when_they_said_and_fail_at_nothing() -> None:
+    made, bench, tried = make_log(founded=FOUNDED), Bench(member=ACME), list[float]()
+    made.say_numbers([0])
+    busy_until = bench.now + 30.0
+    commands = bench.feed(events.Published(made.advance()))
+    while bench.now < busy_until:
+        for each in of(events.Announce, commands):
+            tried += [bench.now] if each.peer == NOVA else []
+            bench.feed(events.AnnouncementFailed(each.peer, each.lane, "too busy", 5.0))
+        commands = bench.feed(events.Woke(), 0.5)
+    assert len(tried) >= SILENT_FAILURES
+    assert min(after - before for before, after in pairwise(tried)) >= 5.0
+    peer = bench.engine.peers[NOVA]
+    assert (len(tried), 0, False) == (peer.waits, peer.failures, peer.is_silent)
+    assert not bench.engine.is_isolated
+
+
+def test_a_busy_peer_that_was_silent_ends_the_suspicion_of_being_cut_off() -> None:
+    bench = Bench(member=ACME)
+    bench.engine.peers[NOVA].note_failed(bench.now, Random(1), "no answer")
+    bench.engine._circle.is_isolated = True
+    failed = events.ComparisonFailed(NOVA, "too busy", 5.0)
+    bench.feed(failed)
+    assert (0, False) == (bench.engine.peers[NOVA].failures, bench.engine.is_isolated)
+    assert [] == of(events.Compare, bench.feed(events.Woke(), 4.9))
+    (compare,) = of(events.Compare, bench.feed(events.Woke(), 5.0 * (1 + JITTER) - 4.9))
+    assert NOVA == compare.peer
+
+
+def test_a_start_waits_for_no_peer_that_asks_for_patience() -> None:
+    bench = Bench()
+    peer = bench.engine.peers[UMBRA]
+    peer.compare_soon(bench.now)
+    late = bench.now + 60.0
+    assert not is_caught_up([peer], [], (), 1, late)
+    peer.note_asked_to_wait(late, Random(1), 5.0)
+    assert is_caught_up([peer], [], (), 1, late)
+    assert not is_caught_up([peer], [], (), 1, late + 5.0 * (1 + JITTER))
 
 
 @pytest.mark.parametrize("retry_after", [None, 60.0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -16,10 +17,12 @@ from federation.gossip.joining import (
     PIECES_PER_PEER_MAX,
     SHORT_ANSWERS_MAX,
     STALL_SECONDS,
+    TREE_SOURCES_MAX,
 )
 from federation.gossip.joining_events import (
     FetchHashes,
     FetchPiece,
+    HashesFailed,
     HashesReceived,
     PieceFailed,
     PieceReceived,
@@ -217,6 +220,74 @@ def test_piece_nobody_serves_in_time_is_asked_of_a_second_peer(made: MadeLog) ->
     joiner.answer(first)  # too late, and no harm
     joiner.run(STALL_SECONDS)
     assert COUNT == joiner.size
+
+
+def test_tree_that_nobody_serves_in_time_is_asked_of_a_second_peer(made: MadeLog) -> None:
+    joiner = Joiner(made)
+    (first,) = joiner.pump()
+    assert isinstance(first, FetchHashes)
+    assert [] == joiner.pump(STALL_SECONDS / 2)
+    sync = joiner.reconciliation.sync_of(made.log)
+    assert STALL_SECONDS == joiner.reconciliation.joining.next_wake(sync, 1.0)
+    assert first.peer != joiner.answer_hashes(STALL_SECONDS)
+    # Too late, and no harm: not blamed, and nothing of it is taken.
+    late = HashesReceived(first.peer, first.log, hashes_of(made, first), first)
+    joiner.arrivals.hashes(late, STALL_SECONDS, DICE)
+    joiner.run(STALL_SECONDS)
+    assert (COUNT, []) == (joiner.size, joiner.blamed)
+
+
+def test_tree_of_a_slow_peer_is_taken_though_another_one_was_asked_meanwhile(made: MadeLog) -> None:
+    joiner = Joiner(made)
+    (first,) = joiner.pump()
+    (second,) = joiner.pump(STALL_SECONDS)
+    assert isinstance(first, FetchHashes)
+    assert isinstance(second, FetchHashes)
+    slow = HashesReceived(first.peer, first.log, hashes_of(made, first), first)
+    joiner.arrivals.hashes(slow, STALL_SECONDS, DICE)
+    joiner.run(STALL_SECONDS)
+    assert COUNT == joiner.size
+
+
+def test_forged_tree_of_one_peer_does_not_spoil_what_another_told(made: MadeLog) -> None:
+    joiner = Joiner(made)
+    (first,) = joiner.pump()
+    (second,) = joiner.pump(STALL_SECONDS)
+    assert isinstance(first, FetchHashes)
+    assert isinstance(second, FetchHashes)
+    honest = hashes_of(made, second)
+    forged = BundleHashes(0, (bytes(32), *honest.bundles[1:]), honest.leaves)
+    received = HashesReceived(second.peer, second.log, forged, second)
+    joiner.arrivals.hashes(received, STALL_SECONDS, DICE)
+    assert [second.peer] == joiner.blamed
+    answer = HashesReceived(first.peer, first.log, hashes_of(made, first), first)
+    joiner.arrivals.hashes(answer, STALL_SECONDS, DICE)
+    joiner.run(SET_ASIDE_SECONDS + STALL_SECONDS)
+    assert (COUNT, [second.peer]) == (joiner.size, joiner.blamed)
+
+
+def test_members_that_drip_a_tree_together_are_asked_one_after_the_other_and_not_without_end(
+    made: MadeLog,
+) -> None:
+    joiner = Joiner(made, [f"m{number}.example" for number in range(2 * TREE_SOURCES_MAX)])
+    joining, sync = joiner.reconciliation.joining, joiner.reconciliation.sync_of(made.log)
+    asked, times = list[FetchHashes](), [0.0]
+    for _ in range(TREE_SOURCES_MAX):
+        (fetch,) = joiner.pump(times[-1])
+        assert isinstance(fetch, FetchHashes)
+        asked.append(fetch)
+        times.append(joining.next_wake(sync, times[-1]) or 0.0)
+    assert TREE_SOURCES_MAX == len({each.peer for each in asked})
+    waits = [after - before for before, after in pairwise(times)]
+    assert [STALL_SECONDS * 2**number for number in range(TREE_SOURCES_MAX - 1)] == waits[:-1]
+    now = times[-2] + IDLE_SECONDS_MAX / 2
+    assert [] == joiner.pump(now)
+    # One that gives up makes room for the next.
+    failed = HashesFailed(asked[0].peer, made.log, "no answer in time", None, asked[0])
+    joiner.arrivals.hashes_failed(failed, now, DICE)
+    (another,) = joiner.pump(now)
+    assert isinstance(another, FetchHashes)
+    assert another.peer not in {each.peer for each in asked}
 
 
 def test_peer_that_fails_is_left_alone_for_a_moment_and_then_asked_again(made: MadeLog) -> None:

@@ -11,6 +11,7 @@ from federation.gossip.peers import (
     BACKOFF_SECONDS_MAX,
     FAULTS_KEPT_MAX,
     JITTER,
+    SILENT_FAILURES,
     Peers,
     PeerView,
 )
@@ -49,7 +50,7 @@ def test_one_outage_that_fails_many_requests_is_waited_for_once() -> None:
 @pytest.mark.parametrize("asked", [5.0, 100.0, 1e9])
 def test_a_peer_is_left_alone_as_long_as_it_asked_but_not_for_ever(asked: float) -> None:
     peer = PeerView(NOVA)
-    peer.note_failed(0.0, Random(1), "busy", asked)
+    peer.note_asked_to_wait(0.0, Random(1), asked)
     wait = min(asked, BACKOFF_SECONDS_MAX)
     assert not peer.is_open(wait)
     # Whatever it says meanwhile: it did not ask to be told, it asked not to be.
@@ -57,8 +58,38 @@ def test_a_peer_is_left_alone_as_long_as_it_asked_but_not_for_ever(asked: float)
     assert not peer.is_open(wait)
     assert peer.is_open(wait * (1 + JITTER))
     # A second request of the same moment was told a longer time.
-    peer.note_failed(0.0, Random(1), "busy", BACKOFF_SECONDS_MAX)
+    peer.note_asked_to_wait(0.0, Random(1), BACKOFF_SECONDS_MAX)
     assert not peer.is_open(BACKOFF_SECONDS_MAX)
+
+
+def test_a_busy_peer_is_neither_failing_nor_silent_and_is_no_answer_either() -> None:
+    peer, now = failing(SILENT_FAILURES)
+    assert peer.is_silent
+    assert peer.note_asked_to_wait(now, Random(1), 5.0)
+    for _ in range(SILENT_FAILURES):
+        now += 5.0 * (1 + JITTER)
+        assert peer.is_open(now)
+        assert not peer.note_asked_to_wait(now, Random(1), 5.0)
+    assert (False, 0, None) == (peer.is_silent, peer.failures, peer.last_error)
+    assert 1 + SILENT_FAILURES == peer.waits
+    # Whoever must know what the others hold has not heard it.
+    assert peer.last_answered_at is None
+
+
+def test_a_busy_peer_that_names_a_fraction_of_a_second_is_not_asked_without_a_pause() -> None:
+    peer = PeerView(NOVA)
+    peer.note_asked_to_wait(0.0, Random(1), 1e-9)
+    assert not peer.is_open(BACKOFF_SECONDS_FIRST * 0.9)
+
+
+def test_where_others_are_only_busy_nobody_is_cut_off() -> None:
+    peers = Peers()
+    peers.replace(f"m{number}" for number in range(4))
+    for number in range(3):
+        peers[f"m{number}"].note_failed(9.0, Random(1), "no answer")
+    assert peers.seem_cut_off(9.0)
+    peers["m3"].note_asked_to_wait(9.0, Random(1), 60.0)
+    assert not peers.seem_cut_off(9.0)
 
 
 def test_a_peer_that_cannot_serve_is_still_told() -> None:

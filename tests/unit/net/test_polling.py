@@ -8,9 +8,10 @@ import secrets
 import pytest
 
 from federation.net.asking import PeerCall
-from federation.net.limits import Share
+from federation.net.limits import ListenerLimits, Share
 from federation.net.mailboxes import Mailboxes
 from federation.net.polling import Carried, Poller
+from federation.protocol.limits_messages import CALLS_MAX
 from federation.protocol.messages_calls import WaitingCall, encode_calls
 
 POST = PeerCall("POST", "/v1/announce", 1_000, body=b"news")
@@ -37,6 +38,11 @@ class Hub:
         self.boxes.bring("edge", number, status, body)
 
 
+def control(_peer: str, _call: WaitingCall) -> Share:
+    """Every call is short."""
+    return Share.CONTROL
+
+
 async def turns(count: int = 20) -> None:
     """Let everybody go on for a while."""
     for _ in range(count):
@@ -53,7 +59,7 @@ async def test_a_hub_that_was_started_again_has_its_calls_carried_out_once(
         await go_on.wait()
         return Carried(200, b"done")
 
-    polling = asyncio.create_task(Poller(hub, carry_out).run())
+    polling = asyncio.create_task(Poller(hub, carry_out, control).run())
     await turns()
     go_on.set()
     assert (200, b"done") == await hub.boxes.call("edge", POST)
@@ -89,8 +95,68 @@ async def test_a_call_that_is_given_out_again_while_it_is_carried_out_is_not_beg
         return Carried(200, b"done")
 
     monkeypatch.setattr(hub, "heads", heads)
-    polling = asyncio.create_task(Poller(hub, carry_out).run())
+    polling = asyncio.create_task(Poller(hub, carry_out, control).run())
     await turns(100)
     assert hub.polls > 2
     assert [7] == carried
+    polling.cancel()
+
+
+def share_by_path(_peer: str, call: WaitingCall) -> Share:
+    return Share(call.target.removeprefix("/"))
+
+
+async def test_slow_answers_about_bulk_hold_up_no_call_about_a_crisis(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub, never = Hub(monkeypatch), asyncio.Event()
+    brought: list[str] = []
+
+    async def carry_out(_peer: str, call: WaitingCall) -> Carried:
+        if call.target == "/bulk":
+            await never.wait()
+        brought.append(call.target)
+        return Carried(200, b"done")
+
+    polling = asyncio.create_task(Poller(hub, carry_out, share_by_path).run())
+    await turns()
+    slow = [
+        asyncio.create_task(hub.boxes.call("edge", PeerCall("GET", "/bulk", 1_000)))
+        for _ in range(CALLS_MAX - 2)
+    ]
+    await turns(100)
+    for path in ("/crisis", "/control"):
+        assert (200, b"done") == await hub.boxes.call("edge", PeerCall("GET", path, 1_000))
+    assert ["/crisis", "/control"] == brought
+    never.set()
+    assert len(slow) == len(await asyncio.gather(*slow))
+    polling.cancel()
+
+
+async def test_a_peer_has_no_more_calls_carried_out_than_one_that_connects_and_none_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub, never = Hub(monkeypatch), asyncio.Event()
+    under_way: set[int] = set()
+    calls = [WaitingCall(number, "/bulk", None) for number in range(1, 3 * CALLS_MAX + 1)]
+    given = [calls[at : at + CALLS_MAX] for at in range(0, len(calls), CALLS_MAX)]
+
+    async def heads(_since: int, _seconds: int) -> bytes:
+        await asyncio.sleep(0)
+        if not given:
+            await asyncio.Event().wait()
+        return encode_calls(tuple(given.pop(0)))
+
+    async def carry_out(_peer: str, call: WaitingCall) -> Carried:
+        under_way.add(call.number)
+        await never.wait()
+        return Carried(200, b"done")
+
+    monkeypatch.setattr(hub, "heads", heads)
+    poller = Poller(hub, carry_out, share_by_path)
+    polling = asyncio.create_task(poller.run())
+    await turns(100)
+    assert not given
+    assert ListenerLimits().in_flight(Share.BULK)[0] == len(under_way)
+    assert CALLS_MAX == len(poller._carrying)
     polling.cancel()
