@@ -22,6 +22,7 @@ from federation.daemon.guard import Guard
 from federation.daemon.membership import Membership
 from federation.daemon.openings import Openings
 from federation.daemon.own_keys import KeyOf
+from federation.daemon.receipt_keeper import ReceiptKeeper
 from federation.daemon.restore import restore_view
 from federation.daemon.roster_fetch import RosterFetch
 from federation.daemon.turns import Turns
@@ -127,7 +128,7 @@ class Replicator:
                 feed=self.feed,
             ).fetch,
             events.Persist: self._persist,
-            events.KeepReceipt: self._keep_receipt,
+            **ReceiptKeeper(stores.receipts).carry(),
             **Openings(
                 engine, eraser, link=self.link, after_commit=self.after_commit, feed=self.feed
             ).carry(),
@@ -234,7 +235,7 @@ class Replicator:
                 log_lines.error("alarm %s: %s", code, text)
                 self.alarms = [*self.alarms, command][-ALARMS_KEPT_MAX:]
             case _:
-                writes = isinstance(command, events.Persist | events.Reopen | PersistBranch)
+                writes = isinstance(command, _WRITING)
                 task = asyncio.create_task(
                     self._carry[type(command)](command), name=_WRITE if writes else None
                 )
@@ -396,12 +397,6 @@ class Replicator:
         text = format_signature_line(line).removesuffix("\n")
         return verifier.open_receipt(head, self._member, Cosigner.MIRROR, text)
 
-    async def _keep_receipt(self, command: events.KeepReceipt) -> None:
-        try:
-            await self._stores.receipts.keep_receipts([command.receipt])
-        except StoreError as error:
-            log_lines.error("cannot keep a receipt: %s", error)
-
     def link(self, peer: str) -> PeerCalls:
         """The way to a peer.
 
@@ -415,3 +410,4 @@ class Replicator:
 
 
 _WRITE: Final = "write"
+_WRITING: Final = (events.Persist, events.KeepReceipt, events.Reopen, PersistBranch)
