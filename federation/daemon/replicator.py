@@ -250,6 +250,7 @@ class Replicator:
             self.feed(failure_of(command, FederationError("this node met a bug")))
 
     async def _announce(self, command: events.Announce) -> None:
+        self.turns.note(command.lane)
         try:
             body = encode_announcement(command.message)
             raw = await self.link(command.peer).announce(body, command.lane)
@@ -257,6 +258,7 @@ class Replicator:
         except FederationError as error:
             self.feed(failure_of(command, error))
             return
+        self.turns.note(command.lane)  # it spreads still: others answer later
         self.feed(events.AnnouncementAnswered(command.peer, command.lane, answer))
 
     async def _compare(self, command: events.Compare) -> None:
