@@ -122,7 +122,6 @@ class Importer:
                     continue
                 standing[key] = {said}
             if made:
-                await self.turns.wait(lane)
                 await publisher.say(made)
             return Imported(len(made), known, refused, tuple(differing))
 

@@ -213,9 +213,8 @@ class Node:
             check_keys(config.member, keyring, membership.roster)
             views = await restore_views(stores, membership)
             guard_folder, owner = config.path(config.guard_directory), config.member
-            guard = await Guard.open(
-                guard_folder, stores, owner, first.federation_id, _unix_seconds
-            )
+            whose = owner, first.federation_id
+            guard = await Guard.open(guard_folder, stores, *whose, _unix_seconds)
             undo.push_async_callback(guard.close)
             node = cls(config, keyring, stores, membership, views, lock, after_step, guard)
             undo.pop_all()  # it is the node's to close now
@@ -361,6 +360,7 @@ class Node:
                 after_commit=self.replicator.after_commit,
                 look_again=self.histories.durable_step,
                 alarm=self._raise_alarm,
+                turns=self.replicator.turns,
             )
         return lanes
 

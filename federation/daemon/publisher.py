@@ -18,6 +18,8 @@ from federation.daemon.after_commit import AfterCommit
 from federation.daemon.guard import Guard
 from federation.daemon.membership import Membership
 from federation.daemon.own_keys import KeyOf
+from federation.daemon.own_step import sign_step
+from federation.daemon.turns import Turns
 from federation.errors import TooLarge
 from federation.local_errors.askers import (
     LogEnded,
@@ -29,8 +31,6 @@ from federation.local_errors.askers import (
 from federation.local_errors.disk import StoreConflict
 from federation.protocol.bodies import ERASABLE_KINDS, About, Confirm, Kind, Readable, Withdraw
 from federation.protocol.bodies_incident import Incident
-from federation.protocol.checkpoints import Checkpoint
-from federation.protocol.checkpoints_signing import sign_checkpoint
 from federation.protocol.headers import Header, StatementId, decode_header
 from federation.protocol.keys_signing import SigningKey
 from federation.protocol.limits import SALT_BYTES
@@ -38,7 +38,7 @@ from federation.protocol.origins import Lane, LogId
 from federation.protocol.signals_local import check_publishable
 from federation.protocol.statements import Statement
 from federation.protocol.statements_writing import kind_of, make_statement
-from federation.provenance.log_view import Advance, LogView, leaf_of
+from federation.provenance.log_view import Advance, LogView
 from federation.provenance.taking_back import rulings_of
 from federation.provenance.verifier import Head, VerifiedStatement
 from federation.store.log_store import LogStore
@@ -92,6 +92,7 @@ class LanePublisher:
         after_commit: sees to it that what is durable is signed for and told.
         look_again: the step from a view to what the store holds; None where that is no more.
         alarm: tells operators: code and sentence.
+        turns: when a batch of bulk may be said.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class LanePublisher:
         after_commit: AfterCommit,
         look_again: Callable[[LogView], Awaitable[Advance | None]],
         alarm: Callable[[str, str], None],
+        turns: Turns,
     ) -> None:
         self.view = view
         self._log, self._key_of = log, key_of
@@ -117,6 +119,7 @@ class LanePublisher:
         self._clock_ms, self._salts = clock_ms, salts
         self._tell, self._after_step = tell, after_step
         self._after_commit, self._look_again, self._alarm = after_commit, look_again, alarm
+        self._turns = turns
         self._moving: tuple[LogId, LogView] | None = None
         self._waiting: list[_Order] = []
         self._statements_waiting, self._is_writing = 0, False
@@ -166,6 +169,7 @@ class LanePublisher:
         Raises:
             TooBusy, LogEnded, StoreError: see there.
         """
+        await self._turns.wait(self.log.lane)
         self._check_room(len(statements))
         order = _Order(statements, asyncio.get_running_loop().create_future())
         self._waiting.append(order)
@@ -234,7 +238,8 @@ class LanePublisher:
     async def _commit(self, statements: Sequence[Statement]) -> tuple[VerifiedStatement, ...]:
         self._after_step("made")
         self._guard.check_may_sign()
-        step = self._sign(statements)
+        key, verifier = self._open_key(self._log), self._membership.verifier
+        step = await sign_step(self.view, statements, key, verifier)
         self._after_step("signed")
         # Shielded: a caller that gives up must not leave the view behind its store.
         await asyncio.shield(self._append(step))
@@ -246,7 +251,7 @@ class LanePublisher:
     async def _append(self, step: Advance) -> None:
         head = step.view.head
         try:
-            await self._store.append(step)
+            await self._store.append(step, aside=True)
         except StoreConflict:
             await self._go_on_from_store()
             raise
@@ -293,15 +298,6 @@ class LanePublisher:
         if statement.opening is not None and len(statement.opening.body) > body_bytes_max:
             raise TooLarge(f"the federation agreed on bodies of at most {body_bytes_max} bytes")
         return statement
-
-    def _sign(self, statements: Sequence[Statement]) -> Advance:
-        """Sign the head that the statements lead to, and judge both as a peer's would be."""
-        key = self._open_key(self._log)
-        held = self.view.held.extend([leaf_of(each) for each in statements])
-        checkpoint = Checkpoint(self._log.origin, held.size, held.root())
-        verifier = self._membership.verifier
-        head = verifier.open_head(sign_checkpoint(checkpoint, key))
-        return self.view.advance(head, statements, (), verifier)
 
 
 class Publisher:

@@ -22,6 +22,7 @@ from federation.daemon.guard import Guard
 from federation.daemon.membership import Membership
 from federation.daemon.openings import Openings
 from federation.daemon.own_keys import KeyOf
+from federation.daemon.receipt_keeper import ReceiptKeeper
 from federation.daemon.restore import restore_view
 from federation.daemon.roster_fetch import RosterFetch
 from federation.daemon.turns import Turns
@@ -127,7 +128,7 @@ class Replicator:
                 feed=self.feed,
             ).fetch,
             events.Persist: self._persist,
-            events.KeepReceipt: self._keep_receipt,
+            **ReceiptKeeper(stores.receipts).carry(),
             **Openings(
                 member, stores.trees, eraser, self.link, self.after_commit, self.feed
             ).carry(),
@@ -234,7 +235,7 @@ class Replicator:
                 log_lines.error("alarm %s: %s", code, text)
                 self.alarms = [*self.alarms, command][-ALARMS_KEPT_MAX:]
             case _:
-                writes = isinstance(command, events.Persist | events.Reopen | PersistBranch)
+                writes = isinstance(command, _WRITING)
                 task = asyncio.create_task(
                     self._carry[type(command)](command), name=_WRITE if writes else None
                 )
@@ -249,6 +250,7 @@ class Replicator:
             self.feed(failure_of(command, FederationError("this node met a bug")))
 
     async def _announce(self, command: events.Announce) -> None:
+        self.turns.note(command.lane)
         try:
             body = encode_announcement(command.message)
             raw = await self.link(command.peer).announce(body, command.lane)
@@ -256,6 +258,7 @@ class Replicator:
         except FederationError as error:
             self.feed(failure_of(command, error))
             return
+        self.turns.note(command.lane)  # it spreads still: others answer later
         self.feed(events.AnnouncementAnswered(command.peer, command.lane, answer))
 
     async def _compare(self, command: events.Compare) -> None:
@@ -396,12 +399,6 @@ class Replicator:
         text = format_signature_line(line).removesuffix("\n")
         return verifier.open_receipt(head, self._member, Cosigner.MIRROR, text)
 
-    async def _keep_receipt(self, command: events.KeepReceipt) -> None:
-        try:
-            await self._stores.receipts.keep_receipts([command.receipt])
-        except StoreError as error:
-            log_lines.error("cannot keep a receipt: %s", error)
-
     def link(self, peer: str) -> PeerCalls:
         """The way to a peer.
 
@@ -415,3 +412,4 @@ class Replicator:
 
 
 _WRITE: Final = "write"
+_WRITING: Final = (events.Persist, events.KeepReceipt, events.Reopen, PersistBranch)

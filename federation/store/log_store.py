@@ -117,6 +117,7 @@ class LogStore:
         *,
         branch: int = 0,
         erased: Container[StatementId] = (),
+        aside: bool = False,
     ) -> float:
         """Commit one judged step; see :meth:`append_many`.
 
@@ -124,7 +125,7 @@ class LogStore:
             StoreConflict: the log is not where the step was judged from.
             StoreFull, StoreCorrupt, StoreUnavailable: the disk; nothing was stored.
         """
-        return await self.append_many([move], receipts, branch=branch, erased=erased)
+        return await self.append_many([move], receipts, branch=branch, erased=erased, aside=aside)
 
     async def append_many(
         self,
@@ -133,6 +134,7 @@ class LogStore:
         *,
         branch: int = 0,
         erased: Container[StatementId] = (),
+        aside: bool = False,
     ) -> float:
         """Commit judged steps in one transaction, durable on return: all of them or none.
 
@@ -144,6 +146,8 @@ class LogStore:
             branch: which branch of the logs.
             erased: the statements without an opening that are under a valid erase; others are
                 marked as missing.
+            aside: the rows of many statements are made in a thread, and the loop is there for
+                others; a node that catches up is faster without.
 
         Returns:
             For how many seconds they had the writer, without the wait for it.
@@ -167,7 +171,10 @@ class LogStore:
             return await self._commit(lane, append_steps(pairs, signed, erased), len(moves))
         await self._late.make_room()
         keys = LateKeys()
-        steps = append_steps(pairs, signed, erased, keys)
+        if aside:
+            steps = await asyncio.to_thread(append_steps, pairs, signed, erased, keys)
+        else:
+            steps = append_steps(pairs, signed, erased, keys)
         starts = {stem: move.before.size for stem, move in reversed(pairs)}
         with self._late.claim(starts):
             seconds = await self._commit(lane, steps, len(moves), keys)

@@ -9,10 +9,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
+from threading import get_ident
+from typing import Any
 
 import pytest
 
-from federation.daemon import after_commit
+from federation.daemon import after_commit, own_step
 from federation.daemon.after_commit import AfterCommit
 from federation.daemon.eraser import Eraser
 from federation.daemon.guard import Guard
@@ -21,6 +23,7 @@ from federation.daemon.openings import Openings
 from federation.daemon.publisher import Draft, LanePublisher
 from federation.daemon.replicator import Replicator
 from federation.daemon.restore import restore_step
+from federation.daemon.turns import Turns
 from federation.gossip import events
 from federation.gossip.engine import GossipEngine, GossipSettings
 from federation.local_errors.disk import StoreConflict, StoreCorrupt, StoreFull
@@ -30,7 +33,7 @@ from federation.protocol.origins import Lane, LogId
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.taking_back import without_opening
 from federation.provenance.verifier import Head, Receipt
-from federation.store import late_rows
+from federation.store import late_rows, log_store
 from federation.store.late_rows import LATE_STATEMENTS_MIN, LateRows
 from federation.store.stores import Stores, open_stores
 from tests.builders import (
@@ -361,6 +364,7 @@ async def speaking(
             after_commit=AfterCommit(lambda code, _text: alarms.append(code)),
             look_again=lambda known: restore_step(stores, membership, known),
             alarm=lambda code, _text: alarms.append(code),
+            turns=Turns(),
         )
         writing = asyncio.create_task(lane.run())
         try:
@@ -368,6 +372,40 @@ async def speaking(
         finally:
             writing.cancel()
             await guard.close()
+
+
+async def test_what_is_said_takes_the_turn_of_its_lane(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = list[Lane]()
+    monkeypatch.setattr(Turns, "note", lambda _turns, lane: noted.append(lane))
+    async with speaking(tmp_path) as (lane, _stores, _guard, _alarms):
+        await lane.publish([Draft(make_confirm(0))])
+    assert [lane.log.lane] == noted
+
+
+async def test_a_long_list_is_signed_and_laid_out_beside_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = dict[str, int]()
+
+    def note(module: object, name: str) -> None:
+        whole = getattr(module, name)
+
+        def noting(*arguments: Any) -> Any:
+            threads[name] = get_ident()
+            return whole(*arguments)
+
+        monkeypatch.setattr(module, name, noting)
+
+    note(own_step, "sign_checkpoint")
+    note(log_store, "append_steps")
+    async with speaking(tmp_path) as (lane, stores, _guard, _alarms):
+        await lane.publish([Draft(make_confirm(0))])
+        assert {get_ident()} == set(threads.values())
+        said = await lane.publish([Draft(make_confirm(n)) for n in range(LATE_STATEMENTS_MIN)])
+        assert get_ident() not in threads.values()
+        assert 1 + len(said) == await stores.check_log(lane.log)
 
 
 async def test_what_is_stored_is_said_even_if_the_guards_disk_refuses_for_a_while(

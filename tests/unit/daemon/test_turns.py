@@ -11,6 +11,9 @@ from federation.daemon.turns import (
     LATE_SECONDS,
     PAUSE_FACTOR,
     PAUSE_SECONDS_MAX,
+    REST_SECONDS,
+    REST_SECONDS_MAX,
+    REST_SHARE,
     ROUNDS,
     Turns,
 )
@@ -70,3 +73,52 @@ async def test_bulk_leaves_a_machine_alone_on_which_rounds_take_long(
     await Turns().wait(Lane.BULK)
     expected = PAUSE_FACTOR * ROUNDS * LATE_SECONDS
     assert [*[0] * ROUNDS, pytest.approx(min(expected, PAUSE_SECONDS_MAX))] == slept
+
+
+class SleptTime:
+    """A loop's clock that goes on only where somebody sleeps."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.slept = 100.0, list[float]()
+        self._pause = asyncio.sleep
+        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: self.now)
+        monkeypatch.setattr(asyncio, "sleep", self.sleep)
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds:
+            self.slept.append(seconds)
+        self.now += seconds
+        await self._pause(0)
+
+
+async def test_bulk_rests_after_each_step_of_a_crisis(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns, time = Turns(), SleptTime(monkeypatch)
+    turns.note(Lane.CRISIS)
+    await turns.wait(Lane.BULK)
+    await turns.wait(Lane.BULK)
+    assert [pytest.approx(REST_SECONDS)] == time.slept
+    await turns.wait(Lane.CRISIS)  # its own turn is a step, too
+    await turns.wait(Lane.BULK)
+    assert 2 == len(time.slept)
+
+
+async def test_bulk_does_not_rest_for_what_is_merely_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns, time = Turns(), SleptTime(monkeypatch)
+    turns.note(Lane.LIVE)
+    await turns.wait(Lane.LIVE)
+    await turns.wait(Lane.BULK)
+    assert not time.slept
+
+
+async def test_a_flood_of_crisis_statements_leaves_bulk_its_share_of_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turns, time, piece = Turns(), SleptTime(monkeypatch), 0.01
+    began = time.now
+    for _ in range(1_000):
+        turns.note(Lane.CRISIS)
+        await turns.wait(Lane.BULK)
+        time.now += piece
+    passed = time.now - began
+    assert passed - 1_000 * piece <= REST_SHARE * passed + REST_SECONDS_MAX + REST_SECONDS
+    assert sum(time.slept) > REST_SHARE * passed / 2
