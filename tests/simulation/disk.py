@@ -229,7 +229,8 @@ class Disk:
         must(branch not in self.branches_of(log), STEPS_FIT, "a branch is opened twice")
         self.branches.setdefault(log, {})[branch] = shared
         for verified in shared.statements:
-            self.places[verified.id].add((log, branch, verified.index))
+            # What rotted has another id by now.
+            self.places.setdefault(verified.id, set()).add((log, branch, verified.index))
 
     def learn(
         self, statements: Iterable[VerifiedStatement], *, branch: int = 0
