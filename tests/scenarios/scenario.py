@@ -18,8 +18,9 @@ so one check judges both. A scenario is one JSON file::
         "checks": [{"check": "acknowledged-everywhere"}, {"check": "converged"}],
     }
 
-All nodes run when it begins, have met, and every way is good. At its end (``seconds``) every
-backend observes every node that is up. Steps, by ``op``; ``node`` is a member or ``"*"``::
+All nodes but those that ``join`` run when it begins, have met, and every way is good. At its end
+(``seconds``) every backend observes every node that is up. Steps, by ``op``; ``node`` is a member
+or ``"*"``::
 
     publish   node lane key count [expect]
                                         say so many statements, as ``key``
@@ -40,6 +41,9 @@ backend observes every node that is up. Steps, by ``op``; ``node`` is a member o
     clock     node offset_seconds       set its wall clock off
     govern    node change               governance decides about a member: suspend, lift, rekey,
                                         refresh; its node hears of it first, of a lift another
+    join      node [calls]              governance admits a new member, whose node starts with
+                                        an empty disk; said again, somebody who lacks that version
+                                        hears of it. ``calls``: it has no URL, and only calls others
     recover   node                      a person looks why it signs nothing, and takes in again
                                         what others hold of its own logs
     lie       node key count            a hostile member's own misdeed
@@ -84,6 +88,7 @@ FIELDS_OF: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
         ("clock", "node offset_seconds", ""),
         ("lie", "node key count", ""),
         ("govern", "node change", ""),
+        ("join", "node", "calls"),
         ("recover", "node", ""),
         ("observe", "node", ""),
         ("glance", "node", ""),
@@ -93,7 +98,7 @@ FIELDS_OF: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
 
 SIMULATED_ONLY: Final = frozenset(
     {
-        *("loss", "doubled", "slow", "rot", "govern", "recover", "black_hole", "clock"),
+        *("loss", "doubled", "slow", "rot", "govern", "join", "recover", "black_hole", "clock"),
         *("full_view_members", "join_statements_min"),
     }
 )
@@ -189,6 +194,12 @@ class Scenario:
                 who = step.fields.get(name, EVERYBODY)
                 if who != EVERYBODY and who not in self.nodes:
                     raise ScenarioMalformed(f"{step.op}: no node {who!r}")
+
+    @property
+    def founders(self) -> tuple[str, ...]:
+        """The members that are there from the beginning."""
+        joining = {step["node"] for step in self.steps if step.op == "join"}
+        return tuple(node for node in self.nodes if node not in joining)
 
     @property
     def honest(self) -> tuple[str, ...]:

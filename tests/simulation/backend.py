@@ -23,7 +23,15 @@ from federation.protocol.origins import Lane, LogId
 from federation.protocol.statements import Statement
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.verifier import Verifier
-from tests.builders import Founded, make_erase, make_roster, make_statement, make_withdraw
+from tests.builders import (
+    Company,
+    Founded,
+    make_erase,
+    make_member,
+    make_roster,
+    make_statement,
+    make_withdraw,
+)
 from tests.scenarios.history import COUNTED, Entry, History
 from tests.scenarios.scenario import EVERYBODY, Scenario, Step
 from tests.simulation.bounds import broken_bounds
@@ -41,6 +49,12 @@ MEETING_SECONDS: Final = 1.0
 def federation_of(members: tuple[str, ...]) -> Founded:
     """The federation of these members; made once, since making it takes real signatures."""
     return make_roster(*members)
+
+
+@cache
+def newcomer(member: str, urls: tuple[str, ...] | None) -> Company:
+    """A member that is admitted later, with all its secrets."""
+    return make_member(member, urls=urls)
 
 
 @lru_cache(maxsize=16_384)
@@ -80,7 +94,7 @@ class Stage:
         self.history = History()
         self.world = World(
             scenario.seed,
-            federation_of(scenario.nodes),
+            federation_of(scenario.founders),
             GossipSettings(
                 anti_entropy_seconds=settings.get("anti_entropy_seconds", 30.0),
                 full_view_members=settings.get("full_view_members", 150),
@@ -96,7 +110,7 @@ class Stage:
         self._keys: dict[StatementId, str] = {}
         self._lacking: dict[tuple[str, str], set[StatementId]] = {}
         self._backups: dict[tuple[str, str], Disk] = {}
-        for member in scenario.nodes:
+        for member in scenario.founders:
             kind = HOSTILE[scenario.hostile[member]] if member in scenario.hostile else Node
             kind(self.world, member).start()
 
@@ -152,7 +166,10 @@ class Stage:
 
     def _nodes(self, step: Step) -> Iterator[Node]:
         who = step["node"]
-        return iter(self.world.nodes.values() if who == EVERYBODY else [self.world.nodes[who]])
+        if who == EVERYBODY:
+            return iter(self.world.nodes.values())
+        found = self.world.nodes.get(who)  # who is to join later is not there yet
+        return iter(() if found is None else (found,))
 
     def _at_each(self, step: Step, act: Callable[[Node], object]) -> None:
         for node in list(self._nodes(step)):
@@ -229,7 +246,25 @@ class Stage:
         self.world.seen[f"governed: {step['change']}"] += ok
         self._note("govern", node.member, ok=ok, change=step["change"])
 
-    def _running_but(self, node: Node) -> list[Node]:
+    def _join(self, step: Step) -> None:
+        member, governance = step["node"], self.world.governance
+        node = self.world.nodes.get(member)
+        told = self._running_but(node)
+        if told and node is None:
+            urls = () if step.fields.get("calls") else None
+            governance.admit(newcomer(member, urls))
+            self.world.seen["joined in the middle"] += 1
+            node = Node(self.world, member)
+            node.disk.chain = governance.chain  # its operator was given it
+            node.start()
+        elif told:
+            told.reverse()
+        # Somebody must let it in, and tells the others.
+        for root in governance.chain.versions[len(told[0].chain.versions) :] if told else ():
+            told[0].adopt(root)
+        self._note("join", member, ok=bool(told))
+
+    def _running_but(self, node: Node | None) -> list[Node]:
         """Others who follow every decision, those first who have heard of the newest."""
         newest = self.world.governance.chain.newest
         able = [

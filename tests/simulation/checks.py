@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+from federation.gossip.reach import callers_of
 from federation.protocol.checkpoints import Checkpoint, parse_checkpoint
 from federation.protocol.headers import StatementId
 from federation.protocol.merkle import leaf_hash
@@ -310,10 +311,10 @@ def broken_silence(world: World) -> Iterator[Broken]:
     But an issuer that meets one whose receipt it never had, beyond the neighbours perhaps for the
     first time, asks for it by telling its head once more.
     """
-    before, owed = Counter(world.sent), _receipts_owed(world)
+    before, owed, nodes = Counter(world.sent), _receipts_owed(world), world.nodes.items()
     world.run(world.now + IDLE_SECONDS)
     said = world.sent - before
-    others = said.keys() - {"digest", "announce"}
+    others = said.keys() - {"digest", "announce", "heads"}
     if others:
         yield Broken(QUIESCENT, f"nodes in step send {sorted(others)}")
     if said["announce"] > owed:
@@ -322,6 +323,10 @@ def broken_silence(world: World) -> Iterator[Broken]:
     most = len(world.nodes) * (2 + len(world.nodes))
     if said["digest"] > most:
         yield Broken(QUIESCENT, f"nodes in step compare {said['digest']} times, not {most}")
+    # Who only calls asks each of the others for calls, in a period twice at most.
+    callers = sum(bool(callers_of(node.verifier.roster) & {member}) for member, node in nodes)
+    if said["heads"] > (most := 2 * callers * (len(nodes) - 1)):
+        yield Broken(QUIESCENT, f"nodes in step poll {said['heads']} times, not {most}")
 
 
 def _receipts_owed(world: World) -> int:

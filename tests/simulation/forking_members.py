@@ -107,6 +107,8 @@ class Equivocator(Node):
             head = kept.view.head
             heads = () if head is None else (AnnouncedHead(head.note),)
             reply(encode_comparison_answer(ComparisonAnswer(heads, 1)))
+        elif kind == "heads":
+            reply(b"")
         else:
             super().serve(kind, sender, raw, reply)
 

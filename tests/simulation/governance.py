@@ -6,7 +6,7 @@ one after the other, from each other. Versions are really signed and really judg
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Final
 
 from federation.protocol.join_requests import make_join_request
@@ -15,9 +15,9 @@ from federation.protocol.origins import Lane, LogId
 from federation.protocol.roster_amendments import Pins, lifted, propose_members, rekeyed, suspended
 from federation.protocol.roster_chain import RosterChain
 from federation.protocol.roster_members import EMPTY_PIN, Member, MemberStatus, Pin
-from federation.protocol.roster_proposals import propose_refresh
+from federation.protocol.roster_proposals import Proposal, propose_add, propose_refresh
 from federation.provenance.log_view import LogView
-from tests.builders import NEW_YEAR_2026_MS, Founded, make_key, sign_and_finish
+from tests.builders import NEW_YEAR_2026_MS, Company, Founded, make_key, sign_and_finish
 
 CHANGES: Final = ("suspend", "lift", "rekey", "refresh")
 
@@ -43,11 +43,33 @@ class Governance:
         self.chain = founded.chain
         self._founded = founded
         self._chains = {len(founded.chain.versions): founded.chain}
-        self._keys = {
-            (name, purpose): key
-            for name, company in founded.companies.items()
-            for purpose, key in company.keys.items()
-        }
+        self._companies = dict(founded.companies)
+        self._keys: dict[tuple[str, str], SigningKey] = {}
+        for company in founded.companies.values():
+            self._meet(company)
+
+    def _meet(self, company: Company) -> None:
+        self._companies[company.name] = company
+        self._keys |= {(company.name, purpose): key for purpose, key in company.keys.items()}
+
+    def admit(self, company: Company) -> None:
+        """A new member, whose logs are empty."""
+        self._meet(company)
+        decision = self.chain.versions, "admit", company.name, company.request.urls
+        self._decide(
+            decision,
+            lambda: propose_add(self.chain, company.request, now_ms=NEW_YEAR_2026_MS),
+        )
+
+    def _decide(self, decision: Hashable, propose: Callable[[], Proposal]) -> None:
+        chain = _DECIDED.get(decision)
+        if chain is None:
+            if len(_DECIDED) > DECIDED_MAX:
+                _DECIDED.clear()
+            chain = _DECIDED[decision] = sign_and_finish(
+                propose(), self.chain, self._founded.governors
+            )
+        self.chain = self._chains[len(chain.versions)] = chain
 
     def decide(self, change: str, member: str, held: Mapping[LogId, LogView]) -> bool:
         """Decide something about a member.
@@ -67,21 +89,14 @@ class Governance:
             return False
         whom = "" if change == "refresh" else member
         decision = self.chain.versions, change, whom, tuple(sorted(pins.items()))
-        chain = _DECIDED.get(decision)
-        if chain is None:
-            if len(_DECIDED) > DECIDED_MAX:
-                _DECIDED.clear()
-            chain = _DECIDED[decision] = self._decided(change, found, pins)
-        self.chain = self._chains[len(chain.versions)] = chain
+        self._decide(decision, lambda: self._proposed(change, found, pins))
         return True
 
-    def _decided(self, change: str, member: Member, pins: Pins) -> RosterChain:
+    def _proposed(self, change: str, member: Member, pins: Pins) -> Proposal:
         if change == "refresh":
-            proposal = propose_refresh(self.chain, now_ms=NEW_YEAR_2026_MS)
-        else:
-            changed = self._changed(change, member, pins)
-            proposal = propose_members(self.chain, [changed], now_ms=NEW_YEAR_2026_MS)
-        return sign_and_finish(proposal, self.chain, self._founded.governors)
+            return propose_refresh(self.chain, now_ms=NEW_YEAR_2026_MS)
+        changed = self._changed(change, member, pins)
+        return propose_members(self.chain, [changed], now_ms=NEW_YEAR_2026_MS)
 
     def _changed(self, change: str, member: Member, pins: Pins) -> Member:
         if change == "suspend":
@@ -97,7 +112,7 @@ class Governance:
             member.name,
             urls=member.urls,
             keys=own | fresh,
-            tls_identity=self._founded.companies[member.name].request.tls_identity,
+            tls_identity=self._companies[member.name].request.tls_identity,
         )
         for key in fresh.values():
             _FRESH[key.public] = key

@@ -12,7 +12,7 @@ by step (``shrinking.py``), and may be played on real processes where these can 
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -58,6 +58,12 @@ PROMPT_EVERY: Final = 8
 REAL_KEYS_EVERY: Final = 100
 GOVERNED_SHARE: Final = 0.15
 """Of the schedules of trouble have decisions in them, which are really signed and take time."""
+
+JOINED_SHARE: Final = 0.12
+"""Of the schedules of trouble have a member that is admitted in the middle."""
+
+JOINED_AT_LAST: Final = CHAOS_SECONDS + 2 * LOOK_SECONDS
+"""After healing, and after what stopped was looked at."""
 
 LONG_EVERY: Final = 100
 """One schedule in so many has a log of several bundles, which is joined piece by piece: each of its
@@ -160,7 +166,32 @@ class Swarm:
         looks = Random(f"looks {self.seed}")
         times = [round(looks.uniform(0, CHAOS_SECONDS), 3) for _ in range(looks.randint(1, 3))]
         glances = [Step(time, "glance", {"node": "*"}) for time in times]
-        return scenario.with_steps([*scenario.steps, *glances])
+        return self._with_newcomer(scenario.with_steps([*scenario.steps, *glances]))
+
+    def _with_newcomer(self, scenario: Scenario) -> Scenario:
+        """In some schedules a member is admitted in the middle; drawn apart, as the looks are."""
+        rng = Random(f"newcomer {self.seed}")
+        if rng.random() >= JOINED_SHARE:
+            return scenario
+        node = MEMBERS[len(self.nodes)]
+        time = rng.uniform(1.0, CHAOS_SECONDS - 1.0)
+        calls = {"calls": True} if rng.random() < 0.5 else {}
+        # Where nobody could hear of it, or whoever did lost it, its operator asks again.
+        steps = [Step(at, "join", {"node": node, **calls}) for at in (time, JOINED_AT_LAST)]
+        lane = str(rng.choice(tuple(Lane)))
+        said = {"node": node, "lane": lane, "key": "newcomer", "count": rng.randint(1, 3)}
+        steps.append(Step(self._later_by(rng, time), "publish", said))
+        if rng.random() < 0.7:
+            time = rng.uniform(time, CHAOS_SECONDS)
+            steps.append(Step(time, "kill", {"node": node}))
+            steps.append(Step(self._later_by(rng, time), "start", {"node": node}))
+        steps = [replace(step, at=round(step.at, 3)) for step in steps]
+        scenario = replace(scenario, nodes=(*scenario.nodes, node))
+        return scenario.with_steps([*scenario.steps, *steps])
+
+    @staticmethod
+    def _later_by(rng: Random, time: float) -> float:
+        return min(time + rng.uniform(0.1, 10.0), CHAOS_SECONDS - 0.001)
 
     def _hostile(self) -> dict[str, str]:
         if len(self.nodes) < 3 or self.rng.random() < 0.5:

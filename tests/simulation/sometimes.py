@@ -8,6 +8,7 @@ SOMETIMES: Final = frozenset(
     {
         "altered",
         "answered slowly",
+        "asked for calls",
         "covered up",
         "crisis on a full disk",
         "crash",
@@ -40,6 +41,8 @@ SOMETIMES: Final = frozenset(
         "inlined",
         "isolated",
         "join interrupted",
+        "came and was thought away",
+        "joined in the middle",
         "joined late",
         "log ended elsewhere",
         "lied",

@@ -40,12 +40,9 @@ def federation_of(members: tuple[str, ...], callers: frozenset[str]) -> Founded:
 def callers_of(scenario: Scenario) -> frozenset[str]:
     """Some honest members, so that others can still be reached."""
     rng = Random(f"callers {scenario.seed}")
-    most = len(scenario.honest) - REACHABLE_MIN
-    return (
-        frozenset(rng.sample(sorted(scenario.honest), rng.randint(1, most)))
-        if most > 0
-        else frozenset()
-    )
+    founders = sorted(set(scenario.honest) & set(scenario.founders))
+    most = len(founders) - REACHABLE_MIN
+    return frozenset(rng.sample(founders, rng.randint(1, most))) if most > 0 else frozenset()
 
 
 @pytest.mark.parametrize("seed", SEEDS)

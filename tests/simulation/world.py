@@ -22,6 +22,8 @@ from federation.errors import FederationError
 from federation.gossip import events, joining_events
 from federation.gossip.answers import ASKS_MAX
 from federation.gossip.engine import GossipEngine, GossipSettings
+from federation.gossip.reach import reachable_from, takes_calls
+from federation.net.limits import POLL_SECONDS
 from federation.protocol.bodies import ActsUnder
 from federation.protocol.checkpoints import Checkpoint
 from federation.protocol.checkpoints_signing import cosign, sign_checkpoint
@@ -365,6 +367,7 @@ class Node:
         lacking = tuple(each for each in gaps if each.missing)
         forked = self.fork_hands.forked()
         self.feed(events.Started(tuple(self._own.values()), tuple(receipts), lacking, forked))
+        self._poll()
         self._settle_what_a_crash_came_before(receipts)
 
     def _settle_what_a_crash_came_before(self, receipts: Sequence[Receipt]) -> None:
@@ -688,6 +691,20 @@ class Node:
         found = self.verifier.roster.members.get(member)
         return found is not None and found.is_active
 
+    # --- calling others only ---------------------------------------------------------------------
+
+    def _poll(self) -> None:
+        """Ask for the calls that wait, as a node does that nobody can connect to.
+
+        What it is called for reaches it as any request does; what is played is that it comes.
+        """
+        roster = self.verifier.roster
+        if not self.is_up or takes_calls(roster, self.member):
+            return
+        for peer in reachable_from(roster, self.member):
+            self.world.request(self, peer, "heads", b"", lambda _answer, _reason: None)
+        self.later(POLL_SECONDS, self._poll)
+
     def _fetch_roster(self, command: events.FetchRoster) -> None:
         def ended(root: bytes) -> events.Event:
             if root:
@@ -887,6 +904,13 @@ class Node:
 
     def serve(self, kind: str, sender: str, raw: bytes, reply: Reply) -> None:
         """A request arrived."""
+        if kind == "heads":
+            peer = self.engine.peers.met(sender)
+            self.world.seen["asked for calls"] += 1
+            self.world.seen["came and was thought away"] += bool(peer and peer.failures)
+            self.feed(events.PeerCame(sender))
+            reply(b"")
+            return
         if kind == "hashes":
             reply(self._hashes(raw))
             return
