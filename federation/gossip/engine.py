@@ -159,17 +159,18 @@ class GossipEngine:
         peer = getattr(event, "peer", None)
         if peer is not None:
             self.peers.touched[peer] = None
-        for command in commands:
-            if isinstance(command, events.KeepReceipt):
-                receipt = command.receipt
-                self._waves.note_receipt(receipt.head.log, receipt.member, receipt.head.size)
-        commands += [self._answer(ask) for ask in self._answers.overdue(now)]
-        self._begin_round(now, rng)
-        for log, wave in self._waves.take(now):
-            self._circle.send_wave(log, wave, now, rng)
+        for ask in self._answers.overdue(now):
+            commands.append(self._answer(ask))
+        if now >= self._anti_entropy.at:
+            self._begin_round(now, rng)
+        if self._waves.are_on:
+            self._waves.note_receipts(commands)
+            for log, wave in self._waves.take(now):
+                self._circle.send_wave(log, wave, now, rng)
+        version = self._roster.version
         commands += self.forks.pump(now)
-        commands += self._fork_telling.pump(self.peers, self._circle, self._roster.version, now)
-        commands += self._talk(now)
+        commands += self._fork_telling.pump(self.peers, self._circle, version, now)
+        commands += self._talk(version, now)
         commands += self._reconciliation.pump(now, rng, self._circle.ask_at)
         commands += self._reopening.pump(now, rng)
         commands += self._circle.fetch_roster_due(now)
@@ -177,13 +178,13 @@ class GossipEngine:
         commands.append(events.WakeAt(self._next_wake(now)))
         return commands
 
-    def _talk(self, now: float) -> list[Command]:
+    def _talk(self, version: int, now: float) -> list[Command]:
         """Say what is due to those who were touched and those whose time has come."""
-        names = dict.fromkeys(self._agenda.take(now)) | self.peers.touched
-        self.peers.touched.clear()
+        touched = self.peers.touched
+        names = dict.fromkeys([*self._agenda.take(now), *touched])
+        touched.clear()
         awake = [peer for name in names if (peer := self.peers.get(name)) is not None]
-        version, vector = self._roster.version, self._reconciliation.vector
-        commands = self._anti_entropy.pump(awake, vector, version, now)
+        commands = self._anti_entropy.pump(awake, self._reconciliation.vector, version, now)
         view_of = self._reconciliation.view_of
         commands += self._dissemination.pump(awake, view_of, self._receipts, version, now)
         for peer in awake:
