@@ -39,9 +39,10 @@ def _sorted(value: object, depth_left: int = DEPTH_MAX) -> Decoded:
     Raises:
         EncodingMalformed: a part that this encoding does not have, or nested too deep.
     """
-    if isinstance(value, (bool, str, bytes)):
-        if isinstance(value, str):
-            _check_text(value)
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        _check_text(value)
         return value
     if isinstance(value, int):
         if not 0 <= value <= INTEGER_MAX:
@@ -50,18 +51,24 @@ def _sorted(value: object, depth_left: int = DEPTH_MAX) -> Decoded:
     if depth_left == 0:
         raise EncodingMalformed(f"nested deeper than {DEPTH_MAX}")
     if isinstance(value, (list, tuple)):
-        return [_sorted(part, depth_left - 1) for part in value]
+        # Most parts of most values are bytes: they are not looked into.
+        return [part if type(part) is bytes else _sorted(part, depth_left - 1) for part in value]
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str) or not 1 <= len(key) <= KEY_CHARACTERS_MAX:
                 raise EncodingMalformed(f"a map key that is not text of 1 to {KEY_CHARACTERS_MAX}")
             _check_text(key)
-        return {key: _sorted(value[key], depth_left - 1) for key in sorted(value)}
+        return {
+            key: part if type(part := value[key]) is bytes else _sorted(part, depth_left - 1)
+            for key in sorted(value)
+        }
     raise EncodingMalformed(f"a {type(value).__name__}, which this encoding does not have")
 
 
 def _check_text(text: str) -> None:
     # Lone surrogates cannot be written as UTF-8; msgpack would raise its own error later.
+    if text.isascii():
+        return
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
