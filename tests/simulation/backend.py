@@ -21,7 +21,6 @@ from federation.protocol.limits_messages import RANGE_STATEMENTS_MAX
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.statements import Statement
 from federation.provenance.log_view import Advance, LogView
-from federation.provenance.verifier import Verifier
 from tests.builders import Founded, make_erase, make_roster, make_statement, make_withdraw
 from tests.scenarios.history import Entry, History
 from tests.scenarios.scenario import EVERYBODY, Scenario, Step
@@ -258,7 +257,7 @@ class Stage:
         if found is None or found.view.head is None or view.size >= size:
             return
         lacking = [each.statement for each in found.statements[view.size :]]
-        verifier = Verifier(self.world.governance.chain.newest, self.world.check)
+        verifier = self.world.judge(self.world.governance.chain.newest)
         step = view.advance(found.view.head, lacking, (), verifier)
         node.disk.append(step, None)
         node.disk.learn(step.statements)
