@@ -6,7 +6,7 @@ Source: docs/spec/encoding.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import msgpack
 
@@ -39,8 +39,9 @@ def _sorted(value: object, depth_left: int = DEPTH_MAX) -> Decoded:
     Raises:
         EncodingMalformed: a part that this encoding does not have, or nested too deep.
     """
-    if isinstance(value, bytes):
-        return value
+    kind = type(value)
+    if kind is bytes or kind is bool:
+        return cast("bytes | bool", value)
     if isinstance(value, str):
         _check_text(value)
         return value
@@ -50,6 +51,8 @@ def _sorted(value: object, depth_left: int = DEPTH_MAX) -> Decoded:
         return value
     if depth_left == 0:
         raise EncodingMalformed(f"nested deeper than {DEPTH_MAX}")
+    if isinstance(value, bytes):
+        return value
     if isinstance(value, (list, tuple)):
         # Most parts of most values are bytes: they are not looked into.
         return [part if type(part) is bytes else _sorted(part, depth_left - 1) for part in value]

@@ -31,10 +31,8 @@ def plain_json(value: object, depth_left: int = ROSTER_DEPTH_MAX) -> Json:
     """
     if isinstance(value, str):
         return _printable(value)
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        if not 0 <= value <= INTEGER_MAX:
+    if value is None or isinstance(value, int):
+        if value is not None and not 0 <= value <= INTEGER_MAX:
             raise RosterMalformed("an integer outside 0 to 2^53 - 1")
         return value
     if depth_left == 0:

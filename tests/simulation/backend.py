@@ -131,14 +131,15 @@ class Stage:
     def note_seen(self, node: Node, step: Advance) -> None:
         """A step is durable at a node: what it completes can be read there."""
         for verified in step.statements:
-            key = self._keys.get(verified.id)
+            made = verified.id
+            key = self._keys.get(made)
             if key is None:
                 continue
             lacking = self._lacking.get((key, node.member))
             if lacking is None:
                 lacking = self._lacking[key, node.member] = {each.id for each in self.said[key]}
-            if verified.id in lacking:
-                lacking.remove(verified.id)
+            if made in lacking:
+                lacking.remove(made)
                 if not lacking:
                     self._note("seen", node.member, key=key)
 

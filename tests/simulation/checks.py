@@ -72,7 +72,7 @@ class Watch:
             stated = [] if own is None else own.statements
             must(step.view.size <= len(stated), DURABLE_AT_ISSUER, "an undurable head left")
             for verified in step.statements:
-                if verified.id != stated[verified.index].id:
+                if verified.id.entry != stated[verified.index].id.entry:
                     raise Broken(DURABLE_AT_ISSUER, "its issuer has another statement there")
 
     def started(self, node: Node) -> None:
@@ -99,20 +99,20 @@ class Watch:
             case StatementRange():
                 self._check_erased(node, message.statements)
         for head in heads:
-            self._check_erased(node, head.inline)
+            if head.inline:
+                self._check_erased(node, head.inline)
             checkpoint = checkpoint_of(head.note)
             log = log_of(checkpoint.origin)
-            branches = node.disk.branches_of(log).values()
-            must(
-                checkpoint.size <= max((kept.view.size for kept in branches), default=0),
-                DURABLE_FIRST,
-                "a head left before it was durable",
-            )
-            self._check_receipt(node, head.receipt)
-            if head.receipt is not None and log in node.disk.logs:
+            kept = node.disk.logs.get(log)
+            if kept is None or checkpoint.size > kept.view.size:
                 must(
-                    not node.disk.logs[log].missing, RECEIPT_FOR_ALL, "one while a body is missing"
+                    checkpoint.size <= node.disk.size_of(log),
+                    DURABLE_FIRST,
+                    "a head left before it was durable",
                 )
+            self._check_receipt(node, head.receipt)
+            if head.receipt is not None and kept is not None:
+                must(not kept.missing, RECEIPT_FOR_ALL, "one while a body is missing")
             if log.member == node.member:
                 place = checkpoint.origin, checkpoint.size
                 known = self._signed.setdefault(place, checkpoint.root_hash)

@@ -220,6 +220,10 @@ class Disk:
         first = {} if kept is None else {0: kept}
         return first | self.branches[log] if log in self.branches else first
 
+    def size_of(self, log: LogId) -> int:
+        """How long the longest branch of a log is."""
+        return max((kept.view.size for kept in self.branches_of(log).values()), default=0)
+
     def branch_of(self, log: LogId, branch: int) -> KeptLog:
         """A branch that something is kept of."""
         return self.branches[log][branch] if branch else self.logs[log]

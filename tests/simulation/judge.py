@@ -8,9 +8,10 @@ again each time.
 from __future__ import annotations
 
 from federation.protocol.keys import SignatureCheck
-from federation.protocol.origins import Cosigner
+from federation.protocol.origins import Cosigner, LogId
 from federation.protocol.roster import Roster
-from federation.provenance.verifier import Head, Receipt, Verifier
+from federation.protocol.statements import Statement
+from federation.provenance.verifier import Head, Receipt, VerifiedStatement, Verifier
 
 
 class Judge(Verifier):
@@ -19,6 +20,7 @@ class Judge(Verifier):
     def __init__(self, roster: Roster, check_signature: SignatureCheck) -> None:
         super().__init__(roster, check_signature)
         self._heads: dict[bytes, Head] = {}
+        self._statements: dict[tuple[int, LogId, int], VerifiedStatement] = {}
         self._receipts: dict[tuple[bytes, bytes, str, Cosigner, str], Receipt] = {}
 
     def open_head(self, note: bytes) -> Head:
@@ -27,6 +29,14 @@ class Judge(Verifier):
         if head is None:
             head = self._heads[note] = super().open_head(note)
         return head
+
+    def open_statement(self, log: LogId, index: int, statement: Statement) -> VerifiedStatement:
+        """As the production one, whose judgements are kept, each with the very statement."""
+        place = id(statement), log, index
+        verified = self._statements.get(place)
+        if verified is None:
+            verified = self._statements[place] = super().open_statement(log, index, statement)
+        return verified
 
     def open_receipt(self, head: Head, member: str, cosigner: Cosigner, line: str) -> Receipt:
         """As the production one, whose judgements are kept."""

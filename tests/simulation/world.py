@@ -15,6 +15,7 @@ from hashlib import sha256
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
+from struct import Struct
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from zlib import crc32
 
@@ -85,6 +86,9 @@ BUSY_SECONDS: Final = (0.5, 20.0)
 """What a busy peer asks others to wait."""
 
 Reply = Callable[[bytes | None], None]
+
+_AS_BYTES: Final = Struct("<d").pack
+"""A time, exactly."""
 
 
 BUSY: Final = "busy: "
@@ -175,6 +179,7 @@ class World:
         self._points: dict[str, bool] = {}
         self._judges: dict[bytes, Judge] = {}
         self._trace = 0
+        self._ways: dict[tuple[str, str], bytes] = {}
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._ticket = count()
 
@@ -295,7 +300,10 @@ class World:
         self.at(self.now + TIMEOUT_SECONDS, lambda: end(None, "no answer in time"))
 
     def _carry(self, source: str, target: str, raw: bytes, arrive: Callable[[], None]) -> None:
-        self._trace = crc32(f"{self.now!r} {source} {target} ".encode(), crc32(raw, self._trace))
+        way = self._ways.get((source, target))
+        if way is None:
+            way = self._ways[source, target] = f"{source} {target} ".encode()
+        self._trace = crc32(_AS_BYTES(self.now) + way, crc32(raw, self._trace))
         self.network.carry(self.now, source, target, len(raw), arrive)
 
 
