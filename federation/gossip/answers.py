@@ -68,7 +68,9 @@ class Answers:
 
     def next_wake(self) -> float | None:
         """When the next one is overdue."""
-        return min((ask.until for ask in self._asks.values()), default=None)
+        if not self._asks:
+            return None
+        return min(ask.until for ask in self._asks.values())
 
     def _release(self, asks: list[Ask]) -> list[Ask]:
         for ask in asks:

@@ -57,8 +57,9 @@ class AntiEntropy:
         """Compare with those of these peers for whom it is time."""
         commands: list[Command] = []
         for peer in peers:
-            due = peer.compare_due is not None and peer.compare_due <= now
-            if due and not peer.comparing and peer.is_open(now):
+            if peer.compare_due is None or peer.comparing or peer.compare_due > now:
+                continue
+            if peer.is_open(now):
                 peer.comparing, peer.compare_due, peer.compared_at = True, None, now
                 commands.append(Compare(peer.member, Comparison(vector(), roster_version)))
         return commands

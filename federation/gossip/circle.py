@@ -42,6 +42,9 @@ class Circle:
         self._full_view_members = full_view_members
         self._roster_asked: int | None = None
         self._ahead: dict[str, None] = {}
+        self._read: Roster | None = None
+        self._readers: tuple[str, ...] = ()
+        self._callers: frozenset[str] = frozenset()
 
     def meet(self, now: float) -> None:
         """Take the roster's members in; new ones that will be told are compared with."""
@@ -58,12 +61,15 @@ class Circle:
     def neighbours(self) -> list[PeerView]:
         """Whom to pass on to."""
         roster = self._roster()
+        if roster is not self._read:
+            self._read = roster
+            self._readers, self._callers = readers_of(roster, self._member), callers_of(roster)
         names = neighbours_of(
             self._member,
-            readers_of(roster, self._member),
+            self._readers,
             roster.federation_id,
             self.peers.is_silent,
-            callers_of(roster),
+            self._callers,
         )
         return [self.peers[name] for name in names if self.peers.is_reachable(name)]
 
@@ -178,9 +184,9 @@ class Circle:
 
     def fetch_roster_due(self, now: float) -> list[Command]:
         """Ask for the next version, where somebody has a newer one and nobody was asked yet."""
-        version = self._roster().version
-        if self._roster_asked is not None:
+        if not self._ahead or self._roster_asked is not None:
             return []
+        version = self._roster().version
         for name in list(self._ahead):
             peer = self.peers.get(name)
             if peer is None or peer.roster_version <= version:

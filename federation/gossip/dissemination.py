@@ -25,7 +25,7 @@ from federation.protocol.limits_messages import (
 from federation.protocol.messages import AnnouncedHead, Announcement
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.statements import Statement, erased_statement
-from federation.provenance.log_view import LogView
+from federation.provenance.log_view import Advance, LogView
 from federation.provenance.verifier import Receipt
 
 RELAY_WAIT_SECONDS: Final = {
@@ -58,6 +58,11 @@ _LANES: Final = tuple(Lane)
 
 HEAD_BYTES_ROUGHLY: Final = 1024
 """A note and a receipt with the longest names; for packing announcements below their limit."""
+
+
+def newest_of(step: Advance) -> list[Statement]:
+    """What of a step may ride in an announcement: the last ones of a long one."""
+    return [each.statement for each in step.statements[-INLINE_STATEMENTS_MAX:]]
 
 
 class Dissemination:

@@ -26,7 +26,7 @@ from federation.gossip.arrivals import Arrivals
 from federation.gossip.circle import Circle
 from federation.gossip.comparing import Comparing
 from federation.gossip.dice import Dice
-from federation.gossip.dissemination import Dissemination
+from federation.gossip.dissemination import Dissemination, newest_of
 from federation.gossip.events import Command, Event
 from federation.gossip.fork_telling import ForkTelling
 from federation.gossip.forks import Forks
@@ -35,15 +35,13 @@ from federation.gossip.joining import JOIN_STATEMENTS_MIN
 from federation.gossip.reconciliation import LogSync, Reconciliation
 from federation.gossip.reopening import Reopening
 from federation.gossip.waves import Waves
-from federation.protocol.limits_messages import INLINE_STATEMENTS_MAX
 from federation.protocol.messages import (
     AnnouncementAnswer,
     HeldLog,
 )
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.roster import Roster
-from federation.protocol.statements import Statement
-from federation.provenance.log_view import Advance, LogView
+from federation.provenance.log_view import LogView
 from federation.provenance.verifier import Receipt, Verifier
 
 WAKE_SECONDS_MIN: Final = 0.005
@@ -159,17 +157,18 @@ class GossipEngine:
         peer = getattr(event, "peer", None)
         if peer is not None:
             self.peers.touched[peer] = None
-        for command in commands:
-            if isinstance(command, events.KeepReceipt):
-                receipt = command.receipt
-                self._waves.note_receipt(receipt.head.log, receipt.member, receipt.head.size)
-        commands += [self._answer(ask) for ask in self._answers.overdue(now)]
-        self._begin_round(now, rng)
-        for log, wave in self._waves.take(now):
-            self._circle.send_wave(log, wave, now, rng)
+        for ask in self._answers.overdue(now):
+            commands.append(self._answer(ask))
+        if now >= self._anti_entropy.at:
+            self._begin_round(now, rng)
+        if self._waves.are_on:
+            self._waves.note_receipts(commands)
+            for log, wave in self._waves.take(now):
+                self._circle.send_wave(log, wave, now, rng)
+        version = self._roster.version
         commands += self.forks.pump(now)
-        commands += self._fork_telling.pump(self.peers, self._circle, self._roster.version, now)
-        commands += self._talk(now)
+        commands += self._fork_telling.pump(self.peers, self._circle, version, now)
+        commands += self._talk(version, now)
         commands += self._reconciliation.pump(now, rng, self._circle.ask_at)
         commands += self._reopening.pump(now, rng)
         commands += self._circle.fetch_roster_due(now)
@@ -177,13 +176,21 @@ class GossipEngine:
         commands.append(events.WakeAt(self._next_wake(now)))
         return commands
 
-    def _talk(self, now: float) -> list[Command]:
+    def _talk(self, version: int, now: float) -> list[Command]:
         """Say what is due to those who were touched and those whose time has come."""
-        names = dict.fromkeys(self._agenda.take(now)) | self.peers.touched
-        self.peers.touched.clear()
-        awake = [peer for name in names if (peer := self.peers.get(name)) is not None]
-        version, vector = self._roster.version, self._reconciliation.vector
-        commands = self._anti_entropy.pump(awake, vector, version, now)
+        touched = self.peers.touched
+        names = dict.fromkeys([*self._agenda.take(now), *touched])
+        touched.clear()
+        awake = []
+        for name in names:
+            peer = self.peers.get(name)
+            if peer is not None and peer.has_something_due:
+                awake.append(peer)
+            elif peer is not None:
+                self._agenda.put(name, None)
+        if not awake:
+            return []
+        commands = self._anti_entropy.pump(awake, self._reconciliation.vector, version, now)
         view_of = self._reconciliation.view_of
         commands += self._dissemination.pump(awake, view_of, self._receipts, version, now)
         for peer in awake:
@@ -242,7 +249,7 @@ class GossipEngine:
         log = view.log
         self._reconciliation.note_persisted(view)
         self.forks.note_fits(view)
-        self._dissemination.remember(log, _newest(event.step))
+        self._dissemination.remember(log, newest_of(event.step))
         self._dissemination.spread_own(log, self._circle.audience(), now)
         if log.lane is Lane.CRISIS:
             told = self._circle.tell_crisis(log, now, rng)
@@ -260,7 +267,7 @@ class GossipEngine:
             return [self._answer(ask) for ask in self._answers.settle(view.log)]
         if event.receipt is not None:
             self._receipts[view.log] = event.receipt
-        self._dissemination.remember(view.log, _newest(event.step))
+        self._dissemination.remember(view.log, newest_of(event.step))
         if view.is_complete:
             self._dissemination.pass_on(view, self._circle.neighbours(), now, rng)
             answered = self._answers.askers_of(view.log)
@@ -410,8 +417,3 @@ class GossipEngine:
             if at is not None and at < soonest:
                 soonest = at
         return max(soonest, now + WAKE_SECONDS_MIN)
-
-
-def _newest(step: Advance) -> list[Statement]:
-    """What of a step may ride in an announcement: the last ones of a long one."""
-    return [each.statement for each in step.statements[-INLINE_STATEMENTS_MAX:]]

@@ -76,6 +76,8 @@ class ForkTelling:
             for told_of_it in circle.audience():
                 self._make_due(told_of_it.member, now)
         commands: list[Command] = []
+        if not self._due:
+            return commands
         for name in [name for name, at in self._due.items() if at <= now]:
             peer = peers.get(name)
             if peer is None:

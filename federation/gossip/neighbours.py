@@ -87,6 +87,8 @@ def neighbours_of(
         All others where they are at most eight; else at most eight, and at least two unless
         nearly everybody is silent. A member's guests come on top.
     """
+    if not callers and len(members) <= NEIGHBOURS:
+        return [each for each in members if each != member]
     standing = tuple(each for each in members if each not in callers)
     if member in callers:
         return _beside(member, standing, federation_id, is_silent)

@@ -146,6 +146,11 @@ class PeerView:
         """Whether somebody else should be told in its place."""
         return self.failures >= SILENT_FAILURES
 
+    @property
+    def has_something_due(self) -> bool:
+        """Whether there is anything to tell it or to compare with it, now or at a time to come."""
+        return self.compare_due is not None or bool(self.due)
+
     def make_due(self, log: LogId, at: float) -> None:
         """It is to be told of that log then, unless sooner anyway."""
         known = self.due.get(log)
@@ -160,10 +165,11 @@ class PeerView:
 
     def next_wake(self) -> float | None:
         """When something is due that is not already under way, if anything is."""
-        times = [at for log, at in self.due.items() if log.lane not in self.in_flight]
-        if self.compare_due is not None and not self.comparing:
-            times.append(self.compare_due)
-        return max(min(times), self.retry_at, self.left_alone_until) if times else None
+        soonest = None if self.comparing else self.compare_due
+        for log, at in self.due.items() if self.due else ():
+            if (soonest is None or at < soonest) and log.lane not in self.in_flight:
+                soonest = at
+        return None if soonest is None else max(soonest, self.retry_at, self.left_alone_until)
 
     def note_heard(self, now: float) -> None:
         """It spoke to us: whatever we were waiting out is over."""

@@ -258,7 +258,9 @@ class Reconciliation:
                 # all the others.
                 del self._wanting[log]
                 self._wanting[log] = None
-        return commands + self.joining.pump(joined, now, rng, ask_at, self.verifier)
+        if joined:
+            commands += self.joining.pump(joined, now, rng, ask_at, self.verifier)
+        return commands
 
     def _slots(self, now: float) -> Slots:
         """What is under way."""
@@ -404,17 +406,12 @@ class Reconciliation:
         if not self._wanting:
             return None
         slots = self._slots(now)
-        times = [
-            at
-            for log in self._wanting
-            if self._awaits_time(self.logs[log], slots)
-            if (at := self.logs[log].askable_at(now, ask_at)) is not None
-        ]
-        times += [
-            at
-            for log in self._wanting
-            if (at := self.logs[log].stalls_at()) is not None and at > now
-        ]
-        stalls = (self.joining.next_wake(self.logs[log], now) for log in self._wanting)
-        times += [time for time in stalls if time is not None]
-        return min(times, default=None)
+        times: list[float | None] = []
+        for log in self._wanting:
+            sync = self.logs[log]
+            if self._awaits_time(sync, slots):
+                times.append(sync.askable_at(now, ask_at))
+            if (at := sync.stalls_at()) is not None and at > now:
+                times.append(at)
+            times.append(self.joining.next_wake(sync, now))
+        return min((at for at in times if at is not None), default=None)

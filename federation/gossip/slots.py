@@ -6,7 +6,6 @@ moment one of the lane's; then the lane goes on without it.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Final
 
 from federation.protocol.origins import Lane
@@ -32,19 +31,21 @@ class Slots:
     """The ranges under way at one moment."""
 
     def __init__(self) -> None:
-        self._moving, self._stalled = Counter[Lane](), Counter[Lane]()
-        self._of_peer = Counter[tuple[Lane, str]]()
+        self._moving: dict[Lane, int] = {}
+        self._stalled: dict[Lane, int] = {}
+        self._of_peer: dict[tuple[Lane, str], int] = {}
 
     def take(self, lane: Lane, peer: str, *, has_stalled: bool = False) -> None:
         """A range of that lane is asked of that peer, for longer than it should take or not."""
-        (self._stalled if has_stalled else self._moving)[lane] += 1
-        self._of_peer[lane, peer] += 1
+        of_lane, of_peer = self._stalled if has_stalled else self._moving, self._of_peer
+        of_lane[lane] = of_lane.get(lane, 0) + 1
+        of_peer[lane, peer] = of_peer.get((lane, peer), 0) + 1
 
     def is_full(self, lane: Lane) -> bool:
         """Whether no more of that lane may be asked for now."""
-        held_up = max(0, self._stalled[lane] - STALLED_MAX)
-        return self._moving[lane] + held_up >= FETCHES_MAX[lane]
+        held_up = max(0, self._stalled.get(lane, 0) - STALLED_MAX)
+        return self._moving.get(lane, 0) + held_up >= FETCHES_MAX[lane]
 
     def may_ask(self, lane: Lane, peer: str) -> bool:
         """Whether that peer may be asked for one more of that lane."""
-        return self._of_peer[lane, peer] < FETCHES_PER_PEER_MAX[lane]
+        return self._of_peer.get((lane, peer), 0) < FETCHES_PER_PEER_MAX[lane]

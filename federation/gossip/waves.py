@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from federation.gossip.events import Command, KeepReceipt
 from federation.protocol.origins import LogId
 
 WAVE_SECONDS: Final = 1.0
@@ -74,6 +75,13 @@ class Waves:
             wave.receipts.clear()
         wave.told.update(told)
 
+    def note_receipts(self, commands: Iterable[Command]) -> None:
+        """Receipts that are kept from now on show who holds what."""
+        for command in commands:
+            if isinstance(command, KeepReceipt):
+                receipt = command.receipt
+                self.note_receipt(receipt.head.log, receipt.member, receipt.head.size)
+
     def note_receipt(self, log: LogId, member: str, size: int) -> None:
         """A member holds everything up to that size."""
         wave = self._waves.get(log)
@@ -81,6 +89,11 @@ class Waves:
             wave.receipts.add(member)
             if len(wave.receipts) >= RECEIPTS_ENOUGH:
                 del self._waves[log]
+
+    @property
+    def are_on(self) -> bool:
+        """Whether any log is being repeated."""
+        return bool(self._waves)
 
     def take(self, now: float) -> list[tuple[LogId, Wave]]:
         """The logs whose next wave goes out now."""
@@ -94,4 +107,6 @@ class Waves:
 
     def next_wake(self) -> float | None:
         """When the next wave goes out."""
-        return min((wave.at for wave in self._waves.values()), default=None)
+        if not self._waves:
+            return None
+        return min(wave.at for wave in self._waves.values())

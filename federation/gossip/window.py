@@ -77,14 +77,15 @@ class Window:
 
     def watch(self, event: Event, commands: Iterable[Command], now: float) -> None:
         """Measure by what happened, and by what is ordered because of it."""
-        if isinstance(event, RangeReceived | PieceReceived):
-            statements = event.message.statements
-            self.note_arrived(len(statements), sum(each.bytes_on_wire for each in statements))
-        elif isinstance(event, Persisted):
-            waited = now - self._ordered.pop(event.step.view.log, now)
-            self.note_written(len(event.step.statements), event.seconds, waited)
-        elif isinstance(event, PersistFailed):
-            self._ordered.pop(event.log, None)
+        match event:
+            case RangeReceived() | PieceReceived():
+                statements = event.message.statements
+                self.note_arrived(len(statements), sum(each.bytes_on_wire for each in statements))
+            case Persisted():
+                waited = now - self._ordered.pop(event.step.view.log, now)
+                self.note_written(len(event.step.statements), event.seconds, waited)
+            case PersistFailed():
+                self._ordered.pop(event.log, None)
         for command in commands:
             if isinstance(command, Persist):
                 self._ordered[command.step.view.log] = now

@@ -12,7 +12,7 @@ from federation.protocol.checkpoints import (
     cosigned_message,
     subtree_message,
 )
-from federation.protocol.keys import KeyType, VerifierKey
+from federation.protocol.keys import KeyType, VerifierKey, vkey_of
 from federation.protocol.keys_signing import SigningKey
 from federation.protocol.keys_signing_mldsa import MldsaSigningKey
 from federation.protocol.notes import Note, NoteSignature, format_note
@@ -34,7 +34,7 @@ def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey) -> bytes:
     Raises:
         KeyMalformed: the origin cannot be a key name (a space or a ``+``).
     """
-    vkey = VerifierKey(checkpoint.origin, KeyType.ED25519, key.public)
+    vkey = vkey_of(checkpoint.origin, KeyType.ED25519, key.public)
     signature = key.sign(checkpoint.text.encode())
     line = NoteSignature(vkey.name, vkey.key_id, signature)
     return format_note(Note(checkpoint.text, (line,)))
@@ -57,7 +57,7 @@ def cosign(checkpoint_text: str, name: str, key: SigningKey, at_seconds: int) ->
     """
     if not 0 <= at_seconds < SIZE_LIMIT:
         raise CheckpointMalformed("a cosignature's time is between 0 and 2^63 - 1 seconds")
-    vkey = VerifierKey(name, KeyType.COSIGNATURE_ED25519, key.public)
+    vkey = vkey_of(name, KeyType.COSIGNATURE_ED25519, key.public)
     signature = key.sign(cosigned_message(checkpoint_text, at_seconds))
     stamped = at_seconds.to_bytes(TIMESTAMP_BYTES, "big") + signature
     return NoteSignature(vkey.name, vkey.key_id, stamped)

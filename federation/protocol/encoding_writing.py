@@ -6,7 +6,7 @@ Source: docs/spec/encoding.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import msgpack
 
@@ -39,9 +39,11 @@ def _sorted(value: object, depth_left: int = DEPTH_MAX) -> Decoded:
     Raises:
         EncodingMalformed: a part that this encoding does not have, or nested too deep.
     """
-    if isinstance(value, (bool, str, bytes)):
-        if isinstance(value, str):
-            _check_text(value)
+    kind = type(value)
+    if kind is bytes or kind is bool:
+        return cast("bytes | bool", value)
+    if isinstance(value, str):
+        _check_text(value)
         return value
     if isinstance(value, int):
         if not 0 <= value <= INTEGER_MAX:
@@ -49,19 +51,27 @@ def _sorted(value: object, depth_left: int = DEPTH_MAX) -> Decoded:
         return value
     if depth_left == 0:
         raise EncodingMalformed(f"nested deeper than {DEPTH_MAX}")
+    if isinstance(value, bytes):
+        return value
     if isinstance(value, (list, tuple)):
-        return [_sorted(part, depth_left - 1) for part in value]
+        # Most parts of most values are bytes: they are not looked into.
+        return [part if type(part) is bytes else _sorted(part, depth_left - 1) for part in value]
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str) or not 1 <= len(key) <= KEY_CHARACTERS_MAX:
                 raise EncodingMalformed(f"a map key that is not text of 1 to {KEY_CHARACTERS_MAX}")
             _check_text(key)
-        return {key: _sorted(value[key], depth_left - 1) for key in sorted(value)}
+        return {
+            key: part if type(part := value[key]) is bytes else _sorted(part, depth_left - 1)
+            for key in sorted(value)
+        }
     raise EncodingMalformed(f"a {type(value).__name__}, which this encoding does not have")
 
 
 def _check_text(text: str) -> None:
     # Lone surrogates cannot be written as UTF-8; msgpack would raise its own error later.
+    if text.isascii():
+        return
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

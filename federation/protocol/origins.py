@@ -13,17 +13,15 @@ Source: docs/spec/origins.md; C2SP tlog-checkpoint for what an origin is.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 from federation.errors import MemberNameMalformed, OriginMalformed
 from federation.protocol.limits import EPOCH_MAX, MEMBER_CHARACTERS_MAX, ORIGIN_BYTES_MAX
 
 FEDERATION_ID_CHARACTERS: Final = 32
-
 _DNS_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _MEMBER_NAME = re.compile(rf"{_DNS_LABEL}(?:\.{_DNS_LABEL})*\Z")
 _FEDERATION_ID = re.compile(r"[0-9a-f]{32}\Z")
@@ -70,23 +68,23 @@ def federation_id_of(first_root: bytes) -> str:
     return sha256(first_root).hexdigest()[:FEDERATION_ID_CHARACTERS]
 
 
-@dataclass(frozen=True)
-class LogId:
-    """One log: a member's lane and epoch. Raises: MemberNameMalformed, OriginMalformed."""
-
+class _Log(NamedTuple):  # all that is known of a log is looked up by it: hashed without a call
     member: str
     federation_id: str
     lane: Lane
-    epoch: int = 0
+    epoch: int
 
-    def __post_init__(self) -> None:
-        check_member_name(self.member)
-        check_federation_id(self.federation_id)
-        if not 0 <= self.epoch <= EPOCH_MAX:
+
+class LogId(_Log):
+    """One log: a member's lane and epoch."""
+
+    def __new__(cls, member: str, federation_id: str, lane: Lane, epoch: int = 0) -> Self:
+        """Raises: MemberNameMalformed, OriginMalformed."""
+        check_member_name(member)
+        check_federation_id(federation_id)
+        if not 0 <= epoch <= EPOCH_MAX:
             raise OriginMalformed(f"an epoch is between 0 and {EPOCH_MAX}")
-
-    def __hash__(self) -> int:
-        return hash(self.sha256)  # kept by the bytes; all that is known of a log is looked up by it
+        return super().__new__(cls, member, federation_id, lane, epoch)
 
     @cached_property
     def origin(self) -> str:
@@ -103,6 +101,7 @@ class LogId:
         return self.origin
 
 
+@lru_cache(maxsize=4_096)  # each head that is heard names one; at 1 kB, of 1,000 members and some
 def parse_origin(origin: str) -> LogId:
     """The log of that origin. Raises: OriginMalformed: not an origin of this protocol."""
     if len(origin) > ORIGIN_BYTES_MAX:

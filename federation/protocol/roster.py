@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
@@ -146,6 +146,7 @@ class Roster:
         }
 
 
+@lru_cache(maxsize=2)  # who signs, finishes and adopts a version reads the same bytes each time
 def parse_roster(root_bytes: bytes) -> Roster:
     """Read one ``N.root.json``, without asking who signed it (steps 1 to 8).
 

@@ -10,6 +10,7 @@ Source: docs/spec/roster.md, where the steps are numbered; TUF specification 1.0
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
@@ -47,6 +48,7 @@ _SIGNATURES_MAX: Final = 2 * GOVERNORS_MAX
 """The governors before a change and those after it."""
 
 
+@lru_cache(maxsize=2)  # a version and the one before it are asked for by turns; nobody changes them
 def decode_root(root_bytes: bytes) -> SignedRoot:
     """TUF root metadata in its one form: what the TUF library writes, compact (steps 1 to 3).
 

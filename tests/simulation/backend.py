@@ -22,7 +22,6 @@ from federation.protocol.limits_messages import RANGE_STATEMENTS_MAX
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.statements import Statement
 from federation.provenance.log_view import Advance, LogView
-from federation.provenance.verifier import Verifier
 from tests.builders import (
     Company,
     Founded,
@@ -150,14 +149,15 @@ class Stage:
     def note_seen(self, node: Node, step: Advance) -> None:
         """A step is durable at a node: what it completes can be read there."""
         for verified in step.statements:
-            key = self._keys.get(verified.id)
+            made = verified.id
+            key = self._keys.get(made)
             if key is None:
                 continue
             lacking = self._lacking.get((key, node.member))
             if lacking is None:
                 lacking = self._lacking[key, node.member] = {each.id for each in self.said[key]}
-            if verified.id in lacking:
-                lacking.remove(verified.id)
+            if made in lacking:
+                lacking.remove(made)
                 if not lacking:
                     self._note("seen", node.member, key=key)
 
@@ -297,7 +297,7 @@ class Stage:
         if found is None or found.view.head is None or view.size >= size:
             return
         lacking = [each.statement for each in found.statements[view.size :]]
-        verifier = Verifier(self.world.governance.chain.newest, self.world.check)
+        verifier = self.world.judge(self.world.governance.chain.newest)
         step = view.advance(found.view.head, lacking, (), verifier)
         node.disk.append(step, None)
         node.disk.learn(step.statements)

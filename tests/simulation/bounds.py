@@ -59,9 +59,9 @@ class UnderWay:
         Raises:
             Broken: more than may be.
         """
-        self._counts[what] += 1
-        if self._counts[what] > most + self._spare[what]:
-            raise Broken(BOUNDED, f"{self._counts[what]} times {what} under way, not {most}")
+        count = self._counts[what] = self._counts.get(what, 0) + 1
+        if count > most and count > most + self._spare[what]:
+            raise Broken(BOUNDED, f"{count} times {what} under way, not {most}")
 
     def end(self, what: Hashable) -> None:
         """One less."""

@@ -73,7 +73,7 @@ class Watch:
             stated = [] if own is None else own.statements
             must(step.view.size <= len(stated), DURABLE_AT_ISSUER, "an undurable head left")
             for verified in step.statements:
-                if verified.id != stated[verified.index].id:
+                if verified.id.entry != stated[verified.index].id.entry:
                     raise Broken(DURABLE_AT_ISSUER, "its issuer has another statement there")
 
     def started(self, node: Node) -> None:
@@ -85,31 +85,34 @@ class Watch:
     def leaving(self, node: Node, message: Any) -> None:
         """(2) What leaves an honest process is durable there; (3) it never signs two histories."""
         heads: Iterable[AnnouncedHead] = ()
-        if isinstance(message, StatementRange):
-            self._check_erased(node, message.statements)
-        if isinstance(message, Announcement | ComparisonAnswer):
-            heads = message.heads or ()
-        elif isinstance(message, AnnouncementAnswer):
-            logs = {log.sha256: kept for log, kept in node.disk.logs.items()}
-            for held in message.held:
-                kept = logs.get(held.log_sha256)
-                must(
-                    held.size <= (kept.view.size if kept else 0),
-                    DURABLE_FIRST,
-                    "a size was told before it was durable",
-                )
-                self._check_receipt(node, held.receipt, kept, held.size)
+        match message:
+            case Announcement() | ComparisonAnswer():
+                heads = message.heads or ()
+            case AnnouncementAnswer():
+                logs = {log.sha256: kept for log, kept in node.disk.logs.items()}
+                for held in message.held:
+                    kept = logs.get(held.log_sha256)
+                    must(
+                        held.size <= (kept.view.size if kept else 0),
+                        DURABLE_FIRST,
+                        "a size was told before it was durable",
+                    )
+                    self._check_receipt(node, held.receipt, kept, held.size)
+            case StatementRange():
+                self._check_erased(node, message.statements)
         for head in heads:
-            self._check_erased(node, head.inline)
+            if head.inline:
+                self._check_erased(node, head.inline)
             checkpoint = checkpoint_of(head.note)
             log = log_of(checkpoint.origin)
-            branches = node.disk.branches_of(log).values()
-            must(
-                checkpoint.size <= max((kept.view.size for kept in branches), default=0),
-                DURABLE_FIRST,
-                "a head left before it was durable",
-            )
-            self._check_receipt(node, head.receipt, node.disk.logs.get(log), checkpoint.size)
+            kept = node.disk.logs.get(log)
+            if kept is None or checkpoint.size > kept.view.size:
+                must(
+                    checkpoint.size <= node.disk.size_of(log),
+                    DURABLE_FIRST,
+                    "a head left before it was durable",
+                )
+            self._check_receipt(node, head.receipt, kept, checkpoint.size)
             if log.member == node.member:
                 place = checkpoint.origin, checkpoint.size
                 known = self._signed.setdefault(place, checkpoint.root_hash)
@@ -120,7 +123,7 @@ class Watch:
         """(10) What must go here is never said again."""
         for each in statements if node.disk.erases else ():
             for log, branch, index in node.disk.places.get(each.id, ()):
-                kept = node.disk.branches_of(log)[branch]
+                kept = node.disk.branch_of(log, branch)
                 if each.opening is not None and node.disk.must_go(kept.statements[index]):
                     raise Broken(ERASED_IS_GONE, "an erased body left its node")
 
@@ -208,10 +211,11 @@ def broken_when_quiet(world: World, watch: Watch) -> Iterator[Broken]:
     nodes = honest(world)
     yield from broken_forks(world)
     # (4) Equal heads and byte-equal views, forked logs included.
+    heads, view = heads_of(nodes[0]), view_of(nodes[0])
     for node in nodes[1:]:
-        if heads_of(nodes[0]) != heads_of(node):
+        if heads != heads_of(node):
             yield Broken(CONVERGED, f"{nodes[0].member} and {node.member} have other heads")
-        if view_of(nodes[0]) != view_of(node):
+        if view != view_of(node):
             yield Broken(CONVERGED, f"{nodes[0].member} and {node.member} have other views")
     yield from _broken_bodies(world)
     for node in nodes:
@@ -233,11 +237,19 @@ def broken_roots(node: Node) -> Iterator[Broken]:
     """
     for kept in () if node.disk.is_rotten else _branches_at(node):
         view = kept.view
-        leaves = [leaf_hash(each.id.entry) for each in kept.statements]
-        edge = CompactRange().extend(leaves)
+        edge = _edge_of(node.world, kept)
         is_signed = view.head is None or not view.is_complete or edge.root() == view.head.root_hash
         if edge != view.held or not is_signed:
             yield Broken(ROOT_IS_HELD, f"{node.member} holds other statements of {view.log}")
+
+
+def _edge_of(world: World, kept: KeptLog) -> CompactRange:
+    """The right edge of what is kept, of what every node keeps alike computed once in a world."""
+    entries = tuple([each.id.entry for each in kept.statements])
+    found = world.edges.get(entries)
+    if found is None:
+        found = world.edges[entries] = CompactRange().extend([*map(leaf_hash, entries)])
+    return found
 
 
 def _branches_at(node: Node) -> Iterator[KeptLog]:

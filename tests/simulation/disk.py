@@ -226,8 +226,17 @@ class Disk:
 
     def branches_of(self, log: LogId) -> dict[int, KeptLog]:
         """Every branch of a log that something is kept of."""
-        first = {0: self.logs[log]} if log in self.logs else {}
-        return first | self.branches.get(log, {})
+        kept = self.logs.get(log)
+        first = {} if kept is None else {0: kept}
+        return first | self.branches[log] if log in self.branches else first
+
+    def size_of(self, log: LogId) -> int:
+        """How long the longest branch of a log is."""
+        return max((kept.view.size for kept in self.branches_of(log).values()), default=0)
+
+    def branch_of(self, log: LogId, branch: int) -> KeptLog:
+        """A branch that something is kept of."""
+        return self.branches[log][branch] if branch else self.logs[log]
 
     def open_branch(self, log: LogId, branch: int, base: int, view: LogView) -> None:
         """Begin a branch with what it has in common with another one."""
@@ -261,7 +270,7 @@ class Disk:
         gone = set()
         for each in concerned & self.erases.keys():
             for log, number, index in self.places.get(each, ()):
-                kept = self.branches_of(log)[number]
+                kept = self.branch_of(log, number)
                 if self.must_go(kept.statements[index]) and kept.erase(index):
                     gone.add(each)
         return frozenset(gone)

@@ -21,7 +21,7 @@ def no_collecting() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.collect()
+        gc.collect(0)  # all that was made since is young
         gc.enable()
         gc.unfreeze()
 

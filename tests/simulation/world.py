@@ -7,14 +7,15 @@ and doubles, and a disk (``disk.py``). A seed gives the same schedule every time
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
+from heapq import heappop, heappush
 from itertools import count
 from random import Random
+from struct import Struct
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from zlib import crc32
 
@@ -32,6 +33,7 @@ from federation.protocol.keys import SignatureCheck, check_ed25519
 from federation.protocol.keys_signing import SigningKey
 from federation.protocol.limits_messages import ANNOUNCE_BYTES_MAX
 from federation.protocol.merkle import leaf_hash
+from federation.protocol.merkle_growth import CompactRange
 from federation.protocol.messages import (
     Announcement,
     AnnouncementAnswer,
@@ -41,11 +43,12 @@ from federation.protocol.messages import (
 from federation.protocol.messages_hashes import BundleHashes
 from federation.protocol.notes import format_signature_line
 from federation.protocol.origins import Cosigner, Lane, LogId, cosigner_name, parse_origin
+from federation.protocol.roster import Roster
 from federation.protocol.roster_chain import RosterChain
 from federation.protocol.statements import Statement
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.taking_back import erase_targets
-from federation.provenance.verifier import Head, Receipt, VerifiedStatement, Verifier
+from federation.provenance.verifier import Head, Receipt, VerifiedStatement
 from tests.builders import Founded, make_statement
 from tests.simulation.bounds import (
     ALONE,
@@ -58,6 +61,7 @@ from tests.simulation.bounds import (
 from tests.simulation.disk import Disk, KeptLog
 from tests.simulation.forking import ForkHands, events_of_gaps
 from tests.simulation.governance import Governance
+from tests.simulation.judge import Judge
 from tests.simulation.network import Network, Weather
 from tests.simulation.promises import BOUNDED, LEFT_ALONE, must
 from tests.simulation.standing import moved_views, standing_view
@@ -85,6 +89,9 @@ BUSY_SECONDS: Final = (0.5, 20.0)
 """What a busy peer asks others to wait."""
 
 Reply = Callable[[bytes | None], None]
+
+_AS_BYTES: Final = Struct("<d").pack
+"""A time, exactly."""
 
 
 BUSY: Final = "busy: "
@@ -139,6 +146,7 @@ class World:
         nodes: by member.
         rotten: whose disk changed a byte by itself: what they serve of it is rightly blamed.
         views: what is held -> the view that it makes.
+        edges: entries in log order -> the right edge that they make.
         seen: how often something interesting happened.
         sent: how many requests of each kind were made.
         healed_at: since when nothing goes wrong any more, or None.
@@ -160,6 +168,7 @@ class World:
         self.governance = Governance(founded)
         self.nodes: dict[str, Node] = {}
         self.views: dict[Hashable, bytes] = {}
+        self.edges: dict[tuple[bytes, ...], CompactRange] = {}
         self.rotten: set[str] = set()
         self.watch: Watch | None = None
         self.seen: Counter[str] = Counter()
@@ -171,7 +180,9 @@ class World:
         self.network = Network(self.rng, self.at, self.seen)
         self._buggify = buggify
         self._points: dict[str, bool] = {}
+        self._judges: dict[bytes, Judge] = {}
         self._trace = 0
+        self._ways: dict[tuple[str, str], bytes] = {}
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._ticket = count()
 
@@ -188,6 +199,13 @@ class World:
     def check(self) -> SignatureCheck:
         """The signature check that every verifier here is given."""
         return check_fast if self.is_fast else check_ed25519
+
+    def judge(self, roster: Roster) -> Judge:
+        """The judge under a roster; one for all nodes that act under it."""
+        judge = self._judges.get(roster.root_bytes)
+        if judge is None:
+            judge = self._judges[roster.root_bytes] = Judge(roster, self.check)
+        return judge
 
     @property
     def trace(self) -> str:
@@ -224,13 +242,13 @@ class World:
 
     def at(self, time: float, action: Callable[[], None]) -> None:
         """Do something at a time; at one time, in the order in which it was asked for."""
-        heapq.heappush(self._heap, (time, next(self._ticket), action))
+        heappush(self._heap, (time, next(self._ticket), action))
 
     def run(self, until: float) -> None:
         """Let everything happen that is due up to then."""
         heap = self._heap
         while heap and heap[0][0] <= until:
-            self.now, _, action = heapq.heappop(heap)
+            self.now, _, action = heappop(heap)
             self.events += 1
             action()
         self.now = until
@@ -275,7 +293,9 @@ class World:
             else:
                 node.when_running(lambda: node.serve(kind, caller.member, raw, back))
 
-        shaken = self.network.handshake_seconds(self.now, caller.member, peer)
+        shaken = self.weather.is_wide and self.network.handshake_seconds(
+            self.now, caller.member, peer
+        )
         if shaken:
             self.at(self.now + shaken, lambda: self._carry(caller.member, peer, raw, arrive))
         else:
@@ -283,7 +303,10 @@ class World:
         self.at(self.now + TIMEOUT_SECONDS, lambda: end(None, "no answer in time"))
 
     def _carry(self, source: str, target: str, raw: bytes, arrive: Callable[[], None]) -> None:
-        self._trace = crc32(f"{self.now!r} {source} {target} ".encode(), crc32(raw, self._trace))
+        way = self._ways.get((source, target))
+        if way is None:
+            way = self._ways[source, target] = f"{source} {target} ".encode()
+        self._trace = crc32(_AS_BYTES(self.now) + way, crc32(raw, self._trace))
         self.network.carry(self.now, source, target, len(raw), arrive)
 
 
@@ -306,7 +329,7 @@ class Node:
     def __init__(self, world: World, member: str) -> None:
         self.world, self.member = world, member
         self.disk = Disk()
-        self.verifier = Verifier(world.founded.roster, world.check)
+        self.verifier = world.judge(world.founded.roster)
         self.boot, self.is_up, self.is_paused, self.is_black_hole = 0, False, False, False
         self.wall_offset_seconds = 0
         self._held: list[Callable[[], object]] = []
@@ -346,7 +369,7 @@ class Node:
         self.is_up, self.is_black_hole = True, False
         if self.world.watch is not None:
             self.world.watch.started(self)
-        self.verifier = Verifier(self.chain.newest, self.world.check)
+        self.verifier = self.world.judge(self.chain.newest)
         self._look_at_guard()
         self._pieces.clear()
         self._trees.clear()
@@ -662,7 +685,7 @@ class Node:
             self.world.seen["roster refused"] += 1
             return
         self.world.seen["roster changed"] += 1
-        self.verifier = Verifier(self.chain.newest, self.world.check)
+        self.verifier = self.world.judge(self.chain.newest)
         self.under_way = UnderWay(self.under_way)
         self._left_alone.clear()
         known = {log: sync.view for log, sync in self.engine.logs.items()} if self.is_up else {}
