@@ -14,7 +14,7 @@ from federation.gossip.engine import GossipSettings
 from federation.protocol.limits_messages import RANGE_STATEMENTS_MAX
 from federation.protocol.origins import Lane
 from tests.scenarios.scenario import Step, parse_scenario
-from tests.simulation.backend import federation_of
+from tests.simulation.backend import Stage, federation_of
 from tests.simulation.checks import Watch, broken_when_quiet, heads_of, view_of
 from tests.simulation.fork_checks import broken_forks, honest
 from tests.simulation.forking_members import Equivocator, Forger
@@ -277,3 +277,22 @@ def test_a_body_that_stands_in_one_history_is_missing_in_none() -> None:
 
 def both_ways(*pairs: tuple[str, str]) -> frozenset[tuple[str, str]]:
     return frozenset(way for one, other in pairs for way in ((one, other), (other, one)))
+
+
+def test_a_branch_that_is_growing_is_seen_as_no_shorter() -> None:
+    """Half of what its new head says is durable; the other branch alone has a whole head then."""
+    name = "a-history-that-only-a-hostile-relay-is-shown.json"
+    stage = Stage(parse_scenario((REGRESSIONS / name).read_text()))
+    stage.play()
+    world, node, liar = stage.world, stage.world.nodes["acme"], stage.world.nodes["delta"]
+    assert isinstance(liar, Equivocator)
+    log, face = log_of(world, liar.member), liar.faces[0]
+    kept = node.disk.logs[log]
+    for said, durable in ((3, 4), (4, 6)):
+        liar.extend(make_batch(world, liar.member, said, 100 * said), ())
+        head, start = face.view.head, kept.view.size
+        assert head is not None
+        proof = face.proof(durable, head.size)
+        kept.extend(kept.view.advance(head, face.serve(start, durable), proof, node.verifier))
+        assert durable == stage._seen_of(node)["heads"][log.origin][0]
+    assert not kept.view.is_complete
