@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import cycle
@@ -54,7 +54,7 @@ from tests.builders import make_statement
 from tests.simulation.hostile import alter_head, alter_range
 from tests.simulation.hostile_relays import absurd_heads, heads_in
 
-FLOOD_SECONDS: Final = 0.1
+FLOOD_SECONDS: Final = 0.2
 """Between two messages of a flooder to one peer."""
 
 DRIP_SECONDS: Final = 1.0
@@ -308,16 +308,27 @@ class _Relay(Pretender):
 
 
 class Tamperer(_Relay):
-    """Alters whatever passes through its hands."""
+    """Alters whatever passes through its hands, so that it can be proven wrong.
+
+    Statements without their bodies cannot: whoever keeps these back is another kind.
+    """
 
     def outgoing(self, head: AnnouncedHead) -> AnnouncedHead:
         """Another note, other statements or a receipt by nobody."""
         self.note("altered")
-        return alter_head(head, self.rng)
+        altered = alter_head(head, self.rng)
+        return head if _is_bare(altered.inline) else altered
 
     def served(self, message: StatementRange) -> Answer:
         """Another range."""
-        return encode_range(alter_range(message, self.rng))
+        altered = alter_range(message, self.rng)
+        return encode_range(
+            replace(message, start=message.start + 1) if _is_bare(altered.statements) else altered
+        )
+
+
+def _is_bare(statements: Sequence[Statement]) -> bool:
+    return any(each.opening is None for each in statements)
 
 
 class Dripper(_Relay):

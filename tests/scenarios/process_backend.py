@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -109,6 +110,7 @@ class ProcessStage:
         self._network = Network(scenario.seed)
         self._nodes: dict[str, _Node] = {}
         self._said: dict[str, list[str]] = {}
+        self._answered = defaultdict[str, asyncio.Event](asyncio.Event)
         self._rng = Random(f"processes {scenario.seed}")
         self._tasks: set[asyncio.Task[None]] = set()
         self._starts: list[asyncio.Task[None]] = []
@@ -306,6 +308,8 @@ class ProcessStage:
 
     async def _say_about(self, step: Step, kind: str, told: str, reason: str) -> None:
         for node in self._at(step):
+            # On a busy machine what it is about may take longer to say than the steps lie apart.
+            await self._answered[step["of"]].wait()
             targets = self._said.get(step["of"], [])
             about = [{"statement": each, "reason": reason} for each in targets]
             await self._say(node, step, {kind: about}, told)
@@ -319,13 +323,15 @@ class ProcessStage:
             answer = await self._ask(
                 node, "POST", "/v1/statements", {**body, "lane": str(step["lane"])}
             )
+            self._said[step["key"]] = [each["id"] for each in answer[told]]
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if isinstance(error, aiohttp.ClientResponseError) and error.status not in REFUSALS:
                 raise  # it should not have been asked, or it does not know why it failed
             self._note(step.op, node.member, ok=False, **result)
             return
-        ids = [each["id"] for each in answer[told]]
-        self._said[step["key"]] = ids
+        finally:
+            self._answered[step["key"]].set()
+        ids = self._said[step["key"]]
         self._note(step.op, node.member, **{**result, "ids": ids})
         for other in self._honest:
             if other is not node:
