@@ -56,6 +56,7 @@ class Watch:
 
     def __init__(self, world: World) -> None:
         self.acknowledgements: dict[LogId, list[StatementId]] = {}
+        self._named: dict[bytes, LogId] = {}
         self._signed: dict[tuple[str, int], bytes] = {}
         self._world = world
         world.watch = self
@@ -88,10 +89,9 @@ class Watch:
             case Announcement() | ComparisonAnswer():
                 heads = message.heads or ()
             case AnnouncementAnswer():
-                sizes = {log.sha256: kept.view.size for log, kept in node.disk.logs.items()}
                 for held in message.held:
                     must(
-                        held.size <= sizes.get(held.log_sha256, 0),
+                        held.size <= self._size_of(node, held.log_sha256),
                         DURABLE_FIRST,
                         "a size was told before it was durable",
                     )
@@ -117,6 +117,15 @@ class Watch:
                 place = checkpoint.origin, checkpoint.size
                 known = self._signed.setdefault(place, checkpoint.root_hash)
                 must(checkpoint.root_hash == known, ONE_HISTORY, "two roots of one size are signed")
+
+    def _size_of(self, node: Node, log_sha256: bytes) -> int:
+        """How much is durable at a node of the log that goes by that hash."""
+        log = self._named.get(log_sha256)
+        if log is None:
+            self._named |= {each.sha256: each for each in node.disk.logs}
+            log = self._named.get(log_sha256)
+        kept = None if log is None else node.disk.logs.get(log)
+        return 0 if kept is None else kept.view.size
 
     @staticmethod
     def _check_erased(node: Node, statements: Iterable[Statement]) -> None:
