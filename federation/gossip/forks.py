@@ -161,6 +161,8 @@ class Forks:
 
     def evidence(self, peer: str, encoded: bytes) -> list[Command]:
         """A peer sent a file."""
+        if any(each.encoded == encoded for each in self.cases.convictions.values()):
+            return []  # everybody tells everybody: judged once
         verifier = self.cases.reconciliation.verifier
         try:
             conviction = open_evidence(encoded, verifier.roster, verifier.check_signature)

@@ -57,6 +57,7 @@ class Watch:
 
     def __init__(self, world: World) -> None:
         self.acknowledgements: dict[LogId, list[StatementId]] = {}
+        self._named: dict[bytes, LogId] = {}
         self._signed: dict[tuple[str, int], bytes] = {}
         self._world = world
         world.watch = self
@@ -89,9 +90,8 @@ class Watch:
             case Announcement() | ComparisonAnswer():
                 heads = message.heads or ()
             case AnnouncementAnswer():
-                logs = {log.sha256: kept for log, kept in node.disk.logs.items()}
                 for held in message.held:
-                    kept = logs.get(held.log_sha256)
+                    kept = self._kept(node, held.log_sha256)
                     must(
                         held.size <= (kept.view.size if kept else 0),
                         DURABLE_FIRST,
@@ -117,6 +117,14 @@ class Watch:
                 place = checkpoint.origin, checkpoint.size
                 known = self._signed.setdefault(place, checkpoint.root_hash)
                 must(checkpoint.root_hash == known, ONE_HISTORY, "two roots of one size are signed")
+
+    def _kept(self, node: Node, log_sha256: bytes) -> KeptLog | None:
+        """What is durable at a node of the log that goes by that hash."""
+        log = self._named.get(log_sha256)
+        if log is None:
+            self._named |= {each.sha256: each for each in node.disk.logs}
+            log = self._named.get(log_sha256)
+        return None if log is None else node.disk.logs.get(log)
 
     @staticmethod
     def _check_erased(node: Node, statements: Iterable[Statement]) -> None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from itertools import permutations
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from federation.gossip import forks
 from federation.gossip.engine import GossipSettings
 from federation.protocol.limits_messages import RANGE_STATEMENTS_MAX
 from federation.protocol.origins import Lane
@@ -176,6 +178,17 @@ def test_forged_evidence_convicts_nobody() -> None:
         assert "fork" not in node.alarms
         blamed = {peer.member for peer in node.engine.peers.values() if peer.faults}
         assert blamed <= {MEMBERS[4]}
+
+
+def test_evidence_that_everybody_sends_is_judged_once() -> None:
+    world, liar = equivocating()
+    liar.extend(make_batch(world, LIAR, 1, 5_000), make_batch(world, LIAR, 2, 9_000))
+    liar.speak()
+    world.run(world.now + ANTI_ENTROPY_SECONDS)
+    node = world.nodes["acme"]
+    (conviction,) = node.disk.evidence.values()
+    with patch.object(forks, "open_evidence", side_effect=AssertionError("judged again")):
+        assert [] == node.engine.forks.evidence("nova", conviction.encoded)
 
 
 def test_more_histories_than_are_kept_raise_an_alarm_and_stop_there() -> None:
