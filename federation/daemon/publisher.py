@@ -240,6 +240,7 @@ class LanePublisher:
         self._guard.check_may_sign()
         key, verifier = self._open_key(self._log), self._membership.verifier
         step = await sign_step(self.view, statements, key, verifier)
+        self._guard.check_may_sign()  # what was heard meanwhile may have stopped it
         self._after_step("signed")
         # Shielded: a caller that gives up must not leave the view behind its store.
         await asyncio.shield(self._append(step))

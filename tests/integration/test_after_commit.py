@@ -26,8 +26,10 @@ from federation.daemon.restore import restore_step
 from federation.daemon.turns import Turns
 from federation.gossip import events
 from federation.gossip.engine import GossipEngine, GossipSettings
+from federation.local_errors.askers import SigningStopped
 from federation.local_errors.disk import StoreConflict, StoreCorrupt, StoreFull
 from federation.net.asking import PeerCall, PeerCalls
+from federation.protocol.checkpoints_signing import sign_checkpoint
 from federation.protocol.messages import AnnouncedHead, Announcement
 from federation.protocol.origins import Lane, LogId
 from federation.provenance.log_view import Advance, LogView
@@ -406,6 +408,23 @@ async def test_a_long_list_is_signed_and_laid_out_beside_the_loop(
         said = await lane.publish([Draft(make_confirm(n)) for n in range(LATE_STATEMENTS_MIN)])
         assert get_ident() not in threads.values()
         assert 1 + len(said) == await stores.check_log(lane.log)
+
+
+async def test_what_stops_signing_while_a_list_is_signed_keeps_it_from_being_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with speaking(tmp_path) as (lane, stores, guard, _alarms):
+        loop, whole = asyncio.get_running_loop(), sign_checkpoint
+
+        def signing(*arguments: Any) -> Any:
+            stopped = guard.stop(lane.log, "own-head-unknown", "a peer holds more")
+            asyncio.run_coroutine_threadsafe(stopped, loop).result()
+            return whole(*arguments)
+
+        monkeypatch.setattr(own_step, "sign_checkpoint", signing)
+        with pytest.raises(SigningStopped):
+            await lane.publish([Draft(make_confirm(n)) for n in range(LATE_STATEMENTS_MIN)])
+        assert [] == await stores.logs.load_logs()
 
 
 async def test_what_is_stored_is_said_even_if_the_guards_disk_refuses_for_a_while(
