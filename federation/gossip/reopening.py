@@ -10,6 +10,7 @@ missing the same. One that answers with another statement is: it was asked by th
 held here, so that a peer with another history refuses.
 
 Of a forked log this node asks itself first: the same statement may stand whole in another branch.
+A peer that takes long is waited for beside the others: what it sends in the end is taken as well.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ from federation.gossip.events import (
     ReopenFailed,
 )
 from federation.gossip.peers import PeerView
+from federation.gossip.slots import STALL_SECONDS
 from federation.local_errors.proofs import CommitmentMismatch
 from federation.protocol.headers import StatementId
-from federation.protocol.origins import LogId
+from federation.protocol.origins import Lane, LogId
 from federation.protocol.statements import Statement
 
 PAUSE_SECONDS_FIRST: Final = 5.0
@@ -40,6 +42,12 @@ PAUSE_SECONDS_FIRST: Final = 5.0
 
 PAUSE_SECONDS_MAX: Final = 300.0
 """What an issuer keeps back from everybody costs each node one round of requests in this time."""
+
+INFINITE: Final = float("inf")
+
+ASKED_MAX: Final = 4
+"""Peers asked for one log at once, all but the last of them for longer than they should take: so
+many members must drip together before a body waits for the link to cut one off."""
 
 
 @dataclass(slots=True)
@@ -50,7 +58,8 @@ class Gaps:
         missing: index -> which statement; the first ones of the log.
         start: the run of indexes being asked for begins here or later.
         tried: who was asked for that run.
-        asked: the request under way, or None.
+        asked: peer -> the request under way to it, the newest last.
+        asked_at: when the newest was made.
         writing: whether openings are on their way to the disk.
         pause_seconds: the next pause.
         due: when to ask again.
@@ -59,10 +68,17 @@ class Gaps:
     missing: Mapping[int, StatementId] = field(default_factory=dict)
     start: int = 0
     tried: set[str] = field(default_factory=set)
-    asked: FetchOpenings | None = None
+    asked: dict[str, FetchOpenings] = field(default_factory=dict)
+    asked_at: float = 0.0
     writing: bool = False
     pause_seconds: float = PAUSE_SECONDS_FIRST
     due: float = 0.0
+
+    def asks_at(self, lane: Lane) -> float:
+        """When one more may be asked, as far as those say who were already."""
+        if len(self.asked) >= ASKED_MAX:
+            return INFINITE
+        return max(self.due, self.asked_at + STALL_SECONDS[lane]) if self.asked else self.due
 
     def run(self) -> tuple[int, int] | None:
         """The next run of missing indexes, as a range; None behind the last one."""
@@ -120,27 +136,28 @@ class Reopening:
         if gaps.missing.keys() != known.missing.keys():
             gaps.due, gaps.pause_seconds = now, PAUSE_SECONDS_FIRST
         gaps.missing = known.missing
-        if not gaps.missing and gaps.asked is None:
+        if not gaps.missing and not gaps.asked:
             del self._gaps[known.log, known.branch]
 
     def pump(self, now: float, rng: Dice) -> list[Command]:
-        """Ask for the next run of each log that has one and no request under way."""
+        """Ask for the next run of each log that has one and waits for no answer but late ones."""
         commands: list[Command] = []
         for (log, branch), gaps in self._gaps.items():
             if gaps.writing:
                 continue
             # On to the next run until somebody can be asked, or all of them had their turn.
-            while gaps.asked is None and now >= gaps.due:
+            while now >= gaps.asks_at(log.lane):
                 run = gaps.run()
                 if run is None:
                     gaps.next_run(0, now)
                     continue
                 start, end = run
-                untried = self._untried(log, end, gaps.tried, now)
+                untried = self._untried(log, end, gaps.tried | gaps.asked.keys(), now)
                 if untried:
-                    gaps.asked = FetchOpenings(rng.choice(untried), log, start, end, branch)
-                    gaps.tried.add(gaps.asked.peer)
-                    commands.append(gaps.asked)
+                    fetch = FetchOpenings(rng.choice(untried), log, start, end, branch)
+                    gaps.asked[fetch.peer], gaps.asked_at = fetch, now
+                    gaps.tried.add(fetch.peer)
+                    commands.append(fetch)
                 else:
                     # Where nobody at all can be asked for a run, nobody can for those behind it.
                     gaps.next_run(end if gaps.tried else max(gaps.missing) + 1, now)
@@ -164,10 +181,9 @@ class Reopening:
         peer = self._peers().get(event.peer)
         if peer is not None:
             peer.note_served(event.log.lane, now)
-        gaps = self._asked(event.peer, event.log, event.branch)
-        if gaps is None or gaps.asked is None:
-            return []
-        asked, gaps.asked = gaps.asked, None
+        gaps, asked = self._answered(event)
+        if gaps is None or asked is None or gaps.writing:
+            return []  # what is missing when the write is over is asked for anew
         opened: dict[int, Statement] = {}
         for index, statement in enumerate(event.message.statements, start=event.message.start):
             wanted = gaps.missing.get(index)
@@ -184,9 +200,7 @@ class Reopening:
 
     def failed(self, event: OpeningsFailed, now: float, rng: Dice) -> list[Command]:
         """A peer did not serve what it was asked for."""
-        gaps = self._asked(event.peer, event.log, event.branch)
-        if gaps is not None:
-            gaps.asked = None
+        self._answered(event)
         peer = self._peers().get(event.peer)
         if peer is not None:
             peer.note_not_served(event.log.lane, now, rng, event.reason, event.retry_after_seconds)
@@ -200,17 +214,26 @@ class Reopening:
             gaps.due = now + gaps.pause_seconds
         return []
 
-    def _asked(self, peer: str, log: LogId, branch: int) -> Gaps | None:
-        gaps = self._gaps.get((log, branch))
-        return gaps if gaps and gaps.asked and gaps.asked.peer == peer else None
+    def _answered(
+        self, event: OpeningsReceived | OpeningsFailed
+    ) -> tuple[Gaps | None, FetchOpenings | None]:
+        """The gaps of that log, and what that peer was asked for of them; it is over."""
+        place = event.log, event.branch
+        gaps = self._gaps.get(place)
+        asked = None if gaps is None else gaps.asked.pop(event.peer, None)
+        if gaps is not None and not gaps.missing and not gaps.asked:
+            del self._gaps[place]
+        return gaps, asked
 
     def missing_count(self) -> int:
         """How many statements are being looked for, as far as the store told."""
         return sum(len(gaps.missing) for gaps in self._gaps.values())
 
     def next_wake(self, now: float) -> float | None:
-        """When a pause ends."""
-        if not self._gaps:
-            return None
-        times = [gaps.due for gaps in self._gaps.values() if gaps.missing and gaps.due > now]
+        """When a pause ends, or somebody else is asked."""
+        times = [
+            at
+            for (log, _), gaps in self._gaps.items()
+            if gaps.missing and not gaps.writing and now < (at := gaps.asks_at(log.lane)) < INFINITE
+        ]
         return min(times, default=None)

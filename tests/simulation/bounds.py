@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from federation.gossip.branches import BRANCHES_MAX
 from federation.gossip.cases import HEADS_WAITING_MAX
 from federation.gossip.joining import JOINS_MAX, PIECES_PER_PEER_MAX, TREE_SOURCES_MAX
+from federation.gossip.reopening import ASKED_MAX
 from federation.gossip.slots import FETCHES_MAX, STALL_SECONDS, STALLED_MAX
 from federation.gossip.window import WINDOW_BYTES_MAX, WINDOW_BYTES_MIN
 from federation.protocol.origins import Lane
@@ -35,6 +36,7 @@ RANGES_MAX: Final = {
 HASHES_UNDER_WAY_MAX: Final = 2 * TREE_SOURCES_MAX * JOINS_MAX
 """A join that was given up and begun again asks anew before the first answer is there."""
 
+OPENINGS_MAX: Final = ASKED_MAX
 PIECES_UNDER_WAY_MAX: Final = PIECES_PER_PEER_MAX
 ALONE: Final = 1
 

@@ -53,6 +53,7 @@ from tests.builders import Founded, make_statement
 from tests.simulation.bounds import (
     ALONE,
     HASHES_UNDER_WAY_MAX,
+    OPENINGS_MAX,
     PIECES_UNDER_WAY_MAX,
     RANGES_MAX,
     TIMEOUT_SECONDS,
@@ -876,7 +877,7 @@ class Node:
             f"{log.origin} {command.start} {command.end} {command.end} {root.hex()}".encode(),
             lambda answer: events.OpeningsReceived(peer, log, answer, branch),
             lambda reason: events.OpeningsFailed(peer, log, reason, wait_of(reason), branch),
-            (("openings", log, branch), ALONE),
+            (("openings", log, branch), OPENINGS_MAX),
         )
 
     def _fetch_hashes(self, command: joining_events.FetchHashes) -> None:

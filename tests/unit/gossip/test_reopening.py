@@ -8,7 +8,8 @@ from random import Random
 from federation.errors import FederationError
 from federation.gossip.events import FetchOpenings, GapsKnown, OpeningsFailed, OpeningsReceived
 from federation.gossip.peers import PeerView
-from federation.gossip.reopening import PAUSE_SECONDS_FIRST, PAUSE_SECONDS_MAX, Reopening
+from federation.gossip.reopening import ASKED_MAX, PAUSE_SECONDS_FIRST, PAUSE_SECONDS_MAX, Reopening
+from federation.gossip.slots import STALL_SECONDS
 from federation.protocol.messages import StatementRange
 from federation.protocol.statements import Statement, erased_statement
 from tests.builders import NOVA, UMBRA, make_log
@@ -74,6 +75,32 @@ def test_a_run_of_missing_statements_is_asked_for_at_once_and_only_they() -> Non
     bench.note(6)
     fetch = bench.next_asked()
     assert (6, 7) == (fetch.start, fetch.end)
+
+
+def test_a_peer_that_drips_holds_no_body_up_and_is_heard_in_the_end() -> None:
+    bench = Bench(2, 3)
+    stalled, slow = bench.next_asked(), STALL_SECONDS[LOG.lane]
+    assert slow == bench.reopening.next_wake(0.0)
+    assert bench.asked(slow / 2) is None
+    other = bench.next_asked(slow)
+    assert {NOVA, UMBRA} == {stalled.peer, other.peer}
+    assert {2: MADE.said[2]} == bench.answer(other, MADE.said[2], bare(MADE.said[3]))
+    bench.note(3, now=slow)
+    assert {3: MADE.said[3]} == bench.answer(stalled, *MADE.said[2:4])
+    bench.note(now=slow)
+    assert 0 == bench.reopening.missing_count()
+
+
+def test_so_many_that_drip_are_waited_for_and_no_more() -> None:
+    peers = [f"peer{number}.example" for number in range(ASKED_MAX + 2)]
+    bench = Bench(2, peers=peers)
+    times = [number * STALL_SECONDS[LOG.lane] for number in range(ASKED_MAX)]
+    asked = [bench.next_asked(now) for now in times]
+    assert ASKED_MAX == len({fetch.peer for fetch in asked})
+    assert bench.reopening.next_wake(times[-1]) is None
+    assert bench.asked(2 * times[-1]) is None
+    bench.reopening.failed(OpeningsFailed(asked[0].peer, LOG, "cut"), 2 * times[-1], Random(1))
+    assert bench.next_asked(2 * times[-1]).peer not in {fetch.peer for fetch in asked}
 
 
 def test_header_and_c_is_no_fault_and_the_next_peer_is_asked() -> None:
