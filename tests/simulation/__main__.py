@@ -29,7 +29,8 @@ from tests.simulation.shrinking import shrink
 from tests.simulation.sometimes import SOMETIMES
 
 SEEDS_AT_ONCE = 50
-FAILED_SHOWN_MAX = 10
+SEEDS_TOLD = 10_000
+"""Between two lines where there is no terminal to draw a bar in."""
 
 
 def replay(scenario: Scenario) -> int:
@@ -53,21 +54,24 @@ def _bar(total: int) -> Iterator[Progress]:
 
 def sweep(first: int, count: int, jobs: int) -> int:
     """Run many schedules; 1 when any does not hold or an interesting state was never reached."""
-    began, failed, seen = perf_counter(), dict[int, list[str]](), Counter[str]()
+    began, failed, seen = perf_counter(), set[int](), Counter[str]()
     parts = [
         range(start, min(start + SEEDS_AT_ONCE, first + count))
         for start in range(first, first + count, SEEDS_AT_ONCE)
     ]
     with _bar(count) as progress, ProcessPoolExecutor(jobs) as pool:
         for part, (wrong, found) in zip(parts, pool.map(run_some, parts), strict=True):
-            failed |= wrong
+            failed |= wrong.keys()
             seen += found
             progress.advance(progress.task_ids[0], len(part))
+            for seed, wrong_there in wrong.items():
+                # At once: who plays for an hour looks into the first one meanwhile.
+                progress.console.print(f"seed {seed}: {wrong_there[0]}", highlight=False)
+            if not progress.console.is_terminal and part.stop % SEEDS_TOLD == 0:
+                print(f"to {part.stop}: {len(failed)} failed", flush=True)
     seconds = perf_counter() - began
     missed = sorted(SOMETIMES - seen.keys())
     print(f"{count} schedules in {seconds:.1f} s, {count / seconds:.1f}/s; seen: {dict(seen)}")
-    for seed, wrong_there in list(failed.items())[:FAILED_SHOWN_MAX]:
-        print(f"seed {seed}: {wrong_there[0]}")
     print(f"failed: {sorted(failed)}; never seen: {missed}")
     return 1 if failed or missed else 0
 
