@@ -56,6 +56,7 @@ class Comparing:
         self._reconciliation, self._hearing = reconciliation, hearing
         self._receipt_line = receipt_line
         self._forks, self._fork_telling = forks, fork_telling
+        self._sized: tuple[bytes, dict[LogId, int]] = b"", {}
 
     def received(self, event: ComparisonReceived, now: float, rng: Dice) -> list[Command]:
         """A peer asks: every head held in full, unless the vectors are equal."""
@@ -85,9 +86,7 @@ class Comparing:
         self._circle.note_answered(peer, now, compares=True)
         self._circle.note_version(peer, event.message.roster_version)
         if event.message.heads is None:
-            for view in self._reconciliation.views():
-                if view.is_complete:
-                    peer.holds[view.log] = view.size
+            peer.holds |= self._sizes()
             self._ask_receipts(peer, now)
             self._fork_telling.in_step(peer.member)
             return []
@@ -138,6 +137,14 @@ class Comparing:
         peer.comparing = False
         peer.compare_soon(now)
         return self._circle.note_failed(peer, now, rng, event.reason, event.retry_after_seconds)
+
+    def _sizes(self) -> dict[LogId, int]:
+        """How long every log is that is complete: gathered once for a vector, asked for often."""
+        vector = self._reconciliation.vector()
+        if vector != self._sized[0]:
+            views = self._reconciliation.views()
+            self._sized = vector, {view.log: view.size for view in views if view.is_complete}
+        return self._sized[1]
 
     def _ask_receipts(self, peer: PeerView, now: float) -> None:
         """In step with a peer: announce again what its receipt was lost for, to get it."""

@@ -35,10 +35,7 @@ from federation.gossip.joining import JOIN_STATEMENTS_MIN
 from federation.gossip.reconciliation import LogSync, Reconciliation
 from federation.gossip.reopening import Reopening
 from federation.gossip.waves import Waves
-from federation.protocol.messages import (
-    AnnouncementAnswer,
-    HeldLog,
-)
+from federation.protocol.messages import AnnouncementAnswer, HeldLog
 from federation.protocol.origins import Lane, LogId
 from federation.protocol.roster import Roster
 from federation.provenance.log_view import LogView
@@ -91,6 +88,7 @@ class GossipEngine:
         self._waves = Waves()
         self._agenda: Agenda[str] = Agenda()
         self._receipts: dict[LogId, Receipt] = {}
+        self._wake = events.WakeAt(float("inf"))
         self._reopening = Reopening(
             member, lambda: self.peers, self._hearing.blame, self._reconciliation.is_forked
         )
@@ -173,8 +171,9 @@ class GossipEngine:
         commands += self._reopening.pump(now, rng)
         commands += self._circle.fetch_roster_due(now)
         self._reconciliation.window.watch(event, commands, now)
-        commands.append(events.WakeAt(self._next_wake(now)))
-        return commands
+        if (wake_at := self._next_wake(now)) != self._wake.at:
+            self._wake = events.WakeAt(wake_at)
+        return [*commands, self._wake]
 
     def _talk(self, version: int, now: float) -> list[Command]:
         """Say what is due to those who were touched and those whose time has come."""

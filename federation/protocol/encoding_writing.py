@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias, cast
 
-import msgpack
-
 from federation.errors import EncodingMalformed
-from federation.protocol.encoding import KEY_CHARACTERS_MAX, Decoded
+from federation.protocol.encoding import KEY_CHARACTERS_MAX, PACK, Decoded
 from federation.protocol.limits import DEPTH_MAX, INTEGER_MAX
 
 Value: TypeAlias = "int | bool | str | bytes | Sequence[Value] | Mapping[str, Value]"
@@ -27,10 +25,7 @@ def encode(value: Value) -> bytes:
     Raises:
         EncodingMalformed: the value has a part that the encoding does not know.
     """
-    packed = msgpack.packb(_sorted(value), use_bin_type=True)
-    if not isinstance(packed, bytes):  # pragma: no cover - packb is typed as optional
-        raise EncodingMalformed("the encoder gave no bytes")
-    return packed
+    return PACK(_sorted(value))
 
 
 def _sorted(value: object, depth_left: int = DEPTH_MAX) -> Decoded:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from federation import errors
 from federation.protocol import limits
@@ -24,8 +24,7 @@ _ID_TEXT = re.compile(r"st_[0-9a-f]{64}\Z")
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class StatementId:
+class StatementId(NamedTuple):  # looked up wherever a statement is: hashed without a call
     """A statement's id: its 32-byte entry, the same in every lane, epoch and branch."""
 
     entry: bytes

@@ -48,7 +48,7 @@ _SIGNATURES_MAX: Final = 2 * GOVERNORS_MAX
 """The governors before a change and those after it."""
 
 
-@lru_cache(maxsize=2)  # a version and the one before it are asked for by turns; nobody changes them
+@lru_cache(maxsize=3)  # the version before, and one that grows by a signature; nobody changes them
 def decode_root(root_bytes: bytes) -> SignedRoot:
     """TUF root metadata in its one form: what the TUF library writes, compact (steps 1 to 3).
 

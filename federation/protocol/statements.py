@@ -43,7 +43,7 @@ class Statement:
 
     header_bytes: bytes
     commitment: bytes
-    opening: Opening | None = field(repr=False)
+    opening: Opening | None = field(repr=False, hash=False)  # C says which
 
     @property
     def id(self) -> StatementId:

@@ -32,7 +32,6 @@ from federation.protocol.headers import StatementId
 from federation.protocol.keys import SignatureCheck, check_ed25519
 from federation.protocol.keys_signing import SigningKey
 from federation.protocol.limits_messages import ANNOUNCE_BYTES_MAX
-from federation.protocol.merkle import leaf_hash
 from federation.protocol.merkle_growth import CompactRange
 from federation.protocol.messages import (
     Announcement,
@@ -46,7 +45,7 @@ from federation.protocol.origins import Cosigner, Lane, LogId, cosigner_name, pa
 from federation.protocol.roster import Roster
 from federation.protocol.roster_chain import RosterChain
 from federation.protocol.statements import Statement
-from federation.provenance.log_view import Advance, LogView
+from federation.provenance.log_view import Advance, LogView, leaf_of
 from federation.provenance.taking_back import erase_targets
 from federation.provenance.verifier import Head, Receipt, VerifiedStatement
 from tests.builders import Founded, make_statement
@@ -273,8 +272,12 @@ class World:
         self.sent[kind] += 1
 
         def end(answer: bytes | None, reason: str) -> None:
-            if waiting and caller.boot == boot:
+            if not waiting or caller.boot != boot:
+                return
+            if caller.is_paused:
                 caller.when_running(lambda: waiting and waiting.pop()(answer, reason))
+            else:
+                waiting.pop()(answer, reason)
 
         def back(answer: bytes | None) -> None:
             self._carry(peer, caller.member, answer or b"", lambda: end(answer, "refused"))
@@ -291,10 +294,12 @@ class World:
                 self._carry(peer, caller.member, b"", lambda: end(None, busy))
             elif not node.lets_in(caller.member):
                 self._carry(peer, caller.member, b"", lambda: end(None, "not let in"))
-            else:
+            elif node.is_paused:
                 node.when_running(lambda: node.serve(kind, caller.member, raw, back))
+            else:
+                node.serve(kind, caller.member, raw, back)
 
-        shaken = self.weather.is_wide and self.network.handshake_seconds(
+        shaken = self.network.weather.is_wide and self.network.handshake_seconds(
             self.now, caller.member, peer
         )
         if shaken:
@@ -537,7 +542,7 @@ class Node:
 
     def sign(self, view: LogView, statements: Sequence[Statement]) -> Head:
         """The head that statements of one's own lead to."""
-        held = view.held.extend([leaf_hash(each.id.entry) for each in statements])
+        held = view.held.extend(list(map(leaf_of, statements)))
         checkpoint = Checkpoint(view.log.origin, held.size, held.root())
         public = self.verifier.roster.log(view.log).public
         key = self.world.key_of(self.member, view.log.lane, public)

@@ -256,6 +256,19 @@ def test_a_peer_that_holds_nothing_is_told_everything() -> None:
     assert UMBRA == only(events.Announce, commands).peer
 
 
+def test_whose_vector_is_equal_holds_what_is_held_here_by_then() -> None:
+    made = make_log(3, founded=FOUNDED)
+    bench = Bench(made)
+    peer = bench.engine.peers[UMBRA]
+    bench.feed(events.ComparisonAnswered(UMBRA, ComparisonAnswer(None, 1)))
+    assert {made.log: 3} == peer.holds
+    made.say_numbers([4])
+    step = made.view.advance(made.head(), made.said[3:], (), made.verifier)
+    bench.feed(events.Persisted(step, None))
+    bench.feed(events.ComparisonAnswered(UMBRA, ComparisonAnswer(None, 1)))
+    assert {made.log: 4} == peer.holds
+
+
 def compare(bench: Bench, peer: str) -> None:
     bench.engine.peers[peer].compare_soon(bench.now)
     assert peer == only(events.Compare, bench.feed(events.Woke(), COMPARE_GAP_SECONDS)).peer

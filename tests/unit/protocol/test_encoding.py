@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import tracemalloc
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast
@@ -11,13 +13,22 @@ from typing import cast
 import pytest
 
 from federation.errors import EncodingMalformed, ProtocolError, TooLarge
-from federation.protocol.encoding import decode, decode_map
+from federation.protocol.encoding import PACK, decode, decode_map
 from federation.protocol.encoding_writing import Value, encode
 from federation.protocol.limits import DEPTH_MAX, INTEGER_MAX, PARTS_MAX
 from tests.vectors.by_hand import TRUE, array, binary, fields, integer, mapping, text
 
 PAGE = Path(__file__).parents[3] / "docs" / "spec" / "encoding.md"
 BYTES_MAX = 4 * 1024 * 1024
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
 def refusal_of(encoded: bytes) -> str:
@@ -174,3 +185,25 @@ def test_errors_show_nothing_of_what_was_read() -> None:
 def test_encoding_takes_any_mapping_that_is_a_dict() -> None:
     ordered: Mapping[str, Value] = dict(sorted({"b": 1, "a": 2}.items(), reverse=True))
     assert fields(a=integer(2), b=integer(1)) == encode(ordered)
+
+
+@pytest.mark.usefixtures("hasty_threads")
+def test_what_threads_encode_at_once_is_each_ones_own() -> None:
+    def is_own(letter: str) -> bool:
+        value: Value = {"a": [letter.encode() * 500] * 20, "b": letter * 5_000}
+        expected = fields(a=array([binary(letter.encode() * 500)] * 20), b=text(letter * 5_000))
+        return all(
+            encode(value) == expected and decode(expected, bytes_max=BYTES_MAX) == value
+            for _ in range(300)
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(is_own, "wxyz"))
+
+
+def test_what_cannot_be_written_leaves_nothing_for_the_next_one() -> None:
+    refused: list[list[object]] = [["left", "\ud800"], [b"left", 2**70], [b"left", object()]]
+    for each in refused:
+        with pytest.raises((UnicodeEncodeError, OverflowError, TypeError)):
+            PACK(each)
+        assert array([TRUE]) == encode([True])
