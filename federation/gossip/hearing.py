@@ -36,10 +36,6 @@ FAILURES_MAX: Final = 8
 has room for hundreds, and an honest one has none: but for a few keys where rosters differ, and what
 that leaves unjudged the next comparison brings."""
 
-HEADS_OPENED_MAX: Final = 4_096
-"""Proven heads remembered, at about 1 kB: the newest of 1,000 members' three lanes, and some. Each
-is told by every peer, and one signature check is enough."""
-
 
 class Hearing:
     """The judge's bench of one engine.
@@ -61,7 +57,6 @@ class Hearing:
         self._member = member
         self._reconciliation, self._forks = reconciliation, forks
         self._peers = peers
-        self._opened: dict[bytes, Head] = {}
         self._alarmed: dict[LogId, int] = {}
         self._beyond_told: set[str] = set()
         self._failures = 0
@@ -93,7 +88,7 @@ class Hearing:
         """
         peer = self._peers().get(peer_name)
         try:
-            head = self._open(announced.note)
+            head = self._reconciliation.verifier.open_head(announced.note)
         except BeyondPin as error:
             return self._beyond(peer_name, error), None
         except (ProtocolError, VerificationError) as error:
@@ -116,8 +111,7 @@ class Hearing:
         return commands, head.log
 
     def note_roster(self) -> None:
-        """Another roster judges from now on: what was proven under the old one is proven again."""
-        self._opened.clear()
+        """Another roster judges from now on: what is beyond its pins is told anew."""
         self._beyond_told.clear()
 
     def _judges_by_other_roster(self, peer: PeerView | None) -> bool:
@@ -140,16 +134,6 @@ class Hearing:
     @property
     def _roster_version(self) -> int:
         return self._reconciliation.verifier.roster.version
-
-    def _open(self, note: bytes) -> Head:
-        head = self._opened.get(note)
-        if head is None:
-            head = self._reconciliation.verifier.open_head(note)
-            if note == head.note:  # without anything under it that would make it long
-                self._opened[note] = head
-            if len(self._opened) > HEADS_OPENED_MAX:
-                del self._opened[next(iter(self._opened))]
-        return head
 
     def _other(self, peer_name: str, head: Head, announced: AnnouncedHead) -> list[Command]:
         sync = self._reconciliation.sync_of(head.log)

@@ -10,7 +10,6 @@ Source: docs/spec/encoding.md. The only room that knows the msgpack library.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final, TypeAlias, cast
 
 import msgpack
@@ -24,8 +23,7 @@ UNCOUNTED_BYTES_MAX: Final = 1_024
 """Up to this length the library's own rule (no claim longer than the input) bounds what it reserves
 for claims within claims, at 3 MB; longer input is counted before it is decoded."""
 
-# One packer: each new one reserves 256 kB. It lets no other Python code run until it is done.
-PACK: Final[Callable[[object], bytes]] = msgpack.Packer(use_bin_type=True).pack
+PACK: Final = msgpack.Packer(use_bin_type=True).pack  # each reserves 256 kB; no Python runs in it
 KEY_CHARACTERS_MAX: Final = 16
 """A key is a field name of this protocol; the longest has 9 characters."""
 

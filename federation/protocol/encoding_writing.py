@@ -25,7 +25,8 @@ def encode(value: Value) -> bytes:
     Raises:
         EncodingMalformed: the value has a part that the encoding does not know.
     """
-    return PACK(_sorted(value))
+    packed: bytes = PACK(_sorted(value))
+    return packed
 
 
 def _sorted(value: object, depth_left: int = DEPTH_MAX) -> Decoded:

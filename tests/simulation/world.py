@@ -47,7 +47,7 @@ from federation.protocol.roster_chain import RosterChain
 from federation.protocol.statements import Statement
 from federation.provenance.log_view import Advance, LogView, leaf_of
 from federation.provenance.taking_back import erase_targets
-from federation.provenance.verifier import Head, Receipt, VerifiedStatement
+from federation.provenance.verifier import Head, Receipt, VerifiedStatement, Verifier
 from tests.builders import Founded, make_statement
 from tests.simulation.bounds import (
     ALONE,
@@ -61,7 +61,6 @@ from tests.simulation.bounds import (
 from tests.simulation.disk import Disk, KeptLog
 from tests.simulation.forking import ForkHands, events_of_gaps
 from tests.simulation.governance import Governance
-from tests.simulation.judge import Judge
 from tests.simulation.network import Network, Weather
 from tests.simulation.promises import BOUNDED, LEFT_ALONE, must
 from tests.simulation.standing import moved_views, standing_view
@@ -180,7 +179,7 @@ class World:
         self.network = Network(self.rng, self.at, self.seen)
         self._buggify = buggify
         self._points: dict[str, bool] = {}
-        self._judges: dict[bytes, Judge] = {}
+        self._judges: dict[bytes, Verifier] = {}
         self._trace = 0
         self._ways: dict[tuple[str, str], bytes] = {}
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
@@ -200,11 +199,11 @@ class World:
         """The signature check that every verifier here is given."""
         return check_fast if self.is_fast else check_ed25519
 
-    def judge(self, roster: Roster) -> Judge:
-        """The judge under a roster; one for all nodes that act under it."""
+    def judge(self, roster: Roster) -> Verifier:
+        """The judge under a roster, on which alone it depends: one for all who act under it."""
         judge = self._judges.get(roster.root_bytes)
         if judge is None:
-            judge = self._judges[roster.root_bytes] = Judge(roster, self.check)
+            judge = self._judges[roster.root_bytes] = Verifier(roster, self.check)
         return judge
 
     @property

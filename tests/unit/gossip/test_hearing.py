@@ -7,7 +7,7 @@ import pytest
 from federation.gossip.events import Command, KeepReceipt, Persist, RaiseAlarm
 from federation.gossip.fork_events import FindParting, KeepEvidence, PartingFound, StopSigning
 from federation.gossip.forks import Forks
-from federation.gossip.hearing import FAILURES_MAX, HEADS_OPENED_MAX, Hearing
+from federation.gossip.hearing import FAILURES_MAX, Hearing
 from federation.gossip.parting import Parting
 from federation.gossip.peers import PeerView
 from federation.gossip.reconciliation import Reconciliation
@@ -97,14 +97,14 @@ def test_wrong_statements_under_a_true_head_are_their_senders_fault() -> None:
 
 
 def test_what_was_put_under_a_note_is_neither_kept_nor_remembered() -> None:
-    bench = Bench()
+    bench = Bench(verifier=Verifier(FOUNDED.roster, check_ed25519))
     junk = [NoteSignature(f"junk{number}", bytes(4), bytes(2_000)) for number in range(50)]
     heavy = AnnouncedHead(add_signatures(MADE.head().note, junk), tuple(MADE.said))
     (persist,) = bench.hear(heavy)
     assert isinstance(persist, Persist)
     assert persist.step.view.head is not None
     assert MADE.head().note == persist.step.view.head.note
-    assert {} == bench.hearing._opened
+    assert [MADE.head().note] == list(bench.reconciliation.verifier._opened)
 
 
 def test_a_head_is_proven_once_however_many_tell_it() -> None:
@@ -118,18 +118,6 @@ def test_a_head_is_proven_once_however_many_tell_it() -> None:
     for peer in (NOVA, UMBRA, NOVA):
         bench.hear(head_of(MADE), peer)
     assert 1 == len(asked)
-    bench.hearing.note_roster()
-    bench.hear(head_of(MADE))
-    assert 2 == len(asked)
-
-
-def test_only_so_many_heads_are_remembered() -> None:
-    bench = Bench()
-    for number in range(HEADS_OPENED_MAX):
-        bench.hearing._opened[b"%d" % number] = MADE.head()
-    bench.hear(head_of(MADE))
-    assert HEADS_OPENED_MAX == len(bench.hearing._opened)
-    assert MADE.head().note in bench.hearing._opened
 
 
 # --- a message full of junk ---------------------------------------------------------------------

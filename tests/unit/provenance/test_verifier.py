@@ -29,7 +29,13 @@ from federation.protocol.origins import Cosigner, Lane, LogId, cosigner_name
 from federation.protocol.roster import RosterLimits
 from federation.protocol.statements import erased_statement, opened_statement
 from federation.provenance.reading import body_of
-from federation.provenance.verifier import Head, Receipt, VerifiedStatement, Verifier
+from federation.provenance.verifier import (
+    HEADS_OPENED_MAX,
+    Head,
+    Receipt,
+    VerifiedStatement,
+    Verifier,
+)
 from tests.builders import (
     ACME,
     FEDERATION_ID,
@@ -54,6 +60,43 @@ def signed(origin: str, purpose: str, size: int = 3) -> bytes:
 
 
 # --- heads --------------------------------------------------------------------------------------
+
+
+def test_what_is_proven_is_remembered_and_what_is_not_is_judged_each_time() -> None:
+    asked: list[bytes] = []
+
+    def check(public: bytes, message: bytes, signature: bytes) -> bool:
+        asked.append(message)
+        return check_ed25519(public, message, signature)
+
+    verifier = Verifier(FOUNDED.roster, check)
+    head = verifier.open_head(HEAD.note)
+    assert head is verifier.open_head(HEAD.note)
+    assert 1 == len(asked)
+    forged = HEAD.note.replace(b"\n3\n", b"\n2\n", 1)
+    for times in (2, 3):
+        with pytest.raises(SignatureInvalid):
+            verifier.open_head(forged)
+        assert times == len(asked)
+    # What stands under a note would make it long: that is not remembered.
+    heavy = add_signatures(HEAD.note, [NoteSignature("junk", bytes(4), bytes(2_000))])
+    for times in (4, 5):
+        assert HEAD.note == verifier.open_head(heavy).note
+        assert times == len(asked)
+    assert [HEAD.note] == list(verifier._opened)
+    # Another roster says anew who speaks.
+    assert Verifier(FOUNDED.roster, check).open_head(HEAD.note) is not head
+    assert 6 == len(asked)
+
+
+def test_only_so_many_heads_are_remembered() -> None:
+    verifier = Verifier(FOUNDED.roster, check_ed25519)
+    for number in range(HEADS_OPENED_MAX):
+        verifier._opened[b"%d" % number] = HEAD
+    verifier.open_head(HEAD.note)
+    assert HEADS_OPENED_MAX == len(verifier._opened)
+    assert HEAD.note in verifier._opened
+    assert b"0" not in verifier._opened
 
 
 def test_a_head_is_what_its_log_signed() -> None:
