@@ -44,6 +44,21 @@ class Growth:
     head: Head
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A head on its way to being held against what is held.
+
+    Attributes:
+        head: which.
+        peer: who is asked; empty where nobody is.
+        size: how much was held linearly when it began.
+    """
+
+    head: Head
+    peer: str
+    size: int
+
+
 @dataclass(slots=True)
 class Case:
     """One log that there is something to ask about.
@@ -53,7 +68,7 @@ class Case:
         contained: branches that another one turned out to begin with.
         waiting: heads to be looked at -> who holds them.
         suspects: heads whose senders served statements that did not fit.
-        looking: the head that is being looked at.
+        looking: what is being looked at.
         growth: the branch that is being fetched or written.
         paused_until: nothing is asked before this time.
         is_over_cap: whether a branch was left out.
@@ -63,7 +78,7 @@ class Case:
     contained: set[int] = field(default_factory=set)
     waiting: dict[Head, dict[str, None]] = field(default_factory=dict)
     suspects: dict[Head, dict[str, None]] = field(default_factory=dict)
-    looking: tuple[Head, str] | None = None
+    looking: Look | None = None
     growth: Growth | None = None
     paused_until: float = 0.0
     is_over_cap: bool = False

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 
 from federation.errors import FederationError, ProtocolError, VerificationError
 from federation.gossip.branches import Branches
-from federation.gossip.cases import Case, Cases
+from federation.gossip.cases import Case, Cases, Look
 from federation.gossip.events import Command, RaiseAlarm
 from federation.gossip.fork_events import (
     BranchPersisted,
@@ -248,7 +248,7 @@ class Forks:
             peer = next((name for name in holders if self._is_open(name, now)), "")
             if holders and not peer:
                 continue
-            case.looking = head, peer
+            case.looking = Look(head, peer, views[0].size)
             compared = self._others(views, head) if is_accused else views
             return FindParting(peer, head, compared, is_accused)
         return None
@@ -278,9 +278,10 @@ class Forks:
         """It is known where a head stands."""
         head, parting = event.head, event.parting
         case = self.cases.case(head.log)
-        if case.looking is None or case.looking[0] != head:
+        look = case.looking
+        if look is None or look.head != head:
             return []
-        peer, case.looking = case.looking[1], None
+        case.looking = None
         if parting.evidence is not None:
             commands = self._convict(parting.evidence)
             if not self.is_accused(head.log):
@@ -291,7 +292,7 @@ class Forks:
             if parting == Parting():
                 case.forget(head)  # asked again when it is heard again
                 return []
-            return self._not_forked(case, head)
+            return self._not_forked(case, look, parting)
         own = [branch for branch, view in self.cases.views(head.log).items() if view.head == head]
         is_held = bool(own) and self.cases.views(head.log)[own[0]].is_complete
         if parting.is_known and is_held and own[0] != parting.branch:
@@ -300,16 +301,20 @@ class Forks:
         if parting.is_known or is_held:
             self.cases.settle(head)
             return []
-        if not peer:
+        if not look.peer:
             case.forget(head)
             return []
-        return self.branches.grow(head, peer, parting)
+        return self.branches.grow(head, look.peer, parting)
 
-    def _not_forked(self, case: Case, head: Head) -> list[Command]:
+    def _not_forked(self, case: Case, look: Look, parting: Parting) -> list[Command]:
         """The head and what is held are one history: who said otherwise was wrong."""
+        head, view = look.head, self.cases.reconciliation.sync_of(look.head.log).view
+        if not parting.is_known and view.size != look.size:
+            # What came meanwhile may be of another history: the head waits for another look.
+            return []
         for peer in case.suspects.get(head, {}):
             self.cases.blame(peer, ConsistencyUnproven(f"statements that are not of {head.log}"))
-        if head.size <= self.cases.reconciliation.sync_of(head.log).view.size:
+        if parting.is_known:
             self.cases.fits(head)
         self.cases.settle(head)
         return []
@@ -317,7 +322,7 @@ class Forks:
     def failed(self, event: PartingFailed, _now: float, _rng: object) -> list[Command]:
         """The peer could not, or would not, show where its head stands."""
         case = self.cases.case(event.head.log)
-        if case.looking is None or case.looking[0] != event.head:
+        if case.looking is None or case.looking.head != event.head:
             return []
         case.looking = None
         if event.fault is not None:

@@ -235,6 +235,27 @@ def test_statements_that_do_not_fit_are_looked_into_before_anybody_is_blamed() -
     assert {NOVA: 1, UMBRA: 0} == bench.faults()
 
 
+def test_a_head_is_looked_at_again_where_what_is_held_became_another_history_meanwhile() -> None:
+    begun, other = make_log(2, founded=FOUNDED), make_log(2, founded=FOUNDED)
+    bench = Bench("delta.example", begun.view)
+    other.say_numbers(range(1_000, 1_001))
+    other.advance()
+    bench.forks.doubt(other.head(), NOVA, is_suspect=True)
+    (looked,) = bench.forks.pump(0.0)
+    assert FindParting(NOVA, other.head(), {0: begun.view}, is_accused=False) == looked
+    bench.reconciliation.hold(MADE.view)  # a peer's other history came before the answer
+    of_then = Parting(held=begun.view.held, extends=True)
+    assert [] == bench.forks.found(PartingFound(other.head(), of_then), 0.0, None)
+    assert {NOVA: 0, UMBRA: 0} == bench.faults()
+    (looked,) = bench.forks.pump(0.0)
+    assert FindParting(NOVA, other.head(), {0: MADE.view}, is_accused=False) == looked
+    encoded = encode_evidence(make_evidence(MADE.head().note, other.head().note))
+    evidence, _alarm = bench.forks.found(
+        PartingFound(other.head(), Parting(evidence=encoded)), 0.0, None
+    )
+    assert isinstance(evidence, KeepEvidence)
+
+
 def test_an_older_head_is_held_against_the_store_once() -> None:
     bench, older = Bench("delta.example", MADE.view), make_log(2, founded=FOUNDED)
     for peer in (NOVA, UMBRA):
