@@ -46,13 +46,14 @@ or ``"*"``::
                                         hears of it. ``calls``: it has no URL, and only calls others
     recover   node                      a person looks why it signs nothing, and takes in again
                                         what others hold of its own logs
-    lie       node key count            a hostile member's own misdeed
+    lie       node key count [shared]   a hostile member's own misdeed
     observe   node                      write down what it holds
     glance    node                      the same in short: heads, faults, evidence
 
 ``latency`` is [least, most] seconds one way, ``rate`` bytes a second, ``clog`` seconds for which
 what is sent is kept back and then let go at once, ``slow`` seconds that a write takes; ``reset``
-breaks what is connected. ``expect`` is "ok" or "refused", for the check answered-as-expected.
+breaks what is connected. ``shared`` is the chance of each statement to stand in both histories
+of an equivocator. ``expect`` is "ok" or "refused", for the check answered-as-expected.
 ``source`` and ``target`` may be ``"*"`` as well. What real processes
 cannot be made to do is in ``SIMULATED_ONLY``: their backend refuses a scenario that asks for it.
 """
@@ -86,7 +87,7 @@ FIELDS_OF: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
         ("disk", "node", "full slow"),
         ("rot", "node", ""),
         ("clock", "node offset_seconds", ""),
-        ("lie", "node key count", ""),
+        ("lie", "node key count", "shared"),
         ("govern", "node change", ""),
         ("join", "node", "calls"),
         ("recover", "node", ""),
@@ -99,7 +100,7 @@ FIELDS_OF: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
 SIMULATED_ONLY: Final = frozenset(
     {
         *("loss", "doubled", "slow", "rot", "govern", "join", "recover", "black_hole", "clock"),
-        *("full_view_members", "join_statements_min"),
+        *("shared", "full_view_members", "join_statements_min"),
     }
 )
 """Ops, fields and settings that real processes cannot be made to do."""

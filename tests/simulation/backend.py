@@ -228,7 +228,7 @@ class Stage:
         node = self.world.nodes[step["node"]]
         statements = self.make(node.member, step["count"])
         self.said[step["key"]] = statements
-        node.lie(statements)
+        node.lie(statements, step.fields.get("shared"))
         self._note("lie", node.member, key=step["key"])
 
     # --- governance -----------------------------------------------------------------------------

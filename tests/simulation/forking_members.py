@@ -59,6 +59,10 @@ class Equivocator(Node):
         peers = [member for member in self.world.nodes if member != self.member]
         return self.faces[peers.index(peer) * FACES // len(peers)]
 
+    def lets_in(self, _member: str) -> bool:
+        """Everybody, whatever the roster: it runs no engine, and hears of no newcomer."""
+        return True
+
     def shows(self, log: LogId, peer: str) -> Sequence[VerifiedStatement]:
         """The history that is the peer's."""
         return self.face_of(peer).statements if log == self.faces[0].view.log else ()
@@ -70,13 +74,22 @@ class Equivocator(Node):
                 head = self.sign(kept.view, statements)
                 kept.extend(kept.view.advance(head, statements, (), self.verifier))
 
-    def lie(self, statements: Sequence[Statement]) -> None:
-        """Both histories grow: alike in the beginning where chance wants it, then apart."""
+    def lie(self, statements: Sequence[Statement], shared: float | None = None) -> None:
+        """Both histories grow: alike in the beginning where chance wants it, then apart.
+
+        Args:
+            statements: what is said.
+            shared: where given, one history says all of them, and the other each with this chance.
+        """
         half = len(statements) // 2
-        one, other = statements[:half], statements[half:]
-        if self.faces[0].view == self.faces[1].view and self.rng.random() < 0.5:
-            other = one
-        self.extend(one, other)
+        added = [statements[:half], statements[half:]]
+        if shared is not None:
+            added = [statements, [each for each in statements if self.rng.random() < shared]]
+            self.rng.shuffle(added)
+            self.world.seen["said in both histories"] += bool(min(map(len, added)))
+        elif self.faces[0].view == self.faces[1].view and self.rng.random() < 0.5:
+            added[1] = added[0]
+        self.extend(*added)
         self.speak()
 
     def speak(self) -> None:

@@ -155,7 +155,7 @@ class TwoFaced(Node):
         """Nothing: it says a thing once."""
         return ()
 
-    def lie(self, statements: Sequence[Statement]) -> None:
+    def lie(self, statements: Sequence[Statement], _shared: float | None = None) -> None:
         """Two histories of one size: the first half of the statements, and the second."""
         self.world.seen["lied"] += 1
         half = len(statements) // 2

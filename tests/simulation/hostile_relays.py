@@ -198,7 +198,7 @@ class Flooder(Node):
         key = self.world.key_of(self.member, Lane.BULK)
         return absurd_heads(log, roster.limits.log_size, key)
 
-    def lie(self, statements: Sequence[Statement]) -> None:
+    def lie(self, statements: Sequence[Statement], _shared: float | None = None) -> None:
         """Nothing beside the flood."""
 
 

@@ -65,6 +65,9 @@ JOINED_SHARE: Final = 0.12
 JOINED_AT_LAST: Final = CHAOS_SECONDS + 2 * LOOK_SECONDS
 """After healing, and after what stopped was looked at."""
 
+SHARED: Final = 0.7
+"""Where an equivocator's histories overlap: the chance of each statement to stand in both."""
+
 LONG_EVERY: Final = 100
 """One schedule in so many has a log of several bundles, which is joined piece by piece: each of its
 statements is judged at every node, and the time for many schedules is short."""
@@ -161,7 +164,9 @@ class Swarm:
                 self._step("lie", node=member, key="lie", count=2 * rng.randint(1, 3))
             if behaviour == "equivocator":
                 for number in range(rng.randint(1, 5)):
-                    self._step("lie", node=member, key=f"lie{number}", count=rng.randint(1, 9))
+                    shared = {"shared": SHARED} if rng.random() < 0.5 else {}
+                    count = rng.randint(1, 9)
+                    self._step("lie", node=member, key=f"lie{number}", count=count, **shared)
         scenario = self._scenario()
         looks = Random(f"looks {self.seed}")
         times = [round(looks.uniform(0, CHAOS_SECONDS), 3) for _ in range(looks.randint(1, 3))]

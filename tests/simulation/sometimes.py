@@ -64,6 +64,7 @@ SOMETIMES: Final = frozenset(
         "signing stopped",
         "stalled piece asked again",
         "stalled tree asked again",
+        "said in both histories",
         "stripped",
         "tree served alone",
         "wave sent",

@@ -515,7 +515,7 @@ class Node:
         """Whether something is on its way to be said."""
         return any(self._queues.values())
 
-    def lie(self, statements: Sequence[Statement]) -> None:
+    def lie(self, statements: Sequence[Statement], shared: float | None = None) -> None:
         """A hostile member's own misdeed, with statements of its own; an honest one has none."""
 
     def _publish_next(self, log: LogId) -> None:
