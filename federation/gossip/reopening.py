@@ -152,28 +152,32 @@ class Reopening:
                     gaps.next_run(0, now)
                     continue
                 start, end = run
-                untried = self._untried(log, end, gaps.tried | gaps.asked.keys(), now)
+                untried = self._untried(log, run, gaps.tried | gaps.asked.keys(), now)
                 if untried:
-                    fetch = FetchOpenings(rng.choice(untried), log, start, end, branch)
-                    gaps.asked[fetch.peer], gaps.asked_at = fetch, now
-                    gaps.tried.add(fetch.peer)
+                    peer, until = rng.choice(untried)
+                    fetch = FetchOpenings(peer, log, start, until, branch)
+                    gaps.asked[peer], gaps.asked_at = fetch, now
+                    gaps.tried.add(peer)
                     commands.append(fetch)
                 else:
                     # Where nobody at all can be asked for a run, nobody can for those behind it.
                     gaps.next_run(end if gaps.tried else max(gaps.missing) + 1, now)
         return commands
 
-    def _untried(self, log: LogId, end: int, tried: Container[str], now: float) -> list[str]:
-        """Who can be asked for a log's statements up to an index, and was not."""
-        if self._is_forked(log) and self._member not in tried:
-            return [self._member]
+    def _untried(
+        self, log: LogId, run: tuple[int, int], tried: Container[str], now: float
+    ) -> list[tuple[str, int]]:
+        """Who can be asked for a run of a log's statements and was not, and up to where."""
+        (start, end), is_forked = run, self._is_forked(log)
+        if is_forked and self._member not in tried:
+            return [(self._member, end)]
+        # How far a peer holds a branch nobody keeps count of: it may refuse.
         return sorted(
-            name
+            (name, until)
             for name, peer in self._peers().items()
             if name not in tried
             and peer.may_serve(log.lane, now)
-            # How far a peer holds a branch nobody keeps count of: it may refuse.
-            and (peer.holds.get(log, 0) >= end or self._is_forked(log))
+            and (until := end if is_forked else min(end, peer.holds.get(log, 0))) > start
         )
 
     def received(self, event: OpeningsReceived, now: float, _rng: Dice) -> list[Command]:

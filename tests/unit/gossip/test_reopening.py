@@ -173,6 +173,18 @@ def test_a_peer_that_does_not_hold_it_is_not_asked() -> None:
     assert bench.asked() is None
 
 
+def test_a_peer_that_holds_some_of_a_run_is_asked_for_as_much_of_it() -> None:
+    bench = Bench(4, 5, 6, 7, peers=[NOVA])
+    bench.peers[NOVA].holds[LOG] = 6
+    fetch = bench.next_asked()
+    assert (NOVA, 4, 6) == (fetch.peer, fetch.start, fetch.end)
+    given = MADE.said[4:6]
+    assert dict(enumerate(given, start=4)) == bench.answer(fetch, *given)
+    bench.note(6, 7)
+    assert bench.asked() is None
+    assert [] == bench.blamed
+
+
 def test_nothing_is_asked_for_once_nothing_is_missing() -> None:
     bench = Bench(2)
     fetch = bench.next_asked()
