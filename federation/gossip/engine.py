@@ -232,8 +232,6 @@ class GossipEngine:
         self.forks.note_roster()
         for view in event.views:
             self._dissemination.drop(view.log)
-            if view.log in self._receipts and self._receipts[view.log].head != view.head:
-                del self._receipts[view.log]
         self._meet(now)
         for peer in self._circle.audience():
             peer.compare_soon(now)  # a comparison says which version is in force here

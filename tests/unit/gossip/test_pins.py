@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from federation.gossip import events
-from federation.protocol.messages import AnnouncedHead, Announcement
+from federation.protocol.messages import AnnouncedHead, Announcement, HeldLog
 from federation.protocol.origins import Lane
 from federation.protocol.roster_amendments import lifted, propose_members, suspended
 from federation.protocol.roster_chain import RosterChain
@@ -15,13 +15,14 @@ from federation.provenance.verifier import Verifier
 from tests.builders import (
     ACME,
     NEW_YEAR_2026_MS,
+    NOVA,
     UMBRA,
     make_key,
     make_log,
     make_roster,
     sign_and_finish,
 )
-from tests.unit.gossip.test_engine import Bench, of
+from tests.unit.gossip.test_engine import Bench, of, only
 
 FOUNDED = make_roster()
 MADE = make_log(3, founded=FOUNDED)
@@ -81,6 +82,16 @@ def test_a_lifted_pin_gives_the_whole_log_back() -> None:
     chain = decided(lifted(SUSPENDED.newest.member(ACME)), SUSPENDED)
     bench.feed(events.RosterChanged(judge(chain), (MADE.view,)))
     assert MADE.view == bench.engine.logs[MADE.log].view
+
+
+def test_a_receipt_is_shown_for_no_cut_log_and_is_there_again_when_the_pin_is_lifted() -> None:
+    bench = pinned_bench()
+    answer = only(events.AnswerAnnouncement, bench.announced(told(2, 2)))
+    assert (HeldLog(MADE.log.sha256, 2),) == answer.message.held
+    chain = decided(lifted(SUSPENDED.newest.member(ACME)), SUSPENDED)
+    bench.feed(events.RosterChanged(judge(chain), (MADE.view,)))
+    answer = only(events.AnswerAnnouncement, bench.announced(told(3, 3)))
+    assert (HeldLog(MADE.log.sha256, 3, MADE.receipt(NOVA).line),) == answer.message.held
 
 
 def test_a_step_that_became_durable_beyond_the_pin_does_not_move_the_log() -> None:
