@@ -206,7 +206,9 @@ class Reopening:
         """A peer did not serve what it was asked for."""
         self._answered(event)
         peer = self._peers().get(event.peer)
-        if peer is not None:
+        # Who was shown another history refuses rightly, and may have what another branch lacks.
+        counts = event.retry_after_seconds is not None or not self._is_forked(event.log)
+        if peer is not None and counts:
             peer.note_not_served(event.log.lane, now, rng, event.reason, event.retry_after_seconds)
         return []
 

@@ -194,6 +194,20 @@ def test_nothing_is_asked_for_once_nothing_is_missing() -> None:
     assert 0 == bench.reopening.missing_count()
 
 
+def test_who_refuses_one_history_of_a_forked_log_is_asked_for_another_at_once() -> None:
+    bench = Bench(2, peers=[NOVA], is_forked=True)
+    here = bench.next_asked()
+    bench.answer(here, bare(MADE.said[2]))
+    fetch = bench.next_asked()
+    assert NOVA == fetch.peer
+    bench.reopening.failed(OpeningsFailed(NOVA, LOG, "refused"), 0.0, Random(1))
+    assert bench.peers[NOVA].may_serve(LOG.lane, 0.0)
+    assert 0 == bench.peers[NOVA].unserved
+    busy = OpeningsFailed(NOVA, LOG, "busy", 9.0)
+    bench.reopening.failed(busy, 0.0, Random(1))
+    assert not bench.peers[NOVA].may_serve(LOG.lane, 0.0)
+
+
 def test_of_a_forked_log_it_is_first_looked_whether_another_branch_has_it() -> None:
     bench = Bench(2, 3, is_forked=True)
     here = bench.next_asked()
