@@ -46,6 +46,7 @@ def main() -> None:
     for seed in track(range(seeds), "schedules", transient=True, disable=not sys.stderr.isatty()):
         with no_collecting():
             ran = run(draw(seed))
+            ran.world.end()
         events.append(ran.world.events)
         nodes = max(nodes, len(ran.world.nodes))
         seen += ran.world.seen

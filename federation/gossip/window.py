@@ -87,7 +87,7 @@ class Window:
             case PersistFailed():
                 self._ordered.pop(event.log, None)
         for command in commands:
-            if isinstance(command, Persist):
+            if type(command) is Persist:
                 self._ordered[command.step.view.log] = now
 
     def note_arrived(self, statements: int, size: int) -> None:

@@ -6,7 +6,7 @@ Source: docs/spec/encoding.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from federation.errors import EncodingMalformed
 from federation.protocol.encoding import KEY_CHARACTERS_MAX, PACK, Decoded
@@ -35,11 +35,11 @@ def _sorted(value: object, depth_left: int = DEPTH_MAX) -> Decoded:
     Raises:
         EncodingMalformed: a part that this encoding does not have, or nested too deep.
     """
-    kind = type(value)
-    if kind is bytes or kind is bool:
-        return cast("bytes | bool", value)
+    if isinstance(value, (bytes, bool)):
+        return value
     if isinstance(value, str):
-        _check_text(value)
+        if not value.isascii():
+            _check_text(value)
         return value
     if isinstance(value, int):
         if not 0 <= value <= INTEGER_MAX:
@@ -47,8 +47,6 @@ def _sorted(value: object, depth_left: int = DEPTH_MAX) -> Decoded:
         return value
     if depth_left == 0:
         raise EncodingMalformed(f"nested deeper than {DEPTH_MAX}")
-    if isinstance(value, bytes):
-        return value
     if isinstance(value, (list, tuple)):
         # Most parts of most values are bytes: they are not looked into.
         return [part if type(part) is bytes else _sorted(part, depth_left - 1) for part in value]
@@ -56,7 +54,8 @@ def _sorted(value: object, depth_left: int = DEPTH_MAX) -> Decoded:
         for key in value:
             if not isinstance(key, str) or not 1 <= len(key) <= KEY_CHARACTERS_MAX:
                 raise EncodingMalformed(f"a map key that is not text of 1 to {KEY_CHARACTERS_MAX}")
-            _check_text(key)
+            if not key.isascii():
+                _check_text(key)
         return {
             key: part if type(part := value[key]) is bytes else _sorted(part, depth_left - 1)
             for key in sorted(value)
@@ -66,8 +65,6 @@ def _sorted(value: object, depth_left: int = DEPTH_MAX) -> Decoded:
 
 def _check_text(text: str) -> None:
     # Lone surrogates cannot be written as UTF-8; msgpack would raise its own error later.
-    if text.isascii():
-        return
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -35,5 +35,5 @@ def run_some(seeds: Iterable[int]) -> tuple[dict[int, list[str]], Counter[str]]:
             seen += ran.world.seen
             if ran.wrong:
                 failed[seed] = ran.wrong
-            del ran
+            ran.world.end()
     return failed, seen

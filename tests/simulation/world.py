@@ -252,6 +252,15 @@ class World:
             action()
         self.now = until
 
+    def end(self) -> None:
+        """Let go of everybody: nobody has to look for what refers to each other in a world."""
+        for node in self.nodes.values():
+            for each in (node.fork_hands, getattr(node, "engine", node), node):
+                vars(each).clear()
+        if self.watch is not None:
+            vars(self.watch).clear()
+        self._heap.clear()
+
     def run_until(self, is_so: Callable[[], bool], seconds: float, step: float = 1.0) -> None:
         """Let time pass, a step at a time, until something is so or as many seconds are over."""
         end = self.now + seconds
