@@ -66,7 +66,7 @@ def sweep(first: int, count: int, jobs: int) -> int:
             progress.advance(progress.task_ids[0], len(part))
             for seed, wrong_there in wrong.items():
                 # At once: who plays for an hour looks into the first one meanwhile.
-                progress.console.print(f"seed {seed}: {wrong_there[0]}", highlight=False)
+                progress.console.print(f"seed {seed}: {wrong_there[0]}", soft_wrap=True)
             if not progress.console.is_terminal and part.stop % SEEDS_TOLD == 0:
                 print(f"to {part.stop}: {len(failed)} failed", flush=True)
     seconds = perf_counter() - began

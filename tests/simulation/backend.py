@@ -257,11 +257,9 @@ class Stage:
             node = Node(self.world, member)
             node.disk.chain = governance.chain  # its operator was given it
             node.start()
-        elif told:
-            told.reverse()
-        # Somebody must let it in, and tells the others.
-        for root in governance.chain.versions[len(told[0].chain.versions) :] if told else ():
-            told[0].adopt(root)
+            # Somebody must let it in, and tells the others.
+            for root in governance.chain.versions[len(told[0].chain.versions) :]:
+                told[0].adopt(root)
         self._note("join", member, ok=bool(told))
 
     def _running_but(self, node: Node | None) -> list[Node]:
@@ -318,6 +316,24 @@ class Stage:
             for log, size in node.guard.items()
         )
 
+    def _replace_disk(self, node: Node, disk: Disk) -> None:
+        """Another disk in place of a node's: an empty one, or an older one."""
+        node.crash()
+        if not self._is_told_by_others(node):
+            disk.chain = node.chain  # its operator was given it once more
+        node.disk = disk
+        node.was_put_back = bool(node.guard)
+
+    def _is_told_by_others(self, node: Node) -> bool:
+        """Whether all who lack the roster of a node will hear of it from somebody else."""
+        others = [each for each in self.world.nodes.values() if each.is_honest and each is not node]
+        lacking = [each for each in others if len(each.chain.versions) < len(node.chain.versions)]
+        return not lacking or any(
+            all(each.lets_in(other.member) for each in lacking)
+            for other in others
+            if other not in lacking
+        )
+
     # --- processes and disks --------------------------------------------------------------------
 
     def _kill(self, step: Step) -> None:
@@ -340,9 +356,7 @@ class Stage:
         def wipe(node: Node) -> None:
             if not self._may_lose(node):
                 return
-            node.crash()
-            node.disk = Disk()
-            node.was_put_back = bool(node.guard)
+            self._replace_disk(node, Disk())
             self.world.seen["wiped"] += 1
 
         self._at_each(step, wipe)
@@ -357,11 +371,11 @@ class Stage:
         def restore(node: Node) -> None:
             if not self._may_lose(node):
                 return
-            node.crash()
             found = self._backups.get((node.member, step["name"]))
-            if found is not None:
-                node.disk = found.copy()
-                node.was_put_back = bool(node.guard)
+            if found is None:
+                node.crash()
+            else:
+                self._replace_disk(node, found.copy())
                 self.world.seen["restored"] += 1
 
         self._at_each(step, restore)
