@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from random import Random
 from typing import Any, Final
 
@@ -49,7 +50,7 @@ from federation.protocol.messages import (
 )
 from federation.protocol.messages_hashes import decode_hashes
 from federation.protocol.notes import format_signature_line
-from federation.protocol.origins import Cosigner, LogId
+from federation.protocol.origins import Cosigner, Lane, LogId
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.verifier import Head, Receipt
 from federation.store.stores import Stores
@@ -109,6 +110,7 @@ class Replicator:
         self._following, self._eraser, self._guard = following, eraser, guard
         self._monotonic, self._unix_seconds, self._rng = monotonic, unix_seconds, rng
         self.turns = Turns()
+        stores.late.give_way = partial(self.turns.wait, Lane.BULK)
         self._tasks: set[asyncio.Task[None]] = set()
         self._asks: dict[int, asyncio.Future[Any]] = {}
         self._ask_next = 0

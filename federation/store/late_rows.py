@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -143,6 +143,10 @@ class _Waiting:
         return found.get(hkey, ())
 
 
+async def _at_once() -> None:
+    """Nobody else needs to go first."""
+
+
 class LateRows:
     """Rows of ``statement_ids`` and ``signal_places`` that are not there yet.
 
@@ -150,6 +154,9 @@ class LateRows:
         database: where they go. :func:`open_late_rows` makes it ready.
         is_unsure: whether rows may be missing that this process did not add. A program beside the
             node says no: it would take what waits in the node for what a crash took.
+
+    Attributes:
+        give_way: awaited before each short transaction that nobody waits for.
     """
 
     def __init__(self, database: Database, *, is_unsure: bool = True) -> None:
@@ -160,6 +167,7 @@ class LateRows:
         self._flushing = asyncio.Lock()
         self._is_unsure = is_unsure
         self._is_failing = False  # the last time that what waits was to be written
+        self.give_way: Callable[[], Awaitable[None]] = _at_once
 
     def also(self, table: str, hkeys: Iterable[int]) -> str:
         """The rows under some keys that wait here, as JSON ``[[hkey, place], …]`` for a query."""
@@ -222,10 +230,10 @@ class LateRows:
         for stem, start in starts.items():
             self._waiting.note_since(stem, start)
         self._waiting.take(keys)
-        most = LATE_ROWS_MAX if lane is Lane.BULK else LATE_ROWS_MAX_URGENT
-        if self._waiting.count >= most:
+        is_bulk = lane is Lane.BULK
+        if self._waiting.count >= (LATE_ROWS_MAX if is_bulk else LATE_ROWS_MAX_URGENT):
             with suppress(StoreError):  # said already; the statements are durable, and found here
-                await self.flush()
+                await self.flush(self.give_way if is_bulk else _at_once)
 
     @property
     def is_waiting(self) -> bool:
@@ -241,8 +249,11 @@ class LateRows:
         if self._is_unsure or self._unread:
             await self.flush()
 
-    async def flush(self) -> None:
+    async def flush(self, give_way: Callable[[], Awaitable[None]] = _at_once) -> None:
         """Write what waits, in short transactions; others may come between.
+
+        Args:
+            give_way: awaited before each.
 
         Raises:
             StoreError: the disk; what was not written waits on.
@@ -250,7 +261,7 @@ class LateRows:
         async with self._flushing:
             try:
                 await self._make_again()
-                await self._write_waiting()
+                await self._write_waiting(give_way)
             except StoreError as error:
                 if not self._is_failing:  # once, and not with every step until it can be written
                     count = self._waiting.count + self._going.count
@@ -259,18 +270,19 @@ class LateRows:
                 raise
             self._is_failing = False
 
-    async def _write_waiting(self) -> None:
+    async def _write_waiting(self, give_way: Callable[[], Awaitable[None]] = _at_once) -> None:
         if self._going.since:  # the last time ended with an error
-            await self._write_going()
+            await self._write_going(give_way)
         if self._waiting.since:
             async with self._database.write(Lane.BULK):  # nobody is filling a table now
                 self._going, self._waiting = self._waiting, _Waiting(self._going.generation)
-            await self._write_going()
+            await self._write_going(give_way)
 
-    async def _write_going(self) -> None:
+    async def _write_going(self, give_way: Callable[[], Awaitable[None]]) -> None:
         for table in (IDS, SIGNALS):
+            await give_way()
             while await self._write_stretch(table):
-                pass
+                await give_way()
         await self._move_marks(self._going.since)
         self._going = _Waiting(self._going.generation)
 

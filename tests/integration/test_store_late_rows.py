@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,30 @@ async def test_rows_are_written_by_themselves_when_they_are_many(
         assert (2 * MANY, 2 * MANY, 0) == await _counts(stores)
 
 
+async def test_rows_of_bulk_give_way_before_each_transaction_and_those_of_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(late_rows, "LATE_ROWS_MAX", MANY)
+    monkeypatch.setattr(late_rows, "LATE_ROWS_MAX_URGENT", MANY)
+    monkeypatch.setattr(late_rows, "ROWS_PER_TRANSACTION", 100)
+    written = list[tuple[int, int, int]]()
+    async with await _open(tmp_path) as stores:
+
+        async def give_way() -> None:
+            written.append(await _counts(stores))
+
+        stores.late.give_way = give_way
+        live = make_log(MANY, founded=FOUNDED)
+        await stores.logs.append(live.moves[0])
+        assert [] == written
+        bulk = make_log(MANY, founded=FOUNDED, lane=Lane.BULK)
+        await stores.logs.append(bulk.moves[0])
+    done = [ids + signals - 2 * MANY for ids, signals, _marks in written]
+    assert 0 == done[0]
+    assert 100 >= max(after - before for before, after in pairwise(done))
+    assert 2 * MANY == done[-1]
+
+
 @pytest.mark.parametrize("lane", [Lane.CRISIS, Lane.LIVE])
 async def test_urgent_step_does_not_wait_for_the_rows_of_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lane: Lane
@@ -92,7 +117,7 @@ async def test_urgent_step_does_not_wait_for_the_rows_of_others(
 
 
 def _failing_with(monkeypatch: pytest.MonkeyPatch, error: StoreError) -> None:
-    async def fail(self: late_rows.LateRows) -> None:
+    async def fail(*_arguments: object) -> None:
         raise error
 
     monkeypatch.setattr(late_rows, "LATE_ROWS_MAX", MANY)
