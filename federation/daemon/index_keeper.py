@@ -20,6 +20,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+from federation.daemon.background import Background
 from federation.daemon.live_index import Change, LiveIndex
 from federation.errors import FederationError, OriginMalformed
 from federation.local_errors.disk import IndexFileInvalid, StoreError
@@ -82,6 +83,7 @@ class IndexKeeper:
         self._is_changed = False
         self._purging: set[SignalType] = set()
         self._saving = asyncio.Lock()
+        self._background = Background()
         self._reading: asyncio.Task[_Read] | None = None
         index.listen(self)
 
@@ -248,6 +250,7 @@ class IndexKeeper:
         elif self._is_changed:
             async with self._saving:
                 await self._save()
+        self._background.close()
 
     def discard(self) -> None:
         """Something is about to be erased: take the files away before it is.
@@ -272,9 +275,9 @@ class IndexKeeper:
         if work is None:
             return  # a list of documents
         epoch, kind = self._files.epoch, work.signal_type
-        rebuilt = await asyncio.to_thread(work.run)
+        rebuilt = await self._background.run(work.run)
         try:
-            name, settled = await asyncio.to_thread(self._settle, rebuilt, epoch)
+            name, settled = await self._background.run(self._settle, rebuilt, epoch)
         except StoreError as error:
             log_lines.warning("the index of %s stays in memory only: %s", kind, error.message)
             self._kept_in.pop(kind, None)
@@ -316,7 +319,7 @@ class IndexKeeper:
             listed |= {(each.log.origin, each.branch, each.index) for each in self._missing}
             about = {"logs": logs, "missing": sorted(listed), "roster": self._counted_roster}
             epoch = self._files.epoch
-            await asyncio.to_thread(self._write, about, sections, kept_in, epoch)
+            await self._background.run(self._write, about, sections, kept_in, epoch)
             self._missing = missing
         except FederationError as error:
             self._is_changed = True
