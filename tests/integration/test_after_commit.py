@@ -267,19 +267,29 @@ async def with_missing_bodies(stores: Stores) -> MadeLog:
     return made
 
 
-async def put_back(node: Holding, stores: Stores, made: MadeLog) -> list[events.Event | None]:
-    """A peer had the bodies; what the engine is told."""
+async def carried_out(
+    node: Holding,
+    stores: Stores,
+    command: events.FetchOpenings | events.Reopen,
+    link: Callable[[str], PeerCalls] | None = None,
+) -> list[events.Event | None]:
+    """An order about missing bodies is carried out; what the engine is told."""
     fed: list[events.Event | None] = []
     rooms = Openings(
         NOVA,
         stores.trees,
         node.eraser,
-        link=node.replicator.link,
+        link=link or node.replicator.link,
         after_commit=node.replicator.after_commit,
         feed=fed.append,
     )
-    await rooms.carry()[events.Reopen](events.Reopen(made.log, dict(enumerate(made.said))))
+    await rooms.carry()[type(command)](command)
     return fed
+
+
+async def put_back(node: Holding, stores: Stores, made: MadeLog) -> list[events.Event | None]:
+    """A peer had the bodies; what the engine is told."""
+    return await carried_out(node, stores, events.Reopen(made.log, dict(enumerate(made.said))))
 
 
 async def test_a_body_that_is_back_matches_even_if_the_disk_refuses_for_a_while(

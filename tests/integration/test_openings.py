@@ -13,7 +13,6 @@ import pytest
 from federation.daemon.attester import Attester
 from federation.daemon.desk import Desk
 from federation.daemon.membership import Membership
-from federation.daemon.openings import Openings
 from federation.gossip import events
 from federation.local_errors.askers import RangeNotHeld
 from federation.net.asking import PeerCall, PeerCalls
@@ -21,7 +20,13 @@ from federation.net.mailboxes import Mailboxes
 from federation.provenance.taking_back import without_opening
 from federation.store.stores import Stores
 from tests.builders import ACME, NOVA, UMBRA, MadeLog, make_log
-from tests.integration.test_after_commit import FOUNDED, Holding, holding, with_missing_bodies
+from tests.integration.test_after_commit import (
+    FOUNDED,
+    Holding,
+    carried_out,
+    holding,
+    with_missing_bodies,
+)
 
 
 class CallsDesk(PeerCalls):
@@ -59,18 +64,8 @@ async def asked_for(folder: Path, theirs: MadeLog) -> AsyncIterator[list[events.
         ours = await with_missing_bodies(stores)
         assert len(theirs.said) == await peer.hear(theirs)
         link = CallsDesk(desk_of(peer, peers), theirs)
-        told: list[events.Event | None] = []
-        rooms = Openings(
-            NOVA,
-            stores.trees,
-            node.eraser,
-            link=lambda _peer: link,
-            after_commit=node.replicator.after_commit,
-            feed=told.append,
-        )
         command = events.FetchOpenings(UMBRA, ours.log, 0, len(ours.said))
-        await rooms.carry()[events.FetchOpenings](command)
-        yield told
+        yield await carried_out(node, stores, command, lambda _peer: link)
 
 
 async def test_a_peer_that_holds_more_of_the_same_log_gives_the_bodies(tmp_path: Path) -> None:
@@ -105,21 +100,12 @@ async def test_a_body_that_stands_whole_in_another_branch_is_found_here(tmp_path
         await stores.branches.open(made.log, 1, base=0, held=empty, head=step.view.head)
         await stores.logs.append(bare, branch=1)
         assert {made.log: 2} == await stores.erasures.missing_counts()
-        told: list[events.Event | None] = []
-        rooms = Openings(
-            NOVA,
-            stores.trees,
-            node.eraser,
-            link=node.replicator.link,
-            after_commit=node.replicator.after_commit,
-            feed=told.append,
-        ).carry()
-        await rooms[events.FetchOpenings](events.FetchOpenings(NOVA, made.log, 0, 2, branch=1))
-        (found,) = told
+        wanted = events.FetchOpenings(NOVA, made.log, 0, 2, branch=1)
+        (found,) = await carried_out(node, stores, wanted)
         assert isinstance(found, events.OpeningsReceived)
         assert (NOVA, 1, tuple(other.said)) == (found.peer, found.branch, found.message.statements)
         opened = dict(enumerate(found.message.statements))
-        await rooms[events.Reopen](events.Reopen(made.log, opened, branch=1))
+        await carried_out(node, stores, events.Reopen(made.log, opened, branch=1))
         assert {} == await stores.erasures.missing_counts()
 
 
