@@ -40,7 +40,7 @@ class Brancher:
         eraser: takes out of each step what must go.
         link: how a peer is reached; raises ``PeerError`` for one that is none.
         index: counts a durable step of a branch for matching.
-        accused: told when a log is under evidence from now on.
+        accused: counts for matching that a log is under evidence from now on.
         guard: told of an own log's head that this node did not know.
         after_commit: sees to it that what is durable comes into use.
         feed: gives the engine an event.
@@ -54,7 +54,7 @@ class Brancher:
         *,
         link: Callable[[str], PeerCalls],
         index: Callable[[Advance], Awaitable[None]],
-        accused: Callable[[LogId], None],
+        accused: Callable[[LogId], Awaitable[None]],
         guard: Guard,
         after_commit: AfterCommit,
         feed: Callable[[Event], None],
@@ -164,7 +164,8 @@ class Brancher:
         except StoreError as error:
             log_lines.error("cannot keep evidence: %s", error)
             return
-        self._accused(command.conviction.log)
+        log = command.conviction.log
+        await self._after_commit.through(log, lambda: self._accused(log))
 
     async def _stop(self, command: fork_events.StopSigning) -> None:
         head, peer = command.head, command.peer

@@ -63,7 +63,7 @@ class Histories:
             eraser,
             link=replicator.link,
             index=platform.absorb_branch,
-            accused=lambda _log: platform.issuers_changed(),
+            accused=platform.accused,
             guard=guard,
             after_commit=replicator.after_commit,
             feed=replicator.feed,

@@ -9,7 +9,7 @@ is kept.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -212,15 +212,24 @@ class Matcher:
             raise failed
 
     async def _recount(self, span: Span) -> None:
+        async for page in self.pages(span):
+            for statement in page:
+                header = decode_header(statement.statement.header_bytes)
+                if header.kind == Kind.WITHDRAW:
+                    await self._count_again(header.references)
+
+    async def pages(self, span: Span) -> AsyncIterator[list[StoredStatement]]:
+        """The statements of a span, some at a time.
+
+        Raises:
+            StoreError: the disk.
+        """
         log, branch, at, end = span
         while at < end:
             page = await self._logs.statements(
                 log, at, min(end, at + PAGE_STATEMENTS), PAGE_BYTES_MAX, branch=branch
             )
-            for statement in page:
-                header = decode_header(statement.header_bytes)
-                if header.kind == Kind.WITHDRAW:
-                    await self._count_again(header.references)
+            yield [StoredStatement(log, branch, at + i, each) for i, each in enumerate(page)]
             at += len(page)
 
     async def _count_again(self, targets: Iterable[StatementId]) -> None:

@@ -57,6 +57,7 @@ class Membership:
         verifier: judges by the newest one.
         rivals: other proven files of versions it holds, until the operator pins one.
         cuts: which statements held here do not count under it (``daemon.pinning`` finds them).
+        cutting: held by whoever finds them anew.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Membership:
     ) -> None:
         self.chain = chain
         self.verifier = Verifier(chain.newest, check_ed25519)
-        self.cuts = Cuts()
+        self.cuts, self.cutting = Cuts(), asyncio.Lock()
         self.rivals: tuple[Roster, ...] = ()
         self._store, self._unix_ms = store, unix_ms
         self._adopting = asyncio.Lock()

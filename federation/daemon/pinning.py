@@ -1,6 +1,6 @@
-"""Pins, applied to what this node holds: what counts, and how far each log goes here.
+"""Cuts, applied to what this node holds: what counts, and how far each log goes here.
 
-A pin cuts nothing out of the store. It says which statements count (the view asks ``Cuts``), and
+A cut takes nothing out of the store. It says which statements count (the view asks ``Cuts``), and
 how far the log goes for everybody who is told of it: the engine and the publisher get a view that
 ends at the pin. When governance lifts the pin they get the whole one back, from the same rows.
 """
@@ -8,7 +8,7 @@ ends at the pin. When governance lifts the pin they get the whole one back, from
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from federation.daemon.membership import Membership
@@ -20,32 +20,50 @@ from federation.protocol.origins import LogId
 from federation.protocol.roster import Roster
 from federation.protocol.roster_members import MemberLog
 from federation.provenance.log_view import LogView
-from federation.provenance.pins import Cuts, cut_of, pinned_sizes
-from federation.provenance.verifier import Verifier
+from federation.provenance.pins import Cuts, HeldBranch, cut_of, limits_of, pinned_sizes
+from federation.provenance.verifier import Head, Verifier
 from federation.store.log_store import StoredLog
 from federation.store.stores import Stores
 
+Place = tuple[LogId, int]
+"""A branch of a log."""
+
 
 async def find_cuts(stores: Stores, roster: Roster, logs: Sequence[StoredLog]) -> Cuts:
-    """Where each held branch is cut off under a roster.
+    """Where each held branch is cut off, by a roster and by the evidence that is kept.
 
     Args:
-        stores: for the roots at the pins.
+        stores: for the roots at the pins, and which logs are accused.
         roster: says the pins.
-        logs: every branch held.
+        logs: every branch held of some logs.
 
     Raises:
         StoreError: the disk.
     """
-    ends: dict[tuple[LogId, int], int] = {}
+    ends, limits = dict[Place, int](), dict[Place, int]()
+    accused, branches = stores.evidence.accused, dict[LogId, list[HeldBranch]]()
     for kept in logs:
         said = roster.logs.get(kept.log)
-        if said is None or (said.pin is None and len(said.keys) == 1):
-            continue
-        end = await _cut(stores, said, kept)
+        is_pinned = said is not None and (said.pin is not None or len(said.keys) > 1)
+        end = await _cut(stores, said, kept) if said is not None and is_pinned else None
         if end is not None:
             ends[kept.log, kept.branch] = end
-    return Cuts(ends)
+        if end is not None or kept.log in accused:
+            branches.setdefault(kept.log, [])
+    for kept in logs:
+        if kept.log in branches:
+            branches[kept.log].append(_held_branch(kept))
+    for log, held in branches.items():
+        of_log = {
+            each.branch: ends[log, each.branch] for each in held if (log, each.branch) in ends
+        }
+        found = limits_of(held, of_log, is_accused=log in accused)
+        limits.update({(log, branch): limit for branch, limit in found.items()})
+    return Cuts(ends, limits)
+
+
+def _held_branch(kept: StoredLog) -> HeldBranch:
+    return HeldBranch(kept.branch, kept.held.size, kept.whole_size, kept.base)
 
 
 async def _cut(stores: Stores, said: MemberLog, kept: StoredLog) -> int | None:
@@ -76,14 +94,13 @@ async def standing_view(
         stores: for the edge and the checkpoint at the pin.
         verifier: judges by the roster in force.
         kept: the log as it is held.
-        end: where it is cut off, or None.
+        end: where a pin cuts it off, or None.
 
     Raises:
         StoreCorrupt: what was kept does not verify any more, and no pin is why.
         StoreError: the disk.
     """
     said = verifier.roster.logs.get(kept.log)
-    is_pinned = said is not None and (said.pin is not None or len(said.keys) > 1)
     # What a retired key signed beyond its end stays in the view, for its successor to sign for.
     is_ended = said is not None and said.pin is not None
     if is_ended and end is not None and end < kept.held.size:
@@ -92,47 +109,65 @@ async def standing_view(
         note = found[0].note if found and found[0].size == end else None
     else:
         held, note = kept.held, kept.head_note
-    try:
-        head = None if note is None else verifier.open_head(note)
-    except FederationError as error:
-        if is_pinned and isinstance(error, BeyondPin | SignatureInvalid):
-            head = None
-        else:
-            raise StoreCorrupt(f"what was kept of {kept.log}: {error.message}") from None
+    head = None if note is None else _open_head(verifier, kept, note)
     is_other = head is not None and head.size == held.size and head.root_hash != held.root()
     if is_other or (head is not None and head.log != kept.log):
         raise StoreCorrupt(f"the stored edge of {kept.log} does not lead to its head")
-    return LogView(kept.log, held, head)
+    if head is None or head.size == held.size or not kept.whole_note:
+        return LogView(kept.log, held, head)
+    return LogView(kept.log, held, head, _open_head(verifier, kept, kept.whole_note))
+
+
+def _open_head(verifier: Verifier, kept: StoredLog, note: bytes) -> Head | None:
+    """A kept head, judged again; None where a pin is why it stands no more.
+
+    Raises:
+        StoreCorrupt: nothing but damage can be why.
+    """
+    said = verifier.roster.logs.get(kept.log)
+    is_pinned = said is not None and (said.pin is not None or len(said.keys) > 1)
+    try:
+        return verifier.open_head(note)
+    except FederationError as error:
+        if is_pinned and isinstance(error, BeyondPin | SignatureInvalid):
+            return None
+        raise StoreCorrupt(f"what was kept of {kept.log}: {error.message}") from None
 
 
 @dataclass(frozen=True, slots=True)
 class Recount:
-    """What a roster changed about the logs held here.
+    """What a roster, evidence or a step changed about the logs held here.
 
     Attributes:
         views: the logs that a pin ends elsewhere than before, or not any more.
         spans: (log, branch, from, to): statements that began or ceased to count.
+        begun: of these, those that began to.
     """
 
-    views: tuple[LogView, ...]
-    spans: tuple[tuple[LogId, int, int, int], ...]
+    views: tuple[LogView, ...] = ()
+    spans: tuple[tuple[LogId, int, int, int], ...] = ()
+    begun: tuple[tuple[LogId, int, int, int], ...] = ()
 
 
-async def note_step(stores: Stores, membership: Membership, log: LogId) -> Recount:
-    """A step of a log is durable: what waited for a head by the key in use may count now.
+async def note_log(stores: Stores, membership: Membership, log: LogId) -> Recount:
+    """A step of a log is durable, or evidence against it: other statements of it may count now.
+
+    That is what waited for a head by the key in use, and of a log under evidence what waited for
+    the rest of a head.
 
     Args:
         stores: what is held.
         membership: gets the new cuts.
-        log: whose step it was.
+        log: which.
 
     Raises:
         StoreError: the disk.
     """
     said = membership.roster.logs.get(log)
-    if (log, 0) not in membership.cuts.ends or said is None or not said.is_open:
-        return Recount((), ())
-    return await apply_pins(stores, membership, {})
+    waits = (log, 0) in membership.cuts.ends and said is not None and said.is_open
+    if not waits and log not in stores.evidence.accused:
+        return Recount()
+    return await _apply(stores, membership, log, {})
 
 
 async def apply_pins(
@@ -148,15 +183,37 @@ async def apply_pins(
     Raises:
         StoreError: the disk.
     """
-    logs, verifier = await stores.logs.load_logs(), membership.verifier
-    before, after = membership.cuts, await find_cuts(stores, verifier.roster, logs)
-    views, spans = [], []
+    return await _apply(stores, membership, None, known)
+
+
+async def _apply(
+    stores: Stores, membership: Membership, log: LogId | None, known: Mapping[LogId, LogView]
+) -> Recount:
+    async with membership.cutting:  # a step and a roster: neither undoes what the other found
+        logs = await stores.logs.load_logs(log)
+        return await _hold_against(stores, membership, logs, known)
+
+
+async def _hold_against(
+    stores: Stores,
+    membership: Membership,
+    logs: Sequence[StoredLog],
+    known: Mapping[LogId, LogView],
+) -> Recount:
+    verifier, found = membership.verifier, await find_cuts(stores, membership.roster, logs)
+    before, places = membership.cuts, {(kept.log, kept.branch) for kept in logs}
+    after = Cuts(
+        _replaced(before.ends, places, found.ends), _replaced(before.limits, places, found.limits)
+    )
+    views, spans, begun = [], [], []
     for kept in logs:
         place = (kept.log, kept.branch)
+        counted, counting = (cuts.limits.get(place, kept.held.size) for cuts in (before, after))
+        if before.limits.get(place) != after.limits.get(place):
+            spans.append((*place, min(counted, counting), kept.held.size))
+        if counted < counting:
+            begun.append((*place, counted, counting))
         old, new = before.ends.get(place), after.ends.get(place)
-        if old != new:
-            ends = [kept.held.size if end is None else end for end in (old, new)]
-            spans.append((*place, min(ends), kept.held.size))
         said, view = verifier.roster.logs.get(kept.log), known.get(kept.log)
         is_ended = said is not None and said.pin is not None and new is not None
         # Where the engine stands at the former end. Anywhere else, a write is on its way to it.
@@ -164,4 +221,10 @@ async def apply_pins(
         if not kept.branch and old != new and (is_ended or goes_on):
             views.append(await standing_view(stores, verifier, kept, new))
     membership.cuts = after  # last: what a failing disk interrupts is found once more
-    return Recount(tuple(views), tuple(spans))
+    return Recount(tuple(views), tuple(spans), tuple(begun))
+
+
+def _replaced(
+    kept: Mapping[Place, int], places: Collection[Place], found: Mapping[Place, int]
+) -> dict[Place, int]:
+    return {place: end for place, end in kept.items() if place not in places} | dict(found)

@@ -16,9 +16,9 @@ from federation.daemon.enforcer import Enforcement, Enforcer
 from federation.daemon.index_keeper import IndexKeeper
 from federation.daemon.live import LiveStreams
 from federation.daemon.live_index import LiveIndex
-from federation.daemon.matcher import Matcher
+from federation.daemon.matcher import Matcher, Span
 from federation.daemon.membership import Membership
-from federation.daemon.pinning import note_step
+from federation.daemon.pinning import note_log
 from federation.daemon.quarantine import Quarantine, values_of
 from federation.daemon.retroactive import Retroactive
 from federation.daemon.sightings import Sightings
@@ -77,6 +77,7 @@ class Platform:
         alarm: Callable[[str, str], None],
     ) -> None:
         self._tasks: list[asyncio.Task[None]] = []
+        self._untold: dict[Span, None] = {}
         self._stores, self._membership = stores, membership
         self.reader = ViewReader(stores.signals, stores.evidence, membership, unix_ms)
         self.index_folder = config.path(config.data_directory) / INDEX_FOLDER
@@ -159,7 +160,7 @@ class Platform:
     async def absorb(self, step: Advance) -> None:
         """A step is durable: it matches from now on, and what it changed will be told."""
         await self.quarantine.look_at(step.statements)
-        recount = await note_step(self._stores, self._membership, step.view.log)
+        recount = await note_log(self._stores, self._membership, step.view.log)
         await self.matcher.recount(recount.spans)
         await self.matcher.absorb(step)
         self.index_keeper.absorbed(step)
@@ -167,10 +168,23 @@ class Platform:
         self.teller.absorbed(step)
 
     async def absorb_branch(self, step: Advance) -> None:
-        """The same for a step of another branch of a forked log: the union of both counts."""
+        """The same for a step of a branch of a forked log: the union of what is whole counts."""
+        recount = await note_log(self._stores, self._membership, step.view.log)
+        self._untold.update(dict.fromkeys(recount.begun))
+        await self.matcher.recount(recount.spans)
         await self.matcher.absorb(step)
         if self.teller.is_listened_to:
             self.teller.emit(*await self.verdict_changes.derive(step.statements))
+            for span in list(self._untold):
+                async for page in self.matcher.pages(span):
+                    self.teller.emit(*await self.verdict_changes.counted(page))
+        self._untold.clear()
+
+    async def accused(self, log: LogId) -> None:
+        """There is evidence against a log: of what is held of it in part, nothing counts now."""
+        recount = await note_log(self._stores, self._membership, log)
+        await self.matcher.recount(recount.spans)
+        self.issuers_changed()
 
     async def erased(
         self, values: Sequence[tuple[SignalType, bytes]], governed: Collection[StatementId]

@@ -23,6 +23,7 @@ from federation.provenance.taking_back import erase_targets, must_go
 from federation.provenance.verdict import Issuers
 from federation.provenance.verifier import VerifiedStatement
 from federation.store.log_store import LogStore
+from federation.store.places import StoredStatement
 
 MARKS_AT_ONCE: Final = 128
 """Signals whose verdicts are worked out at a time: some 10 ms of the event loop."""
@@ -63,6 +64,21 @@ class VerdictChanges:
         changes: list[Change] = []
         if touched.erased:
             changes.append(StatementsErased(_in_order(touched.erased), _in_order(touched.erases)))
+        return changes + await self._moved(touched, statements)
+
+    async def counted(self, stored: Sequence[StoredStatement]) -> list[Change]:
+        """The same of statements that were told when they came, and count only now.
+
+        Raises:
+            StoreError: the disk.
+        """
+        statements = self._reader.judge_all(stored)
+        return await self._moved(await self._touched_by(statements), statements)
+
+    async def _moved(
+        self, touched: _Touched, statements: Sequence[VerifiedStatement]
+    ) -> list[Change]:
+        changes: list[Change] = []
         marks, ids = sorted(touched.marks), {each.id for each in statements}
         for at in range(0, len(marks), MARKS_AT_ONCE):
             moved = await self._reader.moved(marks[at : at + MARKS_AT_ONCE], ids)

@@ -143,14 +143,14 @@ class Cases:
         return {0: self.reconciliation.sync_of(log).view, **self.case(log).branches}
 
     def heads_of(self, log: LogId) -> tuple[Head, ...]:
-        """The heads of a log's branches, of those that are whole and no other's beginning."""
+        """Of each of a log's branches that is no other's beginning the newest head held whole."""
         contained, verifier = self.case(log).contained, self.reconciliation.verifier
         return tuple(
-            view.head
+            view.whole
             for branch, view in sorted(self.views(log).items())
-            if view.head is not None and view.is_complete and branch not in contained
+            if view.whole is not None and branch not in contained
             # Not those that governance cut off by pinning another branch.
-            if verifier.stands(view.head)
+            if verifier.stands(view.whole)
         )
 
     def wait(self, log: LogId, head: Head, peer: str) -> None:

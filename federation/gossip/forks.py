@@ -258,11 +258,7 @@ class Forks:
         """What a head is held against: where it is a branch's own, the other branches."""
         if len(views) == 1:
             return views
-        return {
-            branch: view
-            for branch, view in views.items()
-            if view.head != head or not view.is_complete
-        }
+        return {branch: view for branch, view in views.items() if view.whole != head}
 
     @staticmethod
     def _may_look(head: Head, view: LogView) -> bool:
@@ -293,8 +289,8 @@ class Forks:
                 case.forget(head)  # asked again when it is heard again
                 return []
             return self._not_forked(case, look, parting)
-        own = [branch for branch, view in self.cases.views(head.log).items() if view.head == head]
-        is_held = bool(own) and self.cases.views(head.log)[own[0]].is_complete
+        own = [branch for branch, view in self.cases.views(head.log).items() if view.whole == head]
+        is_held = bool(own)
         if parting.is_known and is_held and own[0] != parting.branch:
             case.contained.add(own[0])
             self.cases.note_heads(head.log)

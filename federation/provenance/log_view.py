@@ -12,7 +12,7 @@ Source: docs/spec/verification.md steps 9 and 10; RFC 6962 section 2.1.2.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from federation.local_errors.proofs import ConsistencyUnproven, Fork, RootMismatch
 from federation.protocol.merkle import leaf_hash
@@ -39,11 +39,14 @@ class LogView:
         held: size and right edge of the statements held.
         head: the newest signed head accepted, of at least ``held.size``; None for a log of which
             nothing was ever heard.
+        last_whole: where more is held and not yet all under ``head``: the newest one before it
+            under which everything was held, if any was. See :attr:`whole`.
     """
 
     log: LogId
     held: CompactRange = field(default_factory=CompactRange)
     head: Head | None = None
+    last_whole: Head | None = None
 
     @property
     def size(self) -> int:
@@ -54,6 +57,11 @@ class LogView:
     def is_complete(self) -> bool:
         """Whether everything under the newest accepted head is held."""
         return self.head is not None and self.head.size == self.held.size
+
+    @property
+    def whole(self) -> Head | None:
+        """The newest accepted head under which everything is held; None where there is none."""
+        return self.head if self.is_complete else self.last_whole
 
     def check_head(self, head: Head) -> None:
         """Hold a head against what is known; a newer or equal one passes.
@@ -116,7 +124,8 @@ class LogView:
             verify_consistency(to, head.size, held.root(), head.root_hash, proof)
         if self.head is not None and self.head.size > head.size:
             raise ConsistencyUnproven("a head older than the one already accepted")
-        return Advance(self, replace(self, held=held, head=head), verified, runs)
+        last_whole = None if to == head.size else self.whole
+        return Advance(self, LogView(self.log, held, head, last_whole), verified, runs)
 
 
 @dataclass(frozen=True)

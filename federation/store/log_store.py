@@ -64,12 +64,29 @@ class StoredLog:
         branch: 0 where the log never forked.
         held: size and right edge of the statements held.
         head_note: the newest signed head accepted, of at least that size.
+        whole_size: the size of the newest head accepted under which everything is held; 0 where
+            there is none.
+        whole_note: that head; empty where there is none.
+        base: the branch that it begins with, and how many statements are common; those stand once.
     """
 
     log: LogId
     branch: int
     held: CompactRange
     head_note: bytes
+    whole_size: int = 0
+    whole_note: bytes = b""
+    base: tuple[int, int] | None = None
+
+
+_LOGS: Final = """
+    SELECT held.origin, held.branch, held.size, held.edge, held.head_note,
+        whole.size, whole.note, base.branch, held.base_size
+    FROM branches AS held
+    LEFT JOIN branches AS base ON base.stem = held.base_stem
+    LEFT JOIN checkpoints AS whole ON whole.stem = held.stem AND whole.size = (
+        SELECT max(size) FROM checkpoints WHERE stem = held.stem AND size <= held.size)
+    WHERE held.size > 0{of_one} ORDER BY held.stem"""
 
 
 class LogStore:
@@ -85,19 +102,29 @@ class LogStore:
         self._database = database
         self._stems, self._late = stems, late
 
-    async def load_logs(self) -> list[StoredLog]:
+    async def load_logs(self, log: LogId | None = None) -> list[StoredLog]:
         """Every branch that holds a statement, in the order of first mention.
+
+        Args:
+            log: of this log alone.
 
         Raises:
             StoreCorrupt: an edge or origin that nobody wrote.
         """
-        rows = await self._database.read(
-            "SELECT origin, branch, size, edge, head_note FROM branches WHERE size > 0"
-            " ORDER BY stem"
-        )
+        of_one, args = ("", ()) if log is None else (" AND held.origin = ?", (log.origin,))
         return [
-            StoredLog(stored_log(origin), branch, _stored_edge(size, edge), head_note)
-            for origin, branch, size, edge, head_note in rows
+            StoredLog(
+                stored_log(origin),
+                branch,
+                _stored_edge(size, edge),
+                head_note,
+                whole_size or 0,
+                whole_note or b"",
+                None if base is None else (base, base_size),
+            )
+            for origin, branch, size, edge, head_note, whole_size, whole_note, base, base_size in (
+                await self._database.read(_LOGS.format(of_one=of_one), args)
+            )
         ]
 
     async def size(self, log: LogId, *, branch: int = 0) -> int:

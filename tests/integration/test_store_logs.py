@@ -112,8 +112,22 @@ async def test_log_is_loaded_as_it_was_appended(tmp_path: Path) -> None:
         await stores.logs.append(made.moves[0])
     async with await open_stores(path, member=NOVA, federation_id=FID) as stores:
         [stored] = await stores.logs.load_logs()
-    assert StoredLog(made.log, 0, made.view.held, made.head().note) == stored
+    note = made.head().note
+    assert StoredLog(made.log, 0, made.view.held, note, 300, note) == stored
     assert made.view == LogView(stored.log, stored.held, made.verifier.open_head(stored.head_note))
+
+
+async def test_log_held_in_part_is_loaded_with_the_last_head_that_was_whole(stores: Stores) -> None:
+    made = _log(2)
+    head = made.head()
+    await stores.logs.append(made.moves[0])
+    made.say_numbers(range(2, 5))
+    await stores.logs.append(made.advance(2))
+    other = make_log(1, founded=FOUNDED, member=NOVA)
+    await stores.logs.append(other.moves[0])
+    [stored] = await stores.logs.load_logs(made.log)
+    assert (2, head.note) == (stored.whole_size, stored.whole_note)
+    assert (4, made.head().note) == (stored.held.size, stored.head_note)
 
 
 async def test_log_pulled_in_parts_is_loaded_with_the_head_it_is_pulled_under(

@@ -7,7 +7,7 @@ excuse itself. Numbers are those of docs/internals/gossip.md.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -27,6 +27,8 @@ from federation.protocol.notes import parse_note
 from federation.protocol.origins import LogId, parse_origin
 from federation.protocol.statements import Statement
 from federation.provenance.log_view import Advance
+from federation.provenance.pins import HeldBranch, limits_of
+from federation.provenance.verifier import VerifiedStatement
 from federation.provenance.view import encode_view, facts_of
 from tests.simulation.disk import KeptLog
 from tests.simulation.fork_checks import broken_forks, histories, honest
@@ -178,19 +180,30 @@ def view_of(node: Node) -> bytes:
 
     A view is a pure function of what is held: what is equal is not looked at twice in a world.
     """
-    place = held_of(node), frozenset(node.disk.evidence)
+    accused = frozenset(node.disk.evidence)
+    place = held_of(node), accused, tuple(_whole_sizes(node, accused))
     found = node.world.views.get(place)
     if found is None:
         found = node.world.views[place] = encode_view(
-            facts_of(
-                verified
-                for log in node.disk.logs.keys() | node.disk.branches.keys()
-                for kept in node.disk.branches_of(log).values()
-                for verified in kept.statements
-            ),
-            accused=node.disk.evidence,
+            facts_of(_counting(node, accused)), accused=accused
         )
     return found
+
+
+def _whole_sizes(node: Node, accused: Iterable[LogId]) -> Iterator[int]:
+    for log in sorted(accused, key=str):
+        for _, kept in sorted(node.disk.branches_of(log).items()):
+            yield kept.view.whole.size if kept.view.whole else 0
+
+
+def _counting(node: Node, accused: Container[LogId]) -> Iterator[VerifiedStatement]:
+    """What counts: of a log under evidence what is under a head that is held whole."""
+    for log in node.disk.logs.keys() | node.disk.branches.keys():
+        for branch, kept in node.disk.branches_of(log).items():
+            whole_size = kept.view.whole.size if kept.view.whole else 0
+            held = HeldBranch(branch, kept.view.size, whole_size)
+            limits = limits_of([held], {}, is_accused=log in accused)
+            yield from kept.statements[: limits.get(branch)]
 
 
 def lacks_body(kept: KeptLog, size: int) -> bool:

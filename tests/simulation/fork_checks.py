@@ -25,18 +25,16 @@ def honest(world: World) -> list[Node]:
 def histories(nodes: list[Node], log: LogId) -> set[tuple[int, bytes]]:
     """The heads under which nodes hold everything, those left out that another one continues."""
     whole = [
-        kept
+        (kept, head.size)
         for node in nodes
         for kept in node.disk.branches_of(log).values()
-        if kept.view.is_complete
+        if (head := kept.view.whole) is not None
     ]
     return {
-        (kept.view.size, kept.root(kept.view.size))
-        for kept in whole
+        (size, kept.root(size))
+        for kept, size in whole
         if not any(
-            other.view.size > kept.view.size
-            and other.root(kept.view.size) == kept.root(kept.view.size)
-            for other in whole
+            other_size > size and other.root(size) == kept.root(size) for other, other_size in whole
         )
     }
 

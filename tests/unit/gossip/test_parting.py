@@ -10,6 +10,7 @@ from federation.gossip.forks import Forks
 from federation.gossip.parting import AskRoots, Parting, find_parting
 from federation.gossip.peers import PeerView
 from federation.gossip.reconciliation import Reconciliation
+from federation.local_errors.proofs import Fork
 from federation.provenance.log_view import LogView
 from tests.builders import ACME, NOVA, make_log, make_roster
 
@@ -41,3 +42,18 @@ def test_a_head_that_nobody_can_judge_yet_is_looked_at_when_it_is_heard_again() 
         commands = forks.found(PartingFound(OTHER.head(), Parting()), 0.0, None)
         assert [] == [each for each in commands if isinstance(each, RaiseAlarm)]
         assert [] == forks.pump(0.0)
+
+
+def test_a_head_that_was_whole_is_told_until_the_next_one_of_its_branch_is() -> None:
+    """An issuer that serves half of its next head to this node alone silences it for nobody."""
+    made = make_log(5, founded=FOUNDED)
+    whole = made.head()
+    made.say_numbers(range(5, 9))
+    made.advance(2)
+    reconciliation = Reconciliation(made.verifier)
+    reconciliation.hold(made.view)
+    forks = Forks(ACME, reconciliation, lambda: {NOVA: PeerView(NOVA)})
+    assert forks.fork(Fork("two roots", first=whole.note, second=OTHER.head().note))
+    assert (whole,) == forks.cases.heads_of(made.log)
+    reconciliation.hold(make_log(9, founded=FOUNDED).view)
+    assert (made.head(),) == forks.cases.heads_of(made.log)

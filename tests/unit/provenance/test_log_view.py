@@ -54,7 +54,7 @@ def test_a_view_of_nothing_holds_nothing() -> None:
 def test_any_steps_under_any_heads_lead_to_the_same_view(
     steps: Sequence[int], data: st.DataObject
 ) -> None:
-    view = LogView(MADE.log)
+    view, whole = LogView(MADE.log), None
     for step in steps:
         to = min(SAID, view.size + step)
         if to == view.size:
@@ -68,6 +68,8 @@ def test_any_steps_under_any_heads_lead_to_the_same_view(
         view = move.view
         assert (to, head) == (view.size, view.head)
         assert (to == head.size) == view.is_complete
+        whole = head if view.is_complete else whole
+        assert whole == view.whole
     assert held(view.size).held == view.held
 
 

@@ -16,7 +16,7 @@ from federation.protocol.merkle_growth import CompactRange
 from federation.protocol.origins import Lane
 from federation.protocol.roster_amendments import propose_members, suspended
 from federation.protocol.roster_members import EMPTY_PIN, LogKey, Member, MemberLog, Pin
-from federation.provenance.pins import Cuts, cut_of, pinned_sizes
+from federation.provenance.pins import Cuts, HeldBranch, cut_of, limits_of, pinned_sizes
 from federation.provenance.verifier import Head, Verifier, speakers
 from tests.builders import ACME, NEW_YEAR_2026_MS, make_key, make_log, make_roster, sign_and_finish
 
@@ -116,7 +116,7 @@ def test_a_log_without_pins_counts_whole() -> None:
 def test_up_to_the_pin_it_counts_and_no_further() -> None:
     end = cut(log_of(end=4), 9)
     assert 4 == end
-    cuts = Cuts({(MADE.log, 0): 4})
+    cuts = Cuts(limits={(MADE.log, 0): 4})
     assert [True, False] == [cuts.counts(MADE.log, 0, index) for index in (3, 4)]
     assert cuts.counts(MADE.log, 1, 4)
 
@@ -136,6 +136,53 @@ def test_what_only_a_retired_key_signed_waits_for_the_key_in_use() -> None:
     assert 5 == cut(log_of(start=5), 9, OLD.public)
     assert cut(log_of(start=5), 9, NEW.public) is None
     assert cut(log_of(start=5), 5, OLD.public) is None
+
+
+def test_of_a_log_under_evidence_what_is_held_of_a_head_in_part_does_not_count() -> None:
+    held = [HeldBranch(0, 9, 9), HeldBranch(1, 7, 4, (0, 3)), HeldBranch(2, 6, 0, (1, 2))]
+    assert {} == limits_of(held, {}, is_accused=False)
+    assert {1: 4, 2: 2} == limits_of(held, {}, is_accused=True)
+    assert {0: 5, 1: 4, 2: 2} == limits_of(held, {0: 5}, is_accused=True)
+
+
+def test_what_a_branch_off_the_pin_shares_with_one_that_is_on_it_counts() -> None:
+    """It stands once, where the branch off the pin stands."""
+    held = [HeldBranch(0, 9, 9), HeldBranch(1, 8, 8, (0, 5)), HeldBranch(2, 7, 7, (1, 4))]
+    assert {0: 5} == limits_of(held, {0: 0}, is_accused=False)
+    assert {0: 4, 1: 5} == limits_of(held, {0: 0, 1: 0}, is_accused=False)
+    assert {0: 3, 1: 5, 2: 4} == limits_of(held, {0: 0, 1: 0, 2: 3}, is_accused=True)
+
+
+@given(st.data())
+def test_a_statement_counts_where_any_branch_that_has_it_counts(data: st.DataObject) -> None:
+    """Whatever the branches and wherever they end: as if each had rows of its own."""
+    held: list[HeldBranch] = []
+    rows: list[list[tuple[int, int]]] = []  # of each branch, where its statements stand
+    for branch in range(data.draw(st.integers(1, 5))):
+        size = data.draw(st.integers(1, 6))
+        base, common = 0, 0
+        if branch:
+            base = data.draw(st.integers(0, branch - 1))
+            common = data.draw(st.integers(0, min(size, held[base].size)))
+        whole = data.draw(st.integers(0, size))
+        held.append(HeldBranch(branch, size, whole, (base, common) if branch else None))
+        rows.append(
+            (rows[base][:common] if branch else [])
+            + [(branch, index) for index in range(common, size)]
+        )
+    ends = {
+        each.branch: data.draw(st.integers(0, each.size))
+        for each in held
+        if data.draw(st.booleans())
+    }
+    is_accused = data.draw(st.booleans())
+    expected = set[tuple[int, int]]()
+    for each, stands in zip(held, rows, strict=True):
+        end = min(ends.get(each.branch, each.size), each.whole_size if is_accused else each.size)
+        expected |= set(stands[:end])
+    limits = limits_of(held, ends, is_accused=is_accused)
+    cuts = Cuts(limits={(MADE.log, branch): limit for branch, limit in limits.items()})
+    assert expected == {row for row in set().union(*rows) if cuts.counts(MADE.log, *row)}
 
 
 @given(st.data())

@@ -1,0 +1,209 @@
+"""Logs with two histories in a running node: what of each branch counts, and since when."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+
+import pytest
+
+from federation.daemon.changes import ChangeBatch, IssuersChanged, VerdictChanged
+from federation.daemon.keyring import load_keyring
+from federation.daemon.node import Node
+from federation.daemon.pinning import find_cuts
+from federation.daemon.restore import restore_forked, restore_views
+from federation.protocol.evidence import encode_evidence, make_evidence
+from federation.protocol.keys import check_ed25519
+from federation.protocol.merkle_growth import CompactRange
+from federation.protocol.merkle_proofs import consistency_proof
+from federation.protocol.origins import Lane, LogId
+from federation.protocol.roster_amendments import propose_members
+from federation.protocol.roster_members import EMPTY_PIN, MemberLog, Pin
+from federation.protocol.roster_proposals import finish, sign_proposal
+from federation.provenance.convicting import Conviction, open_evidence
+from federation.provenance.log_view import Advance, LogView
+from federation.provenance.verdict import SignalState
+from tests import builders
+from tests.builders import MadeLog, make_member, make_signal
+from tests.integration.conftest import Found, Founded
+from tests.integration.test_publish_crash import open_node
+
+A, B = "a.example", "b.example"
+SHARED = 3
+
+
+class Ear:
+    """A sink that remembers."""
+
+    def __init__(self) -> None:
+        self.batches: list[ChangeBatch] = []
+
+    async def keep(self, batch: ChangeBatch) -> None:
+        self.batches.append(batch)
+
+
+@dataclass
+class Forked:
+    """A node of B's that runs alone, and two histories of A's live log, with A's own key.
+
+    Attributes:
+        node: holds nothing of them yet.
+        first: 3 statements, then those numbered 10 to 13.
+        second: the same 3, then those numbered 20 to 25.
+        ear: hears what changed.
+    """
+
+    founded: Founded
+    node: Node
+    first: MadeLog
+    second: MadeLog
+    ear: Ear
+
+    @property
+    def log(self) -> LogId:
+        return self.first.log
+
+    async def matches(self, numbers: Collection[int]) -> set[int]:
+        """Which of these signals the node knows as confirmed."""
+        wanted = list(numbers)
+        found = await self.node.matcher.match([make_signal(number) for number in wanted], 0)
+        return {number for number, near in zip(wanted, found, strict=True) if near}
+
+    async def hold(self, step: Advance) -> None:
+        """A step of the first branch is durable."""
+        await self.node.stores.logs.append(step)
+        await self.node.platform.absorb(step)
+
+    async def branch(self, view: LogView, count: int) -> LogView:
+        """So many statements more of the second history are durable."""
+        to, head = view.size + count, self.second.head()
+        proof = consistency_proof(to, head.size, self.second.node)
+        said = self.second.said[view.size : to]
+        step = view.advance(head, said, proof, self.second.verifier)
+        await self.node.stores.logs.append(step, branch=1)
+        await self.node.platform.absorb_branch(step)
+        return step.view
+
+    async def open_second(self, size: int | None = None) -> LogView:
+        """The second history, when it was so long, begins with the first's statements."""
+        held = CompactRange().extend(self.second.leaves[:SHARED])
+        head = self.second.head(size)
+        await self.node.stores.branches.open(self.log, 1, base=0, held=held, head=head)
+        return LogView(self.log, held)
+
+    async def accuse(self) -> Conviction:
+        """There is evidence."""
+        size = SHARED + 1
+        made = make_evidence(self.first.head(size).note, self.second.head(size).note)
+        roster = self.node.membership.roster
+        conviction = open_evidence(encode_evidence(made), roster, check_ed25519)
+        await self.node.stores.evidence.keep(conviction, 0)
+        await self.node.platform.accused(self.log)
+        return conviction
+
+    async def heard(self) -> tuple[set[bytes], list[IssuersChanged]]:
+        """What was told since this was last asked: signals that somebody speaks of, and members."""
+        await self.node.platform.teller.until_idle()
+        batches, self.ear.batches = self.ear.batches, []
+        changes = [change for batch in batches for change in batch.changes]
+        moved = [each for each in changes if isinstance(each, VerdictChanged)]
+        return (
+            {each.mark[1] for each in moved if each.verdict.state is not SignalState.UNKNOWN},
+            [each for each in changes if isinstance(each, IssuersChanged)],
+        )
+
+
+@pytest.fixture
+async def forked(found: Found) -> AsyncIterator[Forked]:
+    founded = found([A, B])
+    keys = {str(lane): key for lane, key in load_keyring(founded.config(A)).logs.items()}
+    company = replace(make_member(A), keys=keys)
+    secrets = builders.Founded(founded.chain, {A: company}, (founded.governor,))
+    log = LogId(A, founded.chain.federation_id, Lane.LIVE)
+    first, second = MadeLog(log, secrets), MadeLog(log, secrets)
+    for made, own in ((first, range(10, 14)), (second, range(20, 26))):
+        made.say_numbers(range(SHARED))
+        made.say_numbers(own)
+    async with AsyncExitStack() as stack:
+        node = await open_node(founded, B, stack)
+        ear = Ear()
+        node.platform.teller.listen(ear)
+        yield Forked(founded, node, first, second, ear)
+
+
+async def test_half_of_a_second_history_counts_when_the_other_half_is_here(
+    forked: Forked,
+) -> None:
+    await forked.hold(forked.first.advance())
+    await forked.accuse()
+    await forked.heard()
+    view = await forked.branch(await forked.open_second(), 2)
+    assert {0, 1, 2, 10, 11, 12, 13} == await forked.matches([*range(30)])
+    assert (set(), []) == await forked.heard()
+    view = await forked.branch(view, 3)
+    assert set() == await forked.matches([*range(20, 26)])
+    await forked.branch(view, 1)
+    assert {*range(20, 26)} == await forked.matches([*range(20, 26)])
+    values = {make_signal(number).value for number in range(20, 26)}
+    assert (values, []) == await forked.heard()
+
+
+async def test_what_was_held_in_part_ceases_to_count_with_the_evidence(forked: Forked) -> None:
+    await forked.hold(forked.first.advance(2))  # all under no head
+    assert {0, 1} == await forked.matches([*range(30)])
+    await forked.heard()
+    await forked.accuse()
+    assert set() == await forked.matches([*range(30)])
+    assert (set(), [IssuersChanged((), (A,))]) == await forked.heard()
+    await forked.hold(forked.first.advance())
+    assert {0, 1, 2, 10, 11, 12, 13} == await forked.matches([*range(30)])
+
+
+async def test_a_node_that_starts_again_counts_and_tells_the_same(forked: Forked) -> None:
+    """Of the branch that is held in part it has the last head that was whole still."""
+    stores, membership = forked.node.stores, forked.node.membership
+    short = replace_said(forked.second, SHARED + 2)
+    await forked.hold(forked.first.advance())
+    conviction = await forked.accuse()
+    view = await forked.open_second(SHARED + 2)
+    whole = view.advance(short.head(), short.said[SHARED:], (), short.verifier)
+    await stores.logs.append(whole, branch=1)
+    await forked.node.platform.absorb_branch(whole)
+    assert {20, 21} == await forked.matches([*range(20, 26)])
+    view = await forked.branch(whole.view, 2)
+    assert {20, 21} == await forked.matches([*range(20, 26)])
+    assert short.head() == view.whole
+    found = await find_cuts(stores, membership.roster, await stores.logs.load_logs())
+    assert found == membership.cuts
+    assert {(forked.log, 1): SHARED + 2} == found.limits
+    await restore_views(stores, membership)
+    (again,) = await restore_forked(stores, membership, [conviction])
+    assert {1: view} == again.branches
+
+
+def replace_said(made: MadeLog, size: int) -> MadeLog:
+    """The log when it was shorter."""
+    return replace(made, said=made.said[:size])
+
+
+async def test_what_a_branch_off_the_pin_shares_with_the_one_on_it_counts(forked: Forked) -> None:
+    """The pin stands behind where they part; what is before that is both their word."""
+    await forked.hold(forked.first.advance())
+    await forked.accuse()
+    await forked.branch(await forked.open_second(), 6)
+    pin = Pin(SHARED + 4, forked.second.head(SHARED + 4).root_hash)
+    await forked.node.membership.adopt(decide(forked, pin))
+    assert {0, 1, 2, 20, 21, 22, 23} == await forked.matches([*range(30)])
+
+
+def decide(forked: Forked, pin: Pin) -> bytes:
+    """The roster in which A is suspended, its live log pinned there."""
+    member = forked.founded.chain.newest.member(A)
+    logs: list[MemberLog] = [
+        replace(log, pin=pin if log.lane is Lane.LIVE else EMPTY_PIN) for log in member.logs
+    ]
+    changed = replace(member, logs=tuple(logs))
+    proposal = propose_members(forked.founded.chain, [changed], now_ms=builders.NEW_YEAR_2026_MS)
+    signed = sign_proposal(proposal.proposal_bytes, forked.founded.governor)
+    return finish(signed, forked.founded.chain).versions[-1]
