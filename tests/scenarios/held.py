@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +17,7 @@ from federation.protocol.notes import parse_note
 from federation.protocol.origins import parse_origin
 from federation.protocol.roster_walk import verify_chain
 from federation.protocol.statements import erased_statement, opened_statement
+from federation.provenance.pins import HeldBranch, limits_of
 from federation.provenance.taking_back import rulings_of
 from federation.provenance.verifier import VerifiedStatement, Verifier
 from federation.provenance.view import encode_view, facts_of
@@ -45,7 +47,8 @@ def _read(database: sqlite3.Connection, member: str) -> dict[str, Any]:
     )
     heads: dict[str, list[Any]] = {}
     newest: dict[str, tuple[int, int]] = {}
-    statements: list[VerifiedStatement] = []
+    statements, counting = list[VerifiedStatement](), list[VerifiedStatement]()
+    limits = _limits(database, accused)
     for stem, origin, size, edge, note in database.execute(
         "SELECT stem, origin, size, edge, head_note FROM branches ORDER BY stem"
     ).fetchall():
@@ -66,8 +69,11 @@ def _read(database: sqlite3.Connection, member: str) -> dict[str, Any]:
                 if salt is None
                 else opened_statement(header, salt, body)
             )
-            statements.append(verifier.open_statement(log, place % PLACES_PER_STEM, statement))
-    view = encode_view(facts_of(statements), rulings_of(roster))
+            index = place % PLACES_PER_STEM
+            statements.append(verifier.open_statement(log, index, statement))
+            if index < limits.get(stem, PLACES_PER_STEM):
+                counting.append(statements[-1])
+    view = encode_view(facts_of(counting), rulings_of(roster))
     return {
         "heads": heads,
         "ids": sorted({str(each.id) for each in statements}),
@@ -86,3 +92,24 @@ def _read(database: sqlite3.Connection, member: str) -> dict[str, Any]:
             if parse_origin(origin).member == member
         },
     }
+
+
+def _limits(database: sqlite3.Connection, accused: Collection[str]) -> dict[int, int]:
+    """Stem -> how many of its first statements count, of the logs under evidence."""
+    limits: dict[int, int] = {}
+    for origin in accused:
+        rows = database.execute(
+            "SELECT stem, branch, size, base_stem, base_size, (SELECT max(size) FROM checkpoints"
+            " WHERE stem = branches.stem AND size <= branches.size) FROM branches"
+            " WHERE origin = ? ORDER BY stem",
+            (origin,),
+        ).fetchall()
+        stems = {branch: stem for stem, branch, *_ in rows}
+        branches = {stem: branch for branch, stem in stems.items()}
+        held = [
+            HeldBranch(branch, size, whole or 0, base and (branches[base], common))
+            for _, branch, size, base, common, whole in rows
+        ]
+        found = limits_of(held, {}, is_accused=True)
+        limits.update({stems[branch]: limit for branch, limit in found.items()})
+    return limits

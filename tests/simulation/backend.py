@@ -467,11 +467,7 @@ class Stage:
         return {
             "heads": {
                 origin: [
-                    # A branch that is growing has no whole head, and is no shorter for that.
-                    max(
-                        kept.view.size
-                        for kept in node.disk.branches_of(node.log_named(origin)).values()
-                    ),
+                    max(size for size, _ in heads),
                     "+".join(sorted(root.hex() for _, root in heads)),
                 ]
                 for origin, heads in heads_of(node).items()
