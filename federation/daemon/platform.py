@@ -77,7 +77,7 @@ class Platform:
         alarm: Callable[[str, str], None],
     ) -> None:
         self._tasks: list[asyncio.Task[None]] = []
-        self._untold: dict[Span, None] = {}
+        self._untold: dict[LogId, dict[Span, None]] = {}
         self._stores, self._membership = stores, membership
         self.reader = ViewReader(stores.signals, stores.evidence, membership, unix_ms)
         self.index_folder = config.path(config.data_directory) / INDEX_FOLDER
@@ -160,31 +160,54 @@ class Platform:
     async def absorb(self, step: Advance) -> None:
         """A step is durable: it matches from now on, and what it changed will be told."""
         await self.quarantine.look_at(step.statements)
-        recount = await note_log(self._stores, self._membership, step.view.log)
-        await self.matcher.recount(recount.spans)
+        await self.matcher.recount(await self._hold_against(step.view.log))
         await self.matcher.absorb(step)
         self.index_keeper.absorbed(step)
         self._arrived(step.statements)
         self.teller.absorbed(step)
+        await self._tell_begun(step.view.log, step.statements)
 
     async def absorb_branch(self, step: Advance) -> None:
         """The same for a step of a branch of a forked log: the union of what is whole counts."""
-        recount = await note_log(self._stores, self._membership, step.view.log)
-        self._untold.update(dict.fromkeys(recount.begun))
-        await self.matcher.recount(recount.spans)
+        await self.matcher.recount(await self._hold_against(step.view.log))
         await self.matcher.absorb(step)
         if self.teller.is_listened_to:
             self.teller.emit(*await self.verdict_changes.derive(step.statements))
-            for span in list(self._untold):
-                async for page in self.matcher.pages(span):
-                    self.teller.emit(*await self.verdict_changes.counted(page))
-        self._untold.clear()
+        await self._tell_begun(step.view.log, step.statements)
+
+    async def recount(self, log: LogId) -> None:
+        """A head of a log under evidence is held whole: what is under it counts now."""
+        await self.matcher.recount(await self._hold_against(log))
+        await self._tell_begun(log)
 
     async def accused(self, log: LogId) -> None:
         """There is evidence against a log: of what is held of it in part, nothing counts now."""
+        try:
+            spans = await self._hold_against(log)
+            if spans:
+                # Also of a member under evidence before: nothing else tells what ceased to count.
+                self.teller.emit(self.verdict_changes.issuers_stand())
+        finally:
+            self.issuers_changed()
+        await self.matcher.recount(spans)
+        await self._tell_begun(log)
+
+    async def _hold_against(self, log: LogId) -> Sequence[Span]:
+        """Find what counts of a log; returns what counts otherwise than before."""
         recount = await note_log(self._stores, self._membership, log)
-        await self.matcher.recount(recount.spans)
-        self.issuers_changed()
+        if recount.begun and self.teller.is_listened_to:
+            self._untold.setdefault(log, {}).update(dict.fromkeys(recount.begun))
+        return recount.spans
+
+    async def _tell_begun(self, log: LogId, told: Sequence[VerifiedStatement] = ()) -> None:
+        """Tell what statements of a log changed that were told when they came, and count now."""
+        spans = self._untold.get(log, {})
+        ids = {each.id for each in told} if spans else set()
+        for span in list(spans):
+            async for page in self.matcher.pages(span):
+                later = [each for each in page if each.statement.id not in ids]
+                self.teller.emit(*await self.verdict_changes.counted(later))
+            spans.pop(span, None)  # last: what a failing disk interrupts is told once more
 
     async def erased(
         self, values: Sequence[tuple[SignalType, bytes]], governed: Collection[StatementId]

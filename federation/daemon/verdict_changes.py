@@ -106,6 +106,11 @@ class VerdictChanges:
         before, self._issuers = self._issuers, self._reader.issuers()
         return [] if before == self._issuers else [_told(self._issuers)]
 
+    def issuers_stand(self) -> Change:
+        """How members stand now, whether or not that is as it was."""
+        self._issuers = self._reader.issuers()
+        return _told(self._issuers)
+
     async def _touched_by(self, statements: Sequence[VerifiedStatement]) -> _Touched:
         touched = _Touched()
         for statement in statements:

@@ -10,9 +10,11 @@ import pytest
 
 from federation.daemon.changes import ChangeBatch, IssuersChanged, VerdictChanged
 from federation.daemon.keyring import load_keyring
+from federation.daemon.matcher import Span
 from federation.daemon.node import Node
 from federation.daemon.pinning import find_cuts
 from federation.daemon.restore import restore_forked, restore_views
+from federation.local_errors.disk import StoreCorrupt
 from federation.protocol.evidence import encode_evidence, make_evidence
 from federation.protocol.keys import check_ed25519
 from federation.protocol.merkle_growth import CompactRange
@@ -24,6 +26,7 @@ from federation.protocol.roster_proposals import finish, sign_proposal
 from federation.provenance.convicting import Conviction, open_evidence
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.verdict import SignalState
+from federation.store.places import StoredStatement
 from tests import builders
 from tests.builders import MadeLog, make_member, make_signal
 from tests.integration.conftest import Found, Founded
@@ -63,6 +66,15 @@ class Forked:
     @property
     def log(self) -> LogId:
         return self.first.log
+
+    def in_bulk(self) -> Forked:
+        """Two histories of A's bulk log, in the same node: other numbers, as many of each."""
+        log, made = LogId(A, self.log.federation_id, Lane.BULK), []
+        for own in (range(110, 114), range(120, 126)):
+            made.append(MadeLog(log, self.first.founded))
+            made[-1].say_numbers(range(100, 100 + SHARED))
+            made[-1].say_numbers(own)
+        return replace(self, first=made[0], second=made[1])
 
     async def matches(self, numbers: Collection[int]) -> set[int]:
         """Which of these signals the node knows as confirmed."""
@@ -116,7 +128,11 @@ class Forked:
 
 @pytest.fixture
 async def forked(found: Found) -> AsyncIterator[Forked]:
-    founded = found([A, B])
+    async with AsyncExitStack() as stack:
+        yield await fork(found([A, B]), stack)
+
+
+async def fork(founded: Founded, stack: AsyncExitStack) -> Forked:
     keys = {str(lane): key for lane, key in load_keyring(founded.config(A)).logs.items()}
     company = replace(make_member(A), keys=keys)
     secrets = builders.Founded(founded.chain, {A: company}, (founded.governor,))
@@ -125,11 +141,9 @@ async def forked(found: Found) -> AsyncIterator[Forked]:
     for made, own in ((first, range(10, 14)), (second, range(20, 26))):
         made.say_numbers(range(SHARED))
         made.say_numbers(own)
-    async with AsyncExitStack() as stack:
-        node = await open_node(founded, B, stack)
-        ear = Ear()
-        node.platform.teller.listen(ear)
-        yield Forked(founded, node, first, second, ear)
+    node, ear = await open_node(founded, B, stack), Ear()
+    node.platform.teller.listen(ear)
+    return Forked(founded, node, first, second, ear)
 
 
 async def test_half_of_a_second_history_counts_when_the_other_half_is_here(
@@ -185,6 +199,68 @@ async def test_a_node_that_starts_again_counts_and_tells_the_same(forked: Forked
 def replace_said(made: MadeLog, size: int) -> MadeLog:
     """The log when it was shorter."""
     return replace(made, said=made.said[:size])
+
+
+async def test_what_a_linear_step_makes_whole_after_the_evidence_is_told(forked: Forked) -> None:
+    """It was under way when the evidence came; what was before it had ceased to count."""
+    await forked.hold(forked.first.advance(2))
+    await forked.accuse()
+    await forked.heard()
+    await forked.hold(forked.first.advance())
+    told, _ = await forked.heard()
+    assert {make_signal(number).value for number in (0, 1, 2, 10, 11, 12, 13)} == told
+
+
+async def test_whatever_counts_anew_is_told_once(forked: Forked) -> None:
+    await forked.hold(forked.first.advance())
+    await forked.accuse()
+    view = await forked.branch(await forked.open_second(), 2)
+    await forked.heard()
+    await forked.branch(view, 4)
+    await forked.node.platform.teller.until_idle()
+    changes = [change for batch in forked.ear.batches for change in batch.changes]
+    marks = [each.mark for each in changes if isinstance(each, VerdictChanged)]
+    assert len(set(marks)) == len(marks) == 6
+
+
+async def test_what_a_log_makes_count_is_told_whatever_another_does_meanwhile(
+    forked: Forked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one's telling may end, or fail for good at a damaged row, at any moment."""
+    other = forked.in_bulk()
+    views = []
+    for each in (forked, other):
+        await each.hold(each.first.advance())
+        await each.accuse()
+        views.append(await each.branch(await each.open_second(), 2))
+    await forked.heard()
+    matcher = forked.node.platform.matcher
+    pages = matcher.pages
+
+    async def damaged(span: Span) -> AsyncIterator[list[StoredStatement]]:
+        if span[0] == other.log:
+            raise StoreCorrupt("a row")
+        async for page in pages(span):
+            yield page
+
+    monkeypatch.setattr(matcher, "pages", damaged)
+    with pytest.raises(StoreCorrupt):
+        await other.branch(views[1], 4)
+    await forked.heard()
+    await forked.branch(views[0], 4)
+    told, _ = await forked.heard()
+    assert {make_signal(number).value for number in range(20, 26)} == told
+
+
+async def test_evidence_against_another_log_of_the_same_member_is_told(forked: Forked) -> None:
+    """Nothing else says that what is held of it in part ceased to count."""
+    other = forked.in_bulk()
+    await forked.hold(forked.first.advance())
+    await forked.accuse()
+    await other.hold(other.first.advance(2))
+    await forked.heard()
+    await other.accuse()
+    assert (set(), [IssuersChanged((), (A,))]) == await forked.heard()
 
 
 async def test_what_a_branch_off_the_pin_shares_with_the_one_on_it_counts(forked: Forked) -> None:
