@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from federation.daemon.background import Background
@@ -56,6 +56,7 @@ class IndexKeeper:
         trees: the roots of the logs.
         whose: federation and member: another's files are of no use.
         roster_version: of the roster in force. Another one may count what this one does not.
+        accused: the logs under evidence: of these less may count than of others.
 
     Attributes:
         restored: whether the index came from disk at this start; None before.
@@ -69,12 +70,14 @@ class IndexKeeper:
         trees: TreeStore,
         whose: tuple[str, str],
         roster_version: Callable[[], int],
+        accused: Callable[[], Collection[LogId]],
     ) -> None:
         self.restored: bool | None = None
         self._index, self._files = index, files
         self._source, self._trees, self._whose = source, trees, whose
-        self._roster_version = roster_version
+        self._roster_version, self._accused = roster_version, accused
         self._counted_roster = 0
+        self._counted_accused: list[str] = []
         self._known: dict[Branch, int] = {}
         self._roots: dict[tuple[Branch, int], bytes] = {}
         self._missing: list[Missing] = []
@@ -109,6 +112,15 @@ class IndexKeeper:
         if self._counted_roster != self._roster_version():
             self._counted_roster = self._roster_version()
             self._is_changed = True
+
+    def accused_counted(self, log: LogId) -> None:
+        """The index holds what evidence against a log makes count again: less is taken back."""
+        if log.origin not in self._counted_accused:
+            self._counted_accused = sorted([*self._counted_accused, log.origin])
+            self._is_changed = True
+
+    def _origins_accused(self) -> list[str]:
+        return sorted(log.origin for log in self._accused())
 
     def file_of(self, signal_type: SignalType) -> str | None:
         """The name of the file that a type's sorted rows are mapped from; None in memory only."""
@@ -159,6 +171,7 @@ class IndexKeeper:
         """The index holds all that it is said to; before that, nothing of it may be written."""
         self._known, self._missing = known, missing
         self._counted_roster = self._roster_version()
+        self._counted_accused = self._origins_accused()
         self._is_filled = True
 
     async def _restore(self) -> tuple[dict[Branch, int], list[Missing]]:
@@ -196,6 +209,8 @@ class IndexKeeper:
             raise IndexFileInvalid("another release read the statements that it is made from")
         if about["roster"] != self._roster_version():
             raise IndexFileInvalid("another version of the roster is in force now")
+        if about["accused"] != self._origins_accused():
+            raise IndexFileInvalid("other logs are under evidence now")
         sections = read_sections(about["sections"], file.parts)
         settled = {
             SignalType(kind): self._map(SignalType(kind), name, bytes.fromhex(digest))
@@ -318,6 +333,7 @@ class IndexKeeper:
             listed = {(each.log.origin, each.branch, each.index) for each in missing}
             listed |= {(each.log.origin, each.branch, each.index) for each in self._missing}
             about = {"logs": logs, "missing": sorted(listed), "roster": self._counted_roster}
+            about["accused"] = self._counted_accused
             epoch = self._files.epoch
             await self._background.run(self._write, about, sections, kept_in, epoch)
             self._missing = missing

@@ -89,6 +89,7 @@ class Platform:
             stores.trees,
             (membership.roster.federation_id, config.member),
             lambda: membership.roster.version,
+            lambda: stores.evidence.accused,
         )
         self.matcher = Matcher(self.index, stores.signals, stores.logs, self.reader, unix_ms)
         self.teller = Teller(stores.changes, stores.logs, membership)
@@ -190,6 +191,7 @@ class Platform:
         finally:
             self.issuers_changed()
         await self.matcher.recount(spans)
+        self.index_keeper.accused_counted(log)
         await self._tell_begun(log)
 
     async def _hold_against(self, log: LogId) -> Sequence[Span]:

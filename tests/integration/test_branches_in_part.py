@@ -11,7 +11,7 @@ import pytest
 from federation.daemon.changes import ChangeBatch, IssuersChanged, VerdictChanged
 from federation.daemon.keyring import load_keyring
 from federation.daemon.matcher import Span
-from federation.daemon.node import Node
+from federation.daemon.node import DATABASE_FILE, Node
 from federation.daemon.pinning import find_cuts
 from federation.daemon.restore import restore_forked, restore_views
 from federation.local_errors.disk import StoreCorrupt
@@ -27,8 +27,9 @@ from federation.provenance.convicting import Conviction, open_evidence
 from federation.provenance.log_view import Advance, LogView
 from federation.provenance.verdict import SignalState
 from federation.store.places import StoredStatement
+from federation.store.stores import open_stores
 from tests import builders
-from tests.builders import MadeLog, make_member, make_signal
+from tests.builders import MadeLog, make_member, make_signal, make_withdraw
 from tests.integration.conftest import Found, Founded
 from tests.integration.test_publish_crash import open_node
 
@@ -261,6 +262,37 @@ async def test_evidence_against_another_log_of_the_same_member_is_told(forked: F
     await forked.heard()
     await other.accuse()
     assert (set(), [IssuersChanged((), (A,))]) == await forked.heard()
+
+
+async def test_an_index_written_before_the_evidence_is_not_believed_after_a_crash(
+    found: Found,
+) -> None:
+    """What was withdrawn under a head held in part matches again, though the files lack it."""
+    founded = found([A, B])
+    async with AsyncExitStack() as stack:
+        forked = await fork(founded, stack)
+        bulk, live = forked.in_bulk().first, MadeLog(forked.log, forked.first.founded)
+        await forked.hold(bulk.advance())
+        taken = make_withdraw(1, bulk.said[0].id, member=A, federation_id=forked.log.federation_id)
+        live.say(taken)
+        live.say_numbers(range(SHARED + 1))
+        await forked.hold(live.advance(2))
+        assert {101} == await forked.matches([100, 101])
+        second = forked.second.head(SHARED + 2)
+    made = make_evidence(live.head().note, second.note)
+    conviction = open_evidence(encode_evidence(made), founded.chain.newest, check_ed25519)
+    path = founded.config(B).path(founded.config(B).data_directory) / DATABASE_FILE
+    federation = forked.log.federation_id
+    async with await open_stores(path, member=B, federation_id=federation) as stores:
+        await stores.evidence.keep(conviction, 0)
+    async with AsyncExitStack() as stack:
+        again = replace(forked, node=await open_node(founded, B, stack))
+        assert {100, 101} == await again.matches([100, 101])
+        assert not again.node.platform.index_keeper.restored
+    async with AsyncExitStack() as stack:
+        again = replace(forked, node=await open_node(founded, B, stack))
+        assert {100, 101} == await again.matches([100, 101])
+        assert again.node.platform.index_keeper.restored
 
 
 async def test_what_a_branch_off_the_pin_shares_with_the_one_on_it_counts(forked: Forked) -> None:
