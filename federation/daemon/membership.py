@@ -57,6 +57,7 @@ class Membership:
         verifier: judges by the newest one.
         rivals: other proven files of versions it holds, until the operator pins one.
         cuts: which statements held here do not count under it (``daemon.pinning`` finds them).
+        cut_by: the roster that they are found by: the newest, once its pins are in force here.
         cutting: held by whoever finds them anew.
     """
 
@@ -69,6 +70,7 @@ class Membership:
         self.chain = chain
         self.verifier = Verifier(chain.newest, check_ed25519)
         self.cuts, self.cutting = Cuts(), asyncio.Lock()
+        self.cut_by = chain.newest
         self.rivals: tuple[Roster, ...] = ()
         self._store, self._unix_ms = store, unix_ms
         self._adopting = asyncio.Lock()

@@ -20,7 +20,7 @@ from federation.protocol.origins import LogId
 from federation.protocol.roster import Roster
 from federation.protocol.roster_members import MemberLog
 from federation.provenance.log_view import LogView
-from federation.provenance.pins import Cuts, HeldBranch, cut_of, limits_of, pinned_sizes
+from federation.provenance.pins import Cuts, HeldBranch, cut_of, last_pin, limits_of, pinned_sizes
 from federation.provenance.verifier import Head, Verifier
 from federation.store.log_store import StoredLog
 from federation.store.stores import Stores
@@ -40,19 +40,25 @@ async def find_cuts(stores: Stores, roster: Roster, logs: Sequence[StoredLog]) -
     Raises:
         StoreError: the disk.
     """
-    ends, limits = dict[Place, int](), dict[Place, int]()
+    ends, limits, pins = dict[Place, int](), dict[Place, int](), dict[Place, int]()
     accused, branches = stores.evidence.accused, dict[LogId, list[HeldBranch]]()
     for kept in logs:
         said = roster.logs.get(kept.log)
         is_pinned = said is not None and (said.pin is not None or len(said.keys) > 1)
-        end = await _cut(stores, said, kept) if said is not None and is_pinned else None
+        end, pinned = None, 0
+        if said is not None and is_pinned:
+            end, pinned = await _cut(stores, said, kept)
         if end is not None:
             ends[kept.log, kept.branch] = end
         if end is not None or kept.log in accused:
             branches.setdefault(kept.log, [])
+        pins[kept.log, kept.branch] = pinned
     for kept in logs:
         if kept.log in branches:
-            branches[kept.log].append(_held_branch(kept))
+            # A pin says what is before it as well as a head.
+            whole = max(kept.whole_size, pins[kept.log, kept.branch])
+            each = HeldBranch(kept.branch, kept.held.size, whole, kept.base)
+            branches[kept.log].append(each)
     for log, held in branches.items():
         of_log = {
             each.branch: ends[log, each.branch] for each in held if (log, each.branch) in ends
@@ -62,17 +68,15 @@ async def find_cuts(stores: Stores, roster: Roster, logs: Sequence[StoredLog]) -
     return Cuts(ends, limits)
 
 
-def _held_branch(kept: StoredLog) -> HeldBranch:
-    return HeldBranch(kept.branch, kept.held.size, kept.whole_size, kept.base)
-
-
-async def _cut(stores: Stores, said: MemberLog, kept: StoredLog) -> int | None:
+async def _cut(stores: Stores, said: MemberLog, kept: StoredLog) -> tuple[int | None, int]:
+    """Where a branch is cut off, or None, and at what size the last pin is that it is on, or 0."""
     sizes = pinned_sizes(said, kept.held.size)
     found = await asyncio.gather(
         *(stores.trees.root_hash(kept.log, size, branch=kept.branch) for size in sizes)
     )
     roots = dict(zip(sizes, found, strict=True))
-    return cut_of(said, roots.__getitem__, kept.held.size, _signer(said, kept))
+    end = cut_of(said, roots.__getitem__, kept.held.size, _signer(said, kept))
+    return end, last_pin(said, roots.__getitem__, kept.held.size)
 
 
 def _signer(said: MemberLog, kept: StoredLog) -> bytes | None:
@@ -113,7 +117,8 @@ async def standing_view(
     is_other = head is not None and head.size == held.size and head.root_hash != held.root()
     if is_other or (head is not None and head.log != kept.log):
         raise StoreCorrupt(f"the stored edge of {kept.log} does not lead to its head")
-    if head is None or head.size == held.size or not kept.whole_note:
+    is_whole = head is not None and head.size == held.size
+    if is_whole or not kept.whole_note or kept.whole_size > held.size:
         return LogView(kept.log, held, head)
     return LogView(kept.log, held, head, _open_head(verifier, kept, kept.whole_note))
 
@@ -163,11 +168,14 @@ async def note_log(stores: Stores, membership: Membership, log: LogId) -> Recoun
     Raises:
         StoreError: the disk.
     """
-    said = membership.roster.logs.get(log)
+    said = membership.cut_by.logs.get(log)
     waits = (log, 0) in membership.cuts.ends and said is not None and said.is_open
     if not waits and log not in stores.evidence.accused:
         return Recount()
-    return await _apply(stores, membership, log, {})
+    async with membership.cutting:  # a step and a roster: neither undoes what the other found
+        logs = await stores.logs.load_logs(log)
+        # By the pins in force: what the next roster moves, the engine is to be told of.
+        return await _hold_against(stores, membership, membership.cut_by, logs, {})
 
 
 async def apply_pins(
@@ -183,24 +191,21 @@ async def apply_pins(
     Raises:
         StoreError: the disk.
     """
-    return await _apply(stores, membership, None, known)
-
-
-async def _apply(
-    stores: Stores, membership: Membership, log: LogId | None, known: Mapping[LogId, LogView]
-) -> Recount:
-    async with membership.cutting:  # a step and a roster: neither undoes what the other found
-        logs = await stores.logs.load_logs(log)
-        return await _hold_against(stores, membership, logs, known)
+    async with membership.cutting:
+        logs, roster = await stores.logs.load_logs(), membership.roster
+        recount = await _hold_against(stores, membership, roster, logs, known)
+        membership.cut_by = roster
+        return recount
 
 
 async def _hold_against(
     stores: Stores,
     membership: Membership,
+    roster: Roster,
     logs: Sequence[StoredLog],
     known: Mapping[LogId, LogView],
 ) -> Recount:
-    verifier, found = membership.verifier, await find_cuts(stores, membership.roster, logs)
+    verifier, found = membership.verifier, await find_cuts(stores, roster, logs)
     before, places = membership.cuts, {(kept.log, kept.branch) for kept in logs}
     after = Cuts(
         _replaced(before.ends, places, found.ends), _replaced(before.limits, places, found.limits)

@@ -26,7 +26,7 @@ class HeldBranch:
     Attributes:
         branch: its number; larger than that of the branch it begins with.
         size: how many statements are held of it.
-        whole_size: how many of them are everything under a head that was accepted.
+        whole_size: how many of them are everything under a head that was accepted, or up to a pin.
         base: the number of the branch it begins with, and how many statements are common; those
             stand once, as that branch's.
     """
@@ -83,6 +83,22 @@ def limits_of(
 def pinned_sizes(log: MemberLog, held: int) -> list[int]:
     """The sizes, at most ``held``, at which the roster says what the log's root is."""
     return [pin.size for pin in log.pins if pin.size <= held]
+
+
+def last_pin(log: MemberLog, root_at: Callable[[int], bytes], held: int) -> int:
+    """The largest size at which a pin says what a branch is, and it is that; 0 where there is none.
+
+    Args:
+        log: what the roster says of it.
+        root_at: the branch's root at a size among :func:`pinned_sizes`.
+        held: statements held of the branch.
+    """
+    stands = 0
+    for pin in log.pins:
+        if pin.size > held or root_at(pin.size) != pin.root_hash:
+            break
+        stands = pin.size
+    return stands
 
 
 def cut_of(

@@ -295,6 +295,40 @@ async def test_an_index_written_before_the_evidence_is_not_believed_after_a_cras
         assert again.node.platform.index_keeper.restored
 
 
+async def test_up_to_a_pin_a_log_under_evidence_counts_without_a_head_there(
+    forked: Forked,
+) -> None:
+    """As at a node that had it whole and further: the governors' word stands for the head."""
+    await forked.hold(forked.first.advance(6))
+    await forked.accuse()
+    assert set() == await forked.matches([*range(30)])
+    pin = Pin(SHARED + 2, forked.first.head(SHARED + 2).root_hash)
+    await forked.node.membership.adopt(decide(forked, pin))
+    assert {0, 1, 2, 10, 11} == await forked.matches([*range(30)])
+
+
+async def test_a_step_before_a_pin_is_applied_leaves_the_engine_to_be_told_of_it(
+    forked: Forked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A branch's step becomes durable while peers are connected anew under the next roster."""
+    step = forked.first.advance()
+    await forked.hold(step)
+    await forked.accuse()
+    engine = forked.node.replicator.engine
+    engine._reconciliation.hold(step.view)
+    changes, view = forked.node.roster_changes, await forked.open_second()
+    reconnect = changes._reconnect
+
+    async def meanwhile() -> None:
+        await forked.branch(view, 6)
+        await reconnect()
+
+    monkeypatch.setattr(changes, "_reconnect", meanwhile)
+    pin = Pin(SHARED + 2, forked.first.head(SHARED + 2).root_hash)
+    await forked.node.membership.adopt(decide(forked, pin))
+    assert SHARED + 2 == engine.logs[forked.log].view.size
+
+
 async def test_what_a_branch_off_the_pin_shares_with_the_one_on_it_counts(forked: Forked) -> None:
     """The pin stands behind where they part; what is before that is both their word."""
     await forked.hold(forked.first.advance())
