@@ -159,13 +159,11 @@ class Brancher:
         self._feed(fork_events.BranchPersisted(branch, step))
 
     async def _keep_evidence(self, command: fork_events.KeepEvidence) -> None:
-        try:
-            await self._accusations.keep(command.conviction)
-        except StoreError as error:
-            log_lines.error("cannot keep evidence: %s", error)
-            return
         log = command.conviction.log
-        await self._after_commit.through(log, lambda: self._accused(log))
+        # The engine goes by it from now on, and orders this once.
+        await self._after_commit.through(
+            log, lambda: self._accusations.keep(command.conviction), lambda: self._accused(log)
+        )
 
     async def _stop(self, command: fork_events.StopSigning) -> None:
         head, peer = command.head, command.peer

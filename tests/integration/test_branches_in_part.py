@@ -14,7 +14,8 @@ from federation.daemon.matcher import Span
 from federation.daemon.node import DATABASE_FILE, Node
 from federation.daemon.pinning import find_cuts
 from federation.daemon.restore import restore_forked, restore_views
-from federation.local_errors.disk import StoreCorrupt
+from federation.gossip.fork_events import KeepEvidence
+from federation.local_errors.disk import StoreCorrupt, StoreFull
 from federation.protocol.evidence import encode_evidence, make_evidence
 from federation.protocol.keys import check_ed25519
 from federation.protocol.merkle_growth import CompactRange
@@ -262,6 +263,31 @@ async def test_evidence_against_another_log_of_the_same_member_is_told(forked: F
     await forked.heard()
     await other.accuse()
     assert (set(), [IssuersChanged((), (A,))]) == await forked.heard()
+
+
+async def test_evidence_that_the_disk_refuses_is_kept_later(
+    forked: Forked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine orders it once, and tells by it."""
+    await forked.hold(forked.first.advance(2))
+    made = make_evidence(forked.first.head(SHARED + 1).note, forked.second.head(SHARED + 1).note)
+    roster = forked.node.membership.roster
+    conviction = open_evidence(encode_evidence(made), roster, check_ed25519)
+    monkeypatch.setattr("federation.daemon.after_commit.PAUSE_SECONDS_FIRST", 0.001)
+    evidence = forked.node.stores.evidence
+    keep = evidence.keep
+    refused: list[Conviction] = []
+
+    async def full_once(kept: Conviction, seen_at_ms: int) -> bool:
+        if not refused:
+            refused.append(kept)
+            raise StoreFull("no room")
+        return await keep(kept, seen_at_ms)
+
+    monkeypatch.setattr(evidence, "keep", full_once)
+    await forked.node.histories.brancher.carry()[KeepEvidence](KeepEvidence(conviction))
+    assert {forked.log} == evidence.accused
+    assert set() == await forked.matches([0, 1])
 
 
 async def test_an_index_written_before_the_evidence_is_not_believed_after_a_crash(
