@@ -40,6 +40,7 @@ class Brancher:
         eraser: takes out of each step what must go.
         link: how a peer is reached; raises ``PeerError`` for one that is none.
         index: counts a durable step of a branch for matching.
+        recount: counts for matching that a head of a log is held whole.
         accused: counts for matching that a log is under evidence from now on.
         guard: told of an own log's head that this node did not know.
         after_commit: sees to it that what is durable comes into use.
@@ -54,13 +55,15 @@ class Brancher:
         *,
         link: Callable[[str], PeerCalls],
         index: Callable[[Advance], Awaitable[None]],
+        recount: Callable[[LogId], Awaitable[None]],
         accused: Callable[[LogId], Awaitable[None]],
         guard: Guard,
         after_commit: AfterCommit,
         feed: Callable[[Event], None],
     ) -> None:
         self._stores, self._accusations, self._eraser = stores, accusations, eraser
-        self._link, self._index, self._accused = link, index, accused
+        self._link, self._index = link, index
+        self._recount, self._accused = recount, accused
         self._guard, self._after_commit, self._feed = guard, after_commit, feed
 
     def carry(self) -> Mapping[type, Callable[[Any], Coroutine[Any, Any, None]]]:
@@ -69,6 +72,7 @@ class Brancher:
             fork_events.FindParting: self._find_parting,
             fork_events.FetchBranch: self._fetch_branch,
             fork_events.PersistBranch: self._persist_branch,
+            fork_events.KeepBranchHead: self._keep_head,
             fork_events.KeepEvidence: self._keep_evidence,
             fork_events.StopSigning: self._stop,
         }
@@ -157,6 +161,17 @@ class Brancher:
             except StoreError as error:
                 log_lines.error("cannot say what is missing of %s: %s", log, error)
         self._feed(fork_events.BranchPersisted(branch, step))
+
+    async def _keep_head(self, command: fork_events.KeepBranchHead) -> None:
+        head, branch = command.head, command.branch
+        try:
+            await self._stores.receipts.keep_head(head, branch)
+        except StoreError as error:
+            log_lines.error("cannot keep a head of branch %d of %s: %s", branch, head.log, error)
+            self._feed(fork_events.BranchPersistFailed(head.log, error.message))
+            return
+        await self._after_commit.through(head.log, lambda: self._recount(head.log))
+        self._feed(fork_events.BranchHeadKept(branch, head))
 
     async def _keep_evidence(self, command: fork_events.KeepEvidence) -> None:
         log = command.conviction.log

@@ -51,5 +51,7 @@ def _failure_about_forks(command: events.Command, words: str) -> events.Event | 
             return fork_events.BranchRangeFailed(peer, head.log, words)
         case fork_events.PersistBranch(step):
             return fork_events.BranchPersistFailed(step.view.log, words)
+        case fork_events.KeepBranchHead(_, head):
+            return fork_events.BranchPersistFailed(head.log, words)
         case _:
             return None

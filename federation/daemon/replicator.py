@@ -30,7 +30,7 @@ from federation.daemon.turns import Turns
 from federation.errors import FederationError
 from federation.gossip import events, joining_events
 from federation.gossip.engine import GossipEngine
-from federation.gossip.fork_events import PersistBranch
+from federation.gossip.fork_events import KeepBranchHead, PersistBranch
 from federation.local_errors.askers import TooBusy
 from federation.local_errors.disk import StoreConflict, StoreError
 from federation.local_errors.peers import PeerError
@@ -414,4 +414,4 @@ class Replicator:
 
 
 _WRITE: Final = "write"
-_WRITING: Final = (events.Persist, events.KeepReceipt, events.Reopen, PersistBranch)
+_WRITING: Final = (events.Persist, events.KeepReceipt, events.Reopen, PersistBranch, KeepBranchHead)

@@ -6,12 +6,14 @@ cost nobody else anything.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from federation.errors import ProtocolError, VerificationError
 from federation.gossip.cases import Case, Cases, Growth
 from federation.gossip.events import Command, RaiseAlarm
 from federation.gossip.fork_events import (
+    BranchHeadKept,
     BranchPersisted,
     BranchPersistFailed,
     BranchRangeFailed,
@@ -145,17 +147,37 @@ class Branches:
             return self._fetch(growth)
         case.growth = None
         case.contained.discard(event.branch)
-        self._cases.settle(growth.head)
-        for head in self._cases.heads_of(view.log):
-            if head != growth.head and head.size < growth.head.size:
-                self._cases.look_again(head)
-        self._cases.note_heads(view.log)
+        self._is_whole(growth.head)
+        return []
+
+    def _is_whole(self, head: Head) -> None:
+        """Everything under a head is held, and told."""
+        self._cases.settle(head)
+        for each in self._cases.heads_of(head.log):
+            if each != head and each.size < head.size:
+                self._cases.look_again(each)
+        self._cases.note_heads(head.log)
+
+    def head_kept(self, event: BranchHeadKept, _now: float, _rng: object) -> list[Command]:
+        """A head that was only contained in a branch is the newest held whole of it."""
+        head, case = event.head, self._cases.case(event.head.log)
+        case.looking = None
+        view = self._cases.views(head.log)[event.branch]
+        if view.whole is None or view.whole.size < head.size:
+            is_bare = view.head is None and view.size == head.size
+            view = replace(view, head=head) if is_bare else replace(view, last_whole=head)
+            if event.branch == 0:
+                self._cases.reconciliation.hold(view)
+            else:
+                case.branches[event.branch] = view
+            case.contained.discard(event.branch)
+        self._is_whole(head)
         return []
 
     def persist_failed(self, event: BranchPersistFailed, now: float, _rng: object) -> list[Command]:
         """A step was lost on the way to the disk."""
         case = self._cases.case(event.log)
-        case.growth = None
+        case.growth = case.looking = None
         case.paused_until = now + RETRY_SECONDS
         return []
 

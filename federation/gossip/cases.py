@@ -174,6 +174,10 @@ class Cases:
         """Whether it is known to be contained."""
         return head in self._fitting
 
+    def fits_no_more(self, log: LogId) -> None:
+        """What is held of a log in part does not do any more to contain a head."""
+        self._fitting = {head: None for head in self._fitting if head.log != log}
+
     def look_again(self, head: Head) -> None:
         """A branch may turn out to be another one's beginning."""
         self._fitting.pop(head, None)

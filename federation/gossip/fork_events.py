@@ -99,6 +99,14 @@ class BranchPersistFailed:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class BranchHeadKept:
+    """A head is durable under which all of it was held in a branch already."""
+
+    branch: int
+    head: Head
+
+
 ForkEvent: TypeAlias = (
     EvidenceFound
     | PartingFound
@@ -107,6 +115,7 @@ ForkEvent: TypeAlias = (
     | BranchRangeFailed
     | BranchPersisted
     | BranchPersistFailed
+    | BranchHeadKept
 )
 
 # --- commands -------------------------------------------------------------------------------------
@@ -155,6 +164,19 @@ class PersistBranch:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepBranchHead:
+    """Keep a head that a branch held in part contains, and say so.
+
+    Attributes:
+        branch: the branch's number.
+        head: proven, and its root the branch's own at its size.
+    """
+
+    branch: int
+    head: Head
+
+
+@dataclass(frozen=True, slots=True)
 class KeepEvidence:
     """Keep what convicts a log's key, for ever."""
 
@@ -176,4 +198,6 @@ class StopSigning:
     peer: str
 
 
-ForkCommand: TypeAlias = FindParting | FetchBranch | PersistBranch | KeepEvidence | StopSigning
+ForkCommand: TypeAlias = (
+    FindParting | FetchBranch | PersistBranch | KeepBranchHead | KeepEvidence | StopSigning
+)

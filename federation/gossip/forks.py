@@ -18,6 +18,7 @@ from federation.gossip.branches import Branches
 from federation.gossip.cases import Case, Cases, Look
 from federation.gossip.events import Command, RaiseAlarm
 from federation.gossip.fork_events import (
+    BranchHeadKept,
     BranchPersisted,
     BranchPersistFailed,
     BranchRangeFailed,
@@ -25,6 +26,7 @@ from federation.gossip.fork_events import (
     EvidenceFound,
     FindParting,
     ForkedLog,
+    KeepBranchHead,
     KeepEvidence,
     PartingFailed,
     PartingFound,
@@ -83,6 +85,7 @@ class Forks:
             BranchRangeFailed: self.branches.range_failed,
             BranchPersisted: self.branches.persisted,
             BranchPersistFailed: self.branches.persist_failed,
+            BranchHeadKept: self.branches.head_kept,
         }
 
     def note_roster(self) -> None:
@@ -192,6 +195,7 @@ class Forks:
         if self.is_accused(log):
             return []
         self.cases.convictions[log] = conviction
+        self.cases.fits_no_more(log)
         for peer, head in self.cases.reconciliation.sync_of(log).offers.items():
             self.cases.wait(log, head, peer)
         self.cases.note_heads(log)
@@ -289,11 +293,19 @@ class Forks:
                 case.forget(head)  # asked again when it is heard again
                 return []
             return self._not_forked(case, look, parting)
-        own = [branch for branch, view in self.cases.views(head.log).items() if view.whole == head]
+        views = self.cases.views(head.log)
+        own = [branch for branch, view in views.items() if view.whole == head]
         is_held = bool(own)
-        if parting.is_known and is_held and own[0] != parting.branch:
-            case.contained.add(own[0])
-            self.cases.note_heads(head.log)
+        if parting.is_known:
+            told = views[parting.branch].whole
+            if told is None or told.size < head.size:
+                if not is_held:
+                    # All under it is here and not all of the branch, whose rest may never come.
+                    case.looking = look
+                    return [KeepBranchHead(parting.branch, head)]
+            elif is_held and own[0] != parting.branch:
+                case.contained.add(own[0])
+                self.cases.note_heads(head.log)
         if parting.is_known or is_held:
             self.cases.settle(head)
             return []

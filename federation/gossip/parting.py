@@ -88,9 +88,10 @@ def find_parting(head: Head, views: Mapping[int, LogView], *, is_accused: bool) 
     """
     if any(head.size <= view.size for view in views.values()):
         roots: Mapping[int, bytes] = yield AskRoots(head.size)
-        for branch, root_hash in roots.items():
-            if root_hash == head.root_hash and branch in views:
-                return Parting(is_known=True, branch=branch)
+        same = [branch for branch, root in roots.items() if root == head.root_hash]
+        if same := [branch for branch in same if branch in views]:
+            # Of two that contain it the one that is told so far.
+            return Parting(is_known=True, branch=max(same, key=lambda each: _told(views[each])))
         if not is_accused:
             return (yield from _against_larger(head, views))
     smaller = sorted(
@@ -110,6 +111,10 @@ def find_parting(head: Head, views: Mapping[int, LogView], *, is_accused: bool) 
     if not is_accused:
         return Parting(extends=True)  # nothing is held that it could contradict
     return (yield from _search(head, views))
+
+
+def _told(view: LogView) -> int:
+    return view.whole.size if view.whole else 0
 
 
 def _against_larger(head: Head, views: Mapping[int, LogView]) -> Search:

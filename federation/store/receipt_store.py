@@ -13,7 +13,7 @@ from typing import Final
 
 from federation.errors import CheckpointMalformed, NoteMalformed, TooLarge
 from federation.local_errors.askers import ProofNotAvailable, RangeNotHeld
-from federation.local_errors.disk import StoreCorrupt
+from federation.local_errors.disk import StoreConflict, StoreCorrupt
 from federation.protocol.checkpoints import parse_checkpoint
 from federation.protocol.notes import parse_note
 from federation.protocol.origins import Cosigner, LogId
@@ -135,6 +135,21 @@ class ReceiptStore:
             async with self._database.write(most_urgent(each.head.log for _, each in kept)) as unit:
                 await unit.run_all([(INSERT_CHECKPOINT, notes), *receipt_steps(kept)])
         return [receipt for _, receipt in kept]
+
+    async def keep_head(self, head: Head, branch: int) -> None:
+        """Keep a head that the rows of a branch contain.
+
+        Raises:
+            StoreConflict: they do not.
+            LogNotFound, RangeNotHeld: there are none as far.
+            StoreError: the disk; nothing was stored.
+        """
+        root_hash = await self._trees.root_hash(head.log, head.size, branch=branch)
+        if root_hash != head.root_hash:
+            raise StoreConflict(f"branch {branch} of {head.log} is another at {head.size}")
+        row = (await self._stems.find(head.log, branch), head.size, head.note)
+        async with self._database.write(head.log.lane) as unit:
+            await unit.run_all([(INSERT_CHECKPOINT, [row])])
 
     async def receipts(self, log: LogId, size: int, *, branch: int = 0) -> list[StoredReceipt]:
         """The cosignatures on the log's head of that size, earliest first.

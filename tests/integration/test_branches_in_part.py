@@ -14,8 +14,8 @@ from federation.daemon.matcher import Span
 from federation.daemon.node import DATABASE_FILE, Node
 from federation.daemon.pinning import find_cuts
 from federation.daemon.restore import restore_forked, restore_views
-from federation.gossip.fork_events import KeepEvidence
-from federation.local_errors.disk import StoreCorrupt, StoreFull
+from federation.gossip.fork_events import ForkedLog, KeepBranchHead, KeepEvidence
+from federation.local_errors.disk import StoreConflict, StoreCorrupt, StoreFull
 from federation.protocol.evidence import encode_evidence, make_evidence
 from federation.protocol.keys import check_ed25519
 from federation.protocol.merkle_growth import CompactRange
@@ -201,6 +201,28 @@ async def test_a_node_that_starts_again_counts_and_tells_the_same(forked: Forked
 def replace_said(made: MadeLog, size: int) -> MadeLog:
     """The log when it was shorter."""
     return replace(made, said=made.said[:size])
+
+
+async def test_a_head_within_what_is_held_in_part_counts_once_it_is_kept(forked: Forked) -> None:
+    """And after a restart; others hold just that, and the rest may be given to nobody."""
+    stores, membership = forked.node.stores, forked.node.membership
+    await forked.hold(forked.first.advance())
+    conviction = await forked.accuse()
+    view = await forked.branch(await forked.open_second(), 4)
+    forked.node.replicator.engine.forks.restore(ForkedLog(conviction, {1: view}))
+    await forked.heard()
+    head = forked.second.head(SHARED + 2)
+    with pytest.raises(StoreConflict):
+        await stores.receipts.keep_head(head, 0)
+    command = KeepBranchHead(1, head)
+    await forked.node.histories.brancher.carry()[KeepBranchHead](command)
+    assert {20, 21} == await forked.matches([*range(20, 26)])
+    assert ({make_signal(number).value for number in (20, 21)}, []) == await forked.heard()
+    assert await find_cuts(stores, membership.roster, await stores.logs.load_logs()) == (
+        membership.cuts
+    )
+    (again,) = await restore_forked(stores, membership, [conviction])
+    assert head == again.branches[1].whole
 
 
 async def test_what_a_linear_step_makes_whole_after_the_evidence_is_told(forked: Forked) -> None:

@@ -69,6 +69,13 @@ class KeptLog:
             if verified.statement.opening is None:
                 self.missing[verified.index] = verified.id
 
+    def keep_head(self, head: Head) -> None:
+        """Keep a head that what is held contains."""
+        must(self.root(head.size) == head.root_hash, STEPS_FIT, "a head of another history")
+        self.heads[head.size] = head
+        if self.view.whole is None or self.view.whole.size < head.size:
+            self.view = replace(self.view, last_whole=head)
+
     def erase(self, index: int) -> bool:
         """Take out a salt and body; whether that changed anything."""
         is_new = self.statements[index].statement.opening is not None or index in self.missing

@@ -38,6 +38,7 @@ class ForkHands:
             fork_events.FindParting: self._find_parting,
             fork_events.FetchBranch: self._fetch_branch,
             fork_events.PersistBranch: self._persist_branch,
+            fork_events.KeepBranchHead: self._keep_head,
             fork_events.KeepEvidence: self._keep_evidence,
             fork_events.StopSigning: self._stop,
         }
@@ -171,6 +172,22 @@ class ForkHands:
             node.later(0.0005, lambda: node.feed(fork_events.BranchPersisted(command.branch, step)))
             node.erased(gone)
             node.later(0.001, lambda: node.settle(log))
+
+        seconds = node.world.rng.uniform(*node.world.weather.write)
+        node.disk.write(node.world.at, node.world.now, seconds, commit)
+
+    def _keep_head(self, command: fork_events.KeepBranchHead) -> None:
+        head, node = command.head, self._node
+        if node.disk.full:
+            node.world.seen["write failed"] += 1
+            failed = fork_events.BranchPersistFailed(head.log, "the disk is full")
+            node.later(0.001, lambda: node.feed(failed))
+            return
+
+        def commit() -> None:
+            node.world.seen["head within a branch kept"] += 1
+            node.disk.branch_of(head.log, command.branch).keep_head(head)
+            node.later(0.0005, lambda: node.feed(fork_events.BranchHeadKept(command.branch, head)))
 
         seconds = node.world.rng.uniform(*node.world.weather.write)
         node.disk.write(node.world.at, node.world.now, seconds, commit)

@@ -32,7 +32,7 @@ from tests.simulation.schedules import (
     run,
 )
 from tests.simulation.test_schedules import log_of, make_batch, make_world
-from tests.simulation.world import Node, World
+from tests.simulation.world import Node, Reply, World
 
 REGRESSIONS = Path(__file__).parent / "regressions"
 
@@ -113,6 +113,61 @@ def test_histories_that_go_on_are_followed_as_far_as_they_go() -> None:
         world.run(world.now + 10.0)
     world.run(world.now + QUIET_SECONDS)
     check_union(world, liar)
+
+
+@pytest.mark.parametrize("restarts", [0, 1])
+def test_a_part_of_the_next_head_keeps_no_node_from_the_one_that_the_others_have(
+    restarts: int,
+) -> None:
+    """One node is given two statements of three, all others the first of them under a head."""
+    world, liar = equivocating()
+    liar.extend(make_batch(world, LIAR, 6), make_batch(world, LIAR, 6, 9_000))
+    liar.speak()
+    world.run(world.now + ANTI_ENTROPY_SECONDS)
+    check_union(world, liar)
+    long, short = liar.faces[0], liar.faces[0].copy()
+    more, serve = make_batch(world, LIAR, 3, 1_000), liar.serve
+    given: list[str] = []
+    liar.extend(more, ())
+    short.extend(short.view.advance(liar.sign(short.view, more[:1]), more[:1], (), liar.verifier))
+
+    def serve_in_part(kind: str, sender: str, raw: bytes, reply: Reply) -> None:
+        if kind == "range" and given:
+            reply(None)
+            return
+        if kind == "range":
+            origin, start, _, *rest = raw.decode().split()
+            raw = " ".join([origin, start, str(int(start) + 2), *rest]).encode()
+            given.append(sender)
+        serve(kind, sender, raw, reply)
+
+    with patch.object(liar, "face_of", lambda peer: long if peer == "acme" else liar.faces[1]):
+        with patch.object(liar, "serve", serve_in_part):
+            liar.speak()
+            world.run(world.now + 10.0)
+        acme = world.nodes["acme"]
+        assert ["acme"] == given
+        assert 8 == acme.disk.size_of(log_of(world, LIAR))
+    liar.faces[0] = short
+    with patch.object(
+        liar,
+        "serve",
+        lambda kind, sender, raw, reply: (
+            reply(None) if sender == "acme" else serve(kind, sender, raw, reply)
+        ),
+    ):
+        liar.speak()
+        world.run(world.now + ANTI_ENTROPY_SECONDS)
+        for _ in range(restarts):
+            acme.crash()
+            acme.start()
+        world.run(world.now + QUIET_SECONDS)
+    assert world.seen["head within a branch kept"]
+    assert [] == list(broken_forks(world))
+    for node in honest(world):
+        assert view_of(acme) == view_of(node)
+        assert heads_of(acme) == heads_of(node)
+        assert acme.engine._reconciliation.vector() == node.engine._reconciliation.vector()
 
 
 def test_a_long_history_is_fetched_range_by_range() -> None:
