@@ -147,11 +147,13 @@ class Recount:
         views: the logs that a pin ends elsewhere than before, or not any more.
         spans: (log, branch, from, to): statements that began or ceased to count.
         begun: of these, those that began to.
+        branches: as ``views``, of branches but the first, each with its number.
     """
 
     views: tuple[LogView, ...] = ()
     spans: tuple[tuple[LogId, int, int, int], ...] = ()
     begun: tuple[tuple[LogId, int, int, int], ...] = ()
+    branches: tuple[tuple[int, LogView], ...] = ()
 
 
 async def note_log(stores: Stores, membership: Membership, log: LogId) -> Recount:
@@ -210,7 +212,7 @@ async def _hold_against(
     after = Cuts(
         _replaced(before.ends, places, found.ends), _replaced(before.limits, places, found.limits)
     )
-    views, spans, begun = [], [], []
+    views, spans, begun, branches = [], [], [], []
     for kept in logs:
         place = (kept.log, kept.branch)
         counted, counting = (cuts.limits.get(place, kept.held.size) for cuts in (before, after))
@@ -223,10 +225,14 @@ async def _hold_against(
         is_ended = said is not None and said.pin is not None and new is not None
         # Where the engine stands at the former end. Anywhere else, a write is on its way to it.
         goes_on = view is not None and old is not None and view.size == old
-        if not kept.branch and old != new and (is_ended or goes_on):
+        if old == new:
+            continue
+        if kept.branch:
+            branches.append((kept.branch, await standing_view(stores, verifier, kept, new)))
+        elif is_ended or goes_on:
             views.append(await standing_view(stores, verifier, kept, new))
     membership.cuts = after  # last: what a failing disk interrupts is found once more
-    return Recount(tuple(views), tuple(spans), tuple(begun))
+    return Recount(tuple(views), tuple(spans), tuple(begun), tuple(branches))
 
 
 def _replaced(

@@ -146,7 +146,8 @@ class RosterChanges:
         self._move_lanes(recount, known)
         # The others are told before the index is gone over: what no longer counts is out of every
         # answer here already, and theirs should not wait for it.
-        self._replicator.feed(events.RosterChanged(self._membership.verifier, recount.views))
+        verifier = self._membership.verifier
+        self._replicator.feed(events.RosterChanged(verifier, recount.views, recount.branches))
         await self._matcher.recount(recount.spans)
         await self._eraser.apply_roster()
         self._tell()

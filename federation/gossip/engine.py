@@ -229,7 +229,7 @@ class GossipEngine:
     def _roster_changed(self, event: events.RosterChanged, now: float, _rng: Dice) -> list[Command]:
         self._reconciliation.note_roster(event.verifier, event.views)
         self._hearing.note_roster()
-        self.forks.note_roster()
+        self.forks.note_roster(event.branches)
         for view in event.views:
             self._dissemination.drop(view.log)
         self._meet(now)

@@ -81,10 +81,12 @@ class RosterChanged:
     Attributes:
         verifier: judges from now on.
         views: logs that a pin ends earlier or lets go further than before, as they stand here now.
+        branches: the same of branches but the first, each with its number.
     """
 
     verifier: Verifier
     views: tuple[LogView, ...] = ()
+    branches: tuple[tuple[int, LogView], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ Source: docs/internals/gossip.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from federation.errors import FederationError, ProtocolError, VerificationError
 from federation.gossip.branches import Branches
@@ -88,10 +88,18 @@ class Forks:
             BranchHeadKept: self.branches.head_kept,
         }
 
-    def note_roster(self) -> None:
-        """Another roster judges from now on: it may have pinned a branch and cut off others."""
+    def note_roster(self, branches: Iterable[tuple[int, LogView]] = ()) -> None:
+        """Another roster judges from now on: it may have pinned a branch and cut off others.
+
+        Args:
+            branches: those that end elsewhere than before, by their numbers, but for the first.
+        """
+        for number, view in branches:
+            self.cases.case(view.log).branches[number] = view
         for log in self.cases.convictions:
-            self.cases.note_heads(log)
+            self.cases.fits_no_more(log)
+            self.cases.case(log).contained.clear()
+            self._look_at_all(log)
 
     # --- what is heard --------------------------------------------------------------------------
 
@@ -100,6 +108,9 @@ class Forks:
         log = forked.conviction.log
         self.cases.convictions[log] = forked.conviction
         self.cases.case(log).branches = dict(forked.branches)
+        self._look_at_all(log)
+
+    def _look_at_all(self, log: LogId) -> None:
         for head in self.cases.heads_of(log):
             self.cases.wait(log, head, "")  # one may be another's beginning
         self.cases.note_heads(log)

@@ -21,8 +21,8 @@ from federation.protocol.keys import check_ed25519
 from federation.protocol.merkle_growth import CompactRange
 from federation.protocol.merkle_proofs import consistency_proof
 from federation.protocol.origins import Lane, LogId
-from federation.protocol.roster_amendments import propose_members
-from federation.protocol.roster_members import EMPTY_PIN, MemberLog, Pin
+from federation.protocol.roster_amendments import lifted, propose_members, suspended
+from federation.protocol.roster_members import EMPTY_PIN, Member, MemberLog, Pin
 from federation.protocol.roster_proposals import finish, sign_proposal
 from federation.provenance.convicting import Conviction, open_evidence
 from federation.provenance.log_view import Advance, LogView
@@ -355,6 +355,31 @@ async def test_up_to_a_pin_a_log_under_evidence_counts_without_a_head_there(
     assert {0, 1, 2, 10, 11} == await forked.matches([*range(30)])
 
 
+async def test_a_pinned_branch_ends_at_the_pin_in_a_node_that_goes_on_and_in_one_that_starts(
+    forked: Forked,
+) -> None:
+    """Or the two told other heads for as long as the one ran, and the other wrote no more of it."""
+    stores, membership = forked.node.stores, forked.node.membership
+    step = forked.first.advance()
+    await forked.hold(step)
+    conviction = await forked.accuse()
+    view = await forked.branch(await forked.open_second(), 6)
+    await stores.receipts.keep_head(forked.second.head(SHARED + 2), 1)
+    forks = forked.node.replicator.engine.forks
+    forks.cases.reconciliation.hold(step.view)
+    forks.restore(ForkedLog(conviction, {1: view}))
+    whole = forks.cases.heads_of(forked.log)
+    assert (step.view.head, view.head) == whole
+    head = forked.second.head(SHARED + 2)
+    pins = dict.fromkeys(Lane, EMPTY_PIN) | {Lane.LIVE: Pin(SHARED + 2, head.root_hash)}
+    await membership.adopt(amend(forked, suspended(membership.roster.member(A), pins)))
+    assert (head,) == forks.cases.heads_of(forked.log)
+    (again,) = await restore_forked(stores, membership, [conviction])
+    assert forks.cases.case(forked.log).branches == again.branches
+    await membership.adopt(amend(forked, lifted(membership.roster.member(A))))
+    assert whole == forks.cases.heads_of(forked.log)
+
+
 async def test_a_step_before_a_pin_is_applied_leaves_the_engine_to_be_told_of_it(
     forked: Forked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -393,7 +418,12 @@ def decide(forked: Forked, pin: Pin) -> bytes:
     logs: list[MemberLog] = [
         replace(log, pin=pin if log.lane is Lane.LIVE else EMPTY_PIN) for log in member.logs
     ]
-    changed = replace(member, logs=tuple(logs))
-    proposal = propose_members(forked.founded.chain, [changed], now_ms=builders.NEW_YEAR_2026_MS)
+    return amend(forked, replace(member, logs=tuple(logs)))
+
+
+def amend(forked: Forked, member: Member) -> bytes:
+    """The next roster of the node, in which a member stands so."""
+    chain = forked.node.membership.chain
+    proposal = propose_members(chain, [member], now_ms=builders.NEW_YEAR_2026_MS)
     signed = sign_proposal(proposal.proposal_bytes, forked.founded.governor)
-    return finish(signed, forked.founded.chain).versions[-1]
+    return finish(signed, chain).versions[-1]
