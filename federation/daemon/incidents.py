@@ -88,8 +88,15 @@ class Incidents:
         Raises:
             StoreError: the disk.
         """
-        if not any(each.header.kind in _ABOUT_INCIDENTS for each in statements):
-            return
+        if any(each.header.kind in _ABOUT_INCIDENTS for each in statements):
+            await self.look_again()
+
+    async def look_again(self) -> None:
+        """Other statements may count than before: look at all that are about incidents.
+
+        Raises:
+            StoreError: the disk.
+        """
         async with self._reading:  # or what was read first could come last
             before, self._states = self._states, await self._read()
         for made in sorted(before.keys() | self._states.keys(), key=lambda each: each.entry):
@@ -99,10 +106,11 @@ class Incidents:
     async def _read(self) -> dict[StatementId, IncidentState]:
         stored = await self._store.statements()
         about = await self._signals.references_to(each.statement.id for each in stored)
-        verifier = self._membership.verifier
+        verifier, cuts = self._membership.verifier, self._membership.cuts
         statements = [
             verifier.open_statement(each.log, each.index, each.statement)
             for each in (*stored, *about)
+            if cuts.counts(each.log, each.branch, each.index)
         ]
         rulings = rulings_of(self._membership.roster)
         return {each.id: each for each in incidents_of(statements, rulings)}

@@ -151,8 +151,7 @@ class Node:
 
     def _make_speakers(self) -> None:
         """What speaks for this member, and what counts how much the others say."""
-        self.pace = Pace()
-        member, stores = self.config.member, self.stores
+        self.pace, member, stores = Pace(), self.config.member, self.stores
         self.publisher = Publisher(
             member, self._lanes, stores.logs, stores.signals, self.membership
         )
@@ -166,6 +165,7 @@ class Node:
             _unix_ms,
             self.platform.teller.emit,
         )
+        self.platform.on_recounted(self.incidents.look_again)
         settings, alarm = self.config.quotas, self._raise_alarm
         self.quotas = Quotas(member, settings, stores.quotas, time.monotonic, _unix_ms, alarm)
         self.recovery = Recovery(
@@ -301,7 +301,7 @@ class Node:
             keys,
             membership=self.membership,
             stores=self.stores,
-            matcher=self.matcher,
+            recount=self.platform.recounted,
             eraser=self.eraser,
             replicator=self.replicator,
             lanes=self._lanes,

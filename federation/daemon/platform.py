@@ -6,7 +6,7 @@ Joins these rooms, starts and stops them; nothing is decided here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from federation.config import NodeConfig
@@ -78,6 +78,7 @@ class Platform:
     ) -> None:
         self._tasks: list[asyncio.Task[None]] = []
         self._untold: dict[LogId, dict[Span, None]] = {}
+        self._recount_listeners: list[Callable[[], Awaitable[None]]] = []
         self._stores, self._membership = stores, membership
         self.reader = ViewReader(stores.signals, stores.evidence, membership, unix_ms)
         self.index_folder = config.path(config.data_directory) / INDEX_FOLDER
@@ -161,7 +162,7 @@ class Platform:
     async def absorb(self, step: Advance) -> None:
         """A step is durable: it matches from now on, and what it changed will be told."""
         await self.quarantine.look_at(step.statements)
-        await self.matcher.recount(await self._hold_against(step.view.log))
+        await self.recounted(await self._hold_against(step.view.log))
         await self.matcher.absorb(step)
         self.index_keeper.absorbed(step)
         self._arrived(step.statements)
@@ -172,13 +173,14 @@ class Platform:
         """The same for a step of a branch of a forked log: the union of what is whole counts."""
         await self.matcher.recount(await self._hold_against(step.view.log))
         await self.matcher.absorb(step)
+        await self._tell_recount()
         if self.teller.is_listened_to:
             self.teller.emit(*await self.verdict_changes.derive(step.statements))
         await self._tell_begun(step.view.log, step.statements)
 
     async def recount(self, log: LogId) -> None:
         """A head of a log under evidence is held whole: what is under it counts now."""
-        await self.matcher.recount(await self._hold_against(log))
+        await self.recounted(await self._hold_against(log))
         await self._tell_begun(log)
 
     async def accused(self, log: LogId) -> None:
@@ -190,9 +192,28 @@ class Platform:
                 self.teller.emit(self.verdict_changes.issuers_stand())
         finally:
             self.issuers_changed()
-        await self.matcher.recount(spans)
+        await self.recounted(spans)
         self.index_keeper.accused_counted(log)
         await self._tell_begun(log)
+
+    def on_recounted(self, listener: Callable[[], Awaitable[None]]) -> None:
+        """Have a room look again when other statements count than before."""
+        self._recount_listeners.append(listener)
+
+    async def recounted(self, spans: Iterable[Span]) -> None:
+        """Statements began or ceased to count: have that in every room that counts.
+
+        Raises:
+            StoreError: the disk.
+        """
+        moved = tuple(spans)
+        await self.matcher.recount(moved)
+        if moved:
+            await self._tell_recount()
+
+    async def _tell_recount(self) -> None:
+        for listener in self._recount_listeners:
+            await listener()
 
     async def _hold_against(self, log: LogId) -> Sequence[Span]:
         """Find what counts of a log; returns what counts otherwise than before."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Final
 
 from federation.config import NodeConfig
 from federation.daemon.eraser import Eraser
-from federation.daemon.matcher import Matcher
+from federation.daemon.matcher import Span
 from federation.daemon.membership import Membership
 from federation.daemon.own_keys import OwnKeys
 from federation.daemon.pinning import Recount, apply_pins
@@ -77,7 +77,7 @@ class RosterChanges:
         keys: its keys, present and next.
         membership: the roster in force.
         stores: what is held.
-        matcher: what the federation says.
+        recount: has what began or ceased to count counted everywhere.
         eraser: what governance ordered to be erased.
         replicator: the gossip engine's hands.
         lanes: the own logs.
@@ -96,7 +96,7 @@ class RosterChanges:
         *,
         membership: Membership,
         stores: Stores,
-        matcher: Matcher,
+        recount: Callable[[Iterable[Span]], Awaitable[None]],
         eraser: Eraser,
         replicator: Replicator,
         lanes: Mapping[Lane, LanePublisher],
@@ -110,7 +110,7 @@ class RosterChanges:
         self._again: asyncio.Task[None] | None = None
         self._config, self._keys = config, keys
         self._membership, self._stores = membership, stores
-        self._matcher, self._eraser, self._replicator = matcher, eraser, replicator
+        self._recount, self._eraser, self._replicator = recount, eraser, replicator
         self._lanes, self._reconnect, self._tell = lanes, reconnect, tell
 
     async def apply(self) -> None:
@@ -148,7 +148,7 @@ class RosterChanges:
         # answer here already, and theirs should not wait for it.
         verifier = self._membership.verifier
         self._replicator.feed(events.RosterChanged(verifier, recount.views, recount.branches))
-        await self._matcher.recount(recount.spans)
+        await self._recount(recount.spans)
         await self._eraser.apply_roster()
         self._tell()
         renewed, self._renewed = self._renewed, set()

@@ -16,6 +16,7 @@ from federation.daemon.pinning import find_cuts
 from federation.daemon.restore import restore_forked, restore_views
 from federation.gossip.fork_events import ForkedLog, KeepBranchHead, KeepEvidence
 from federation.local_errors.disk import StoreConflict, StoreCorrupt, StoreFull
+from federation.protocol.bodies_incident import Incident
 from federation.protocol.evidence import encode_evidence, make_evidence
 from federation.protocol.keys import check_ed25519
 from federation.protocol.merkle_growth import CompactRange
@@ -30,7 +31,7 @@ from federation.provenance.verdict import SignalState
 from federation.store.places import StoredStatement
 from federation.store.stores import open_stores
 from tests import builders
-from tests.builders import MadeLog, make_member, make_signal, make_withdraw
+from tests.builders import MadeLog, make_member, make_signal, make_statement, make_withdraw
 from tests.integration.conftest import Found, Founded
 from tests.integration.test_publish_crash import open_node
 
@@ -341,6 +342,36 @@ async def test_an_index_written_before_the_evidence_is_not_believed_after_a_cras
         again = replace(forked, node=await open_node(founded, B, stack))
         assert {100, 101} == await again.matches([100, 101])
         assert again.node.platform.index_keeper.restored
+
+
+async def test_an_incident_is_there_as_long_as_what_opens_it_counts(forked: Forked) -> None:
+    """In part under evidence it is not, when whole it is, and cut off by a pin it is not again."""
+    opened = make_statement(
+        1, Incident("high", 0, "x"), member=A, federation_id=forked.log.federation_id
+    )
+    incidents = forked.node.incidents
+    forked.first.say(opened)
+    step = forked.first.advance(8)
+    forked.first.say_numbers([14])
+    await forked.hold(step)
+    await incidents.absorb(step.statements)
+    assert [opened.id] == [each.id for each in incidents.all()]
+    await forked.hold(forked.first.advance())
+    await forked.accuse()
+    assert [opened.id] == [each.id for each in incidents.all()]
+    forked.second.say(
+        other := make_statement(
+            2, Incident("high", 0, "y"), member=A, federation_id=forked.log.federation_id
+        )
+    )
+    forked.second.say_numbers([26])
+    view = await forked.branch(await forked.open_second(), 7)
+    assert [opened.id] == [each.id for each in incidents.all()]
+    await forked.branch(view, 1)
+    assert {opened.id, other.id} == {each.id for each in incidents.all()}
+    pin = Pin(SHARED + 2, forked.first.head(SHARED + 2).root_hash)
+    await forked.node.membership.adopt(decide(forked, pin))
+    assert () == tuple(incidents.all())
 
 
 async def test_up_to_a_pin_a_log_under_evidence_counts_without_a_head_there(
