@@ -34,6 +34,9 @@ from tests.simulation.promises import CRASHED, RECEIPTS_ARRIVE, Broken, name_of
 from tests.simulation.world import World
 
 CHAOS_SECONDS: Final = 30.0
+LAST_SECOND: Final = CHAOS_SECONDS - 0.001
+"""The latest that trouble begins: before everybody is started again."""
+
 ANTI_ENTROPY_SECONDS: Final = 30.0
 QUIET_SECONDS: Final = 3 * ANTI_ENTROPY_SECONDS
 """Promise 5: so long after healing, all that is honest agrees."""
@@ -187,7 +190,7 @@ class Swarm:
         said = {"node": node, "lane": lane, "key": "newcomer", "count": rng.randint(1, 3)}
         steps.append(Step(self._later_by(rng, time), "publish", said))
         if rng.random() < 0.7:
-            time = rng.uniform(time, CHAOS_SECONDS)
+            time = min(rng.uniform(time, CHAOS_SECONDS), LAST_SECOND)
             steps.append(Step(time, "kill", {"node": node}))
             steps.append(Step(self._later_by(rng, time), "start", {"node": node}))
         steps = [replace(step, at=round(step.at, 3)) for step in steps]
@@ -196,7 +199,7 @@ class Swarm:
 
     @staticmethod
     def _later_by(rng: Random, time: float) -> float:
-        return min(time + rng.uniform(0.1, 10.0), CHAOS_SECONDS - 0.001)
+        return min(time + rng.uniform(0.1, 10.0), LAST_SECOND)
 
     def _hostile(self) -> dict[str, str]:
         if len(self.nodes) < 3 or self.rng.random() < 0.5:
@@ -253,7 +256,7 @@ class Swarm:
     def _step(self, op: str, at: float | None = None, **fields: Any) -> float:
         """One step, at some time of the chaos unless one is given; returns the time."""
         time = self.rng.uniform(0, CHAOS_SECONDS) if at is None else at
-        time = round(min(time, CHAOS_SECONDS - 0.001), 3)
+        time = round(min(time, LAST_SECOND), 3)
         self.steps.append(Step(time, op, fields))
         return time
 

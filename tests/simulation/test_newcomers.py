@@ -85,3 +85,10 @@ def test_a_newcomer_changes_nothing_else_of_a_schedule(monkeypatch: pytest.Monke
             step for step in after.steps if step.fields.get("node") != newcomer
         ]
         assert replace(after, nodes=before.nodes, steps=before.steps) == before
+
+
+def test_a_newcomer_that_dies_in_the_last_moment_of_the_trouble_is_started_again() -> None:
+    """Seed 183139: its death was drawn, in whole milliseconds, for after its start."""
+    steps = [step for step in schedules.draw(183139).steps if step.op in {"kill", "start"}]
+    of_it = [step.op for step in steps if step["node"] in {"omega", "*"}]
+    assert ["kill", "start", "start"] == of_it
