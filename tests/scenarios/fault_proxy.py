@@ -50,7 +50,9 @@ class Network:
     def __init__(self, seed: int) -> None:
         self._ways: dict[tuple[str, str], Way] = {}
         self._rng = Random(f"network {seed}")
-        self._connections: set[tuple[str, str, asyncio.Task[None]]] = set()
+        # Who is at either end of each; the one that connected is known after a look.
+        self._connections: dict[asyncio.Task[None], set[str]] = {}
+        self._is_closed = False
         self._servers: list[asyncio.Server] = []
         self._processes: dict[str, int] = {}
 
@@ -64,8 +66,8 @@ class Network:
 
     def reset(self, source: str, target: str) -> None:
         """Break what is connected between two nodes."""
-        for one, other, task in list(self._connections):
-            if {one, other} == {source, target}:
+        for task, ends in list(self._connections.items()):
+            if ends == {source, target}:
                 task.cancel()
 
     def started(self, node: str, process_id: int) -> None:
@@ -75,18 +77,31 @@ class Network:
     async def stand_before(self, node: str, port: int, real_port: int) -> None:
         """Listen where others look for a node, and pass on to where it listens."""
 
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._connected(node, real_port, reader, writer)
+        # Given a coroutine, asyncio would make the task: one that close() does not know before it
+        # has run, and whose end as a cancelled one Python 3.11 reports as an error of its own.
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if self._is_closed:
+                _abort(writer)
+                return
+            task = asyncio.create_task(self._connected(node, real_port, reader, writer))
+            self._connections[task] = {node}
+            task.add_done_callback(lambda done: self._ended(done, writer))
 
         self._servers.append(await asyncio.start_server(connected, "127.0.0.1", port))
 
     async def close(self) -> None:
         """End all of it."""
+        self._is_closed = True
         for server in self._servers:
             server.close()
-        for _, _, task in list(self._connections):
+        for task in self._connections:
             task.cancel()
-        await asyncio.gather(*(task for _, _, task in self._connections), return_exceptions=True)
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[None], writer: asyncio.StreamWriter) -> None:
+        del self._connections[task]
+        if task.cancelled():  # also before it had begun
+            _abort(writer)
 
     async def _connected(
         self,
@@ -98,9 +113,11 @@ class Network:
         task = asyncio.current_task()
         assert task is not None
         name = writer.get_extra_info("peername")
+        if name is None:  # it has gone already
+            writer.close()
+            return
         source = await asyncio.to_thread(owner_of, int(name[1]), self._processes)
-        entry = (source, target, task)
-        self._connections.add(entry)
+        self._connections[task].add(source)
         far: asyncio.StreamWriter | None = None
         try:
             await self._open(self.way(source, target))
@@ -116,10 +133,11 @@ class Network:
                 for each in (there, back):
                     each.cancel()
                 await asyncio.gather(there, back, return_exceptions=True)
-        except (OSError, TimeoutError, asyncio.CancelledError):
+        except (OSError, TimeoutError, asyncio.CancelledError) as error:
             _abort(writer)
+            if isinstance(error, asyncio.CancelledError):
+                raise
         finally:
-            self._connections.discard(entry)
             writer.close()
             if far is not None:
                 far.close()
