@@ -55,7 +55,7 @@ class Brancher:
         *,
         link: Callable[[str], PeerCalls],
         index: Callable[[Advance], Awaitable[None]],
-        recount: Callable[[LogId], Awaitable[None]],
+        recount: Callable[[LogId], Awaitable[object]],
         accused: Callable[[LogId], Awaitable[None]],
         guard: Guard,
         after_commit: AfterCommit,

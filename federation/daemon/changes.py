@@ -39,11 +39,11 @@ class VerdictChanged:
 
 @dataclass(frozen=True, slots=True)
 class StatementsErased:
-    """Erases were committed: whoever keeps anything of these statements lets go of it.
+    """Erases were carried out: whoever keeps anything of these statements lets go of it.
 
     Attributes:
         ids: the statements, sorted.
-        by: the erases, sorted.
+        by: the erases, sorted; none where governance ordered it.
     """
 
     ids: tuple[StatementId, ...]
@@ -197,11 +197,14 @@ class ChangeBatch:
         log: the step's log; None where nothing was appended.
         end: the log's size after the step. With ``log`` it names the step: a sink that has it
             already keeps nothing.
+        erasure: the number of the erasure that it tells of, greater with each; 0 where it tells of
+            none. It names that as ``log`` and ``end`` name a step.
     """
 
     changes: tuple[Change, ...]
     log: LogId | None = None
     end: int = 0
+    erasure: int = 0
 
 
 class Sink(Protocol):

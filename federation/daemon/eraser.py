@@ -23,7 +23,6 @@ from federation.protocol.bodies import ERASABLE_KINDS, Confirm
 from federation.protocol.headers import StatementId
 from federation.protocol.limits_messages import RANGE_BYTES_MAX
 from federation.protocol.origins import LogId
-from federation.protocol.signals import SignalType
 from federation.protocol.statements import Statement
 from federation.provenance.log_view import Advance
 from federation.provenance.reading import body_of, forget_readings
@@ -34,7 +33,6 @@ from federation.store.stores import Stores
 
 log_lines = logging.getLogger(__name__)
 
-Values: TypeAlias = Sequence[tuple[SignalType, bytes]]
 _Erases: TypeAlias = Mapping[StatementId, Sequence[VerifiedStatement]]
 
 
@@ -57,8 +55,8 @@ class Eraser:
     Args:
         stores: where statements are.
         membership: the roster in force and its judge.
-        reconsider: has the index drop signals that nothing supports any more, and tells which
-            statements governance erased: no statement of any log says so.
+        erased: given what some statements said, has the index drop what nothing supports any more,
+            and has told what is gone; the store has noted which statements those are.
         index: counts statements that have their bodies back.
         before_erase: takes the index's files away, which hold what is about to be erased.
         receipt: this node's receipt on the newest head of a log; None where it gives none.
@@ -75,7 +73,7 @@ class Eraser:
         stores: Stores,
         membership: Membership,
         *,
-        reconsider: Callable[[Values, Collection[StatementId]], Awaitable[None]],
+        erased: Callable[[Sequence[VerifiedStatement]], Awaitable[None]],
         index: Callable[[Sequence[VerifiedStatement]], Awaitable[None]],
         before_erase: Callable[[], None],
         receipt: Callable[[LogId], Awaitable[Receipt | None]],
@@ -84,9 +82,10 @@ class Eraser:
     ) -> None:
         self.lacking: set[LogId] = set()
         self._left: dict[LogId | None, list[_Going]] = {}
+        self._successors: Mapping[str, str] | None = None  # as of the erases that were applied
         self.scrub_due = True  # a crash may have come between an erase and the scrub behind it
         self._stores, self._membership = stores, membership
-        self._reconsider, self._index = reconsider, index
+        self._erased, self._index = erased, index
         self._before_erase = before_erase
         self._receipt, self._receipted, self._tell = receipt, receipted, tell
 
@@ -97,7 +96,6 @@ class Eraser:
             StoreError: the disk.
         """
         self.lacking = set(await self._stores.erasures.missing_counts())
-        await self._apply_stored(-1, 2**63 - 1)
         await self.apply_roster()
         await self.scrub()
         return tuple(
@@ -127,7 +125,7 @@ class Eraser:
         return replace(step, statements=kept), gone
 
     async def absorb(
-        self, step: Advance, erased: Container[StatementId] = (), *, branch: int = 0
+        self, step: Advance, erased: Collection[StatementId] = (), *, branch: int = 0
     ) -> None:
         """A step is durable: apply its erases, and those that became durable beside it.
 
@@ -142,6 +140,8 @@ class Eraser:
         if _lacks(step.statements, erased):
             # Again: a look at what was stored before it may have found nothing missing.
             self.lacking.add(log)
+        if erased:
+            await self._erased(())
         await self._take_out_left(log)
         await self._apply_among(step.statements, log)
         if any(erase_targets(each) for each in step.statements):
@@ -227,8 +227,19 @@ class Eraser:
     # --- applying -------------------------------------------------------------------------------
 
     async def apply_roster(self) -> None:
-        """Erase what governance listed; may be repeated."""
+        """Erase what the roster in force says must go; may be repeated.
+
+        That is what governance listed; and whoever became a successor, or no longer stands behind
+        another one, may have said erases that counted for nothing until now.
+
+        Raises:
+            StoreError: the disk.
+        """
         await self._take_out_left(None)
+        successors = rulings_of(self._membership.roster).successors
+        if successors != self._successors:
+            await self._apply_stored(-1, 2**63 - 1)
+            self._successors = successors
         ids = sorted(self._membership.roster.erased, key=str)
         for at in range(0, len(ids), LOOKED_UP_AT_ONCE):
             found = await asyncio.gather(
@@ -299,15 +310,10 @@ class Eraser:
             raise
 
     async def _take_out_steps(self, going: _Going) -> None:
-        values = {
-            (signal.type, signal.value)
-            for _, each in going.statements
-            if isinstance(body := body_of(each), Confirm)
-            for signal in body.signals
-        }
-        ids = {each.id for _, each in going.statements}
+        said = [each for _, each in going.statements]
+        ids = {each.id for each in said}
         if not going.is_erased:
-            if values:
+            if any(isinstance(body_of(each), Confirm) for each in said):
                 self._before_erase()
             await self._stores.feed.blank(ids)  # first: what is gone here is not looked at again
             await self._stores.erasures.erase(going.statements)
@@ -316,8 +322,9 @@ class Eraser:
             self._tell(Erased(frozenset(ids)))
             log_lines.info("erased %d statements", len(going.statements))
         if not going.is_reconsidered:
-            await self._reconsider(sorted(values), ids & self._membership.roster.erased)
+            await self._erased(said)
             going.is_reconsidered = True
+        forget_readings()  # again: what was said has just been read
         for log in {stored.log for stored, _ in going.statements} & self.lacking:
             await self.settle(log)
 

@@ -81,7 +81,8 @@ class Feed:
         marks = [mark for change in batch.changes for mark in marks_asked(change)]
         verdicts = await self._reader.verdicts(marks) if marks else {}
         entries = [entry_of(change, verdicts) for change in batch.changes]
-        if await self._store.append(entries, self._clock_ms(), batch.log, batch.end):
+        names = batch.log, batch.end, batch.erasure
+        if await self._store.append(entries, self._clock_ms(), *names):
             news, self._news = self._news, asyncio.Event()
             news.set()
 

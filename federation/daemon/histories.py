@@ -63,7 +63,7 @@ class Histories:
             eraser,
             link=replicator.link,
             index=platform.absorb_branch,
-            recount=platform.recount,
+            recount=platform.count_anew,
             accused=platform.accused,
             guard=guard,
             after_commit=replicator.after_commit,

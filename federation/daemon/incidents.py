@@ -55,7 +55,7 @@ class Incidents:
         self._membership, self._publisher = membership, publisher
         self._clock_ms, self._emit = clock_ms, emit
         self._states: dict[StatementId, IncidentState] = {}
-        self._reading = asyncio.Lock()
+        self._reading, self._is_started = asyncio.Lock(), False
 
     def all(self) -> list[IncidentState]:
         """Every incident, those that are open first, and the newest first."""
@@ -80,7 +80,7 @@ class Incidents:
         Raises:
             StoreError: the disk.
         """
-        self._states = await self._read()
+        self._states, self._is_started = await self._read(), True
 
     async def absorb(self, statements: Iterable[VerifiedStatement]) -> None:
         """Some statements are durable: where one is about an incident, look at all of them again.
@@ -92,11 +92,13 @@ class Incidents:
             await self.look_again()
 
     async def look_again(self) -> None:
-        """Other statements may count than before: look at all that are about incidents.
+        """What counts may have changed, by a roster or evidence, or an erase came late.
 
         Raises:
             StoreError: the disk.
         """
+        if not self._is_started:  # all is read then
+            return
         async with self._reading:  # or what was read first could come last
             before, self._states = self._states, await self._read()
         for made in sorted(before.keys() | self._states.keys(), key=lambda each: each.entry):

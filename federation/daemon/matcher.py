@@ -9,7 +9,7 @@ is kept.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -49,10 +49,6 @@ LOOKED_AT_MAX: Final = 32_768
 
 READ_MARKS: Final = 512
 """Signals whose statements are read at a time: some 75 ms, then other tasks have their turn."""
-
-PAGE_STATEMENTS: Final = 1_024
-PAGE_BYTES_MAX: Final = 1 << 20
-"""Read at a time when a pin moved: a few tens of milliseconds, then other tasks have their turn."""
 
 Span: TypeAlias = tuple[LogId, int, int, int]
 """Log, branch, and the indexes from which and up to which statements stand."""
@@ -212,25 +208,11 @@ class Matcher:
             raise failed
 
     async def _recount(self, span: Span) -> None:
-        async for page in self.pages(span):
+        async for page in self._logs.pages(*span):
             for statement in page:
                 header = decode_header(statement.statement.header_bytes)
                 if header.kind == Kind.WITHDRAW:
                     await self._count_again(header.references)
-
-    async def pages(self, span: Span) -> AsyncIterator[list[StoredStatement]]:
-        """The statements of a span, some at a time.
-
-        Raises:
-            StoreError: the disk.
-        """
-        log, branch, at, end = span
-        while at < end:
-            page = await self._logs.statements(
-                log, at, min(end, at + PAGE_STATEMENTS), PAGE_BYTES_MAX, branch=branch
-            )
-            yield [StoredStatement(log, branch, at + i, each) for i, each in enumerate(page)]
-            at += len(page)
 
     async def _count_again(self, targets: Iterable[StatementId]) -> None:
         """What these statements confirm."""

@@ -165,7 +165,7 @@ class Node:
             _unix_ms,
             self.platform.teller.emit,
         )
-        self.platform.on_recounted(self.incidents.look_again)
+        self.platform.look_again_with(self.incidents.look_again)
         settings, alarm = self.config.quotas, self._raise_alarm
         self.quotas = Quotas(member, settings, stores.quotas, time.monotonic, _unix_ms, alarm)
         self.recovery = Recovery(
@@ -301,7 +301,7 @@ class Node:
             keys,
             membership=self.membership,
             stores=self.stores,
-            recount=self.platform.recounted,
+            recount=self.platform.recount,
             eraser=self.eraser,
             replicator=self.replicator,
             lanes=self._lanes,
@@ -332,7 +332,7 @@ class Node:
         return Eraser(
             self.stores,
             self.membership,
-            reconsider=self.platform.erased,
+            erased=self.platform.erased,
             index=self.platform.reopened,
             before_erase=self.platform.index_keeper.discard,
             receipt=self._receipt_on,

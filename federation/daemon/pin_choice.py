@@ -27,9 +27,6 @@ from federation.store.stores import Stores
 NAMED_MAX: Final = 1_024
 """Statements named in one answer; beyond it they are counted."""
 
-PAGE_STATEMENTS: Final = 1_024
-PAGE_BYTES_MAX: Final = 1 << 20
-
 
 @dataclass(frozen=True, slots=True)
 class PinChoice:
@@ -109,16 +106,11 @@ async def _with_what_falls(
 ) -> PinChoice:
     falls: Counter[str] = Counter()
     taken: dict[str, set[StatementId]] = {Kind.WITHDRAW: set(), Kind.ERASE: set()}
-    at = pin.size
-    while at < held:
-        page = await stores.logs.statements(
-            log, at, min(held, at + PAGE_STATEMENTS), PAGE_BYTES_MAX
-        )
-        for statement in page:
-            header = decode_header(statement.header_bytes)
+    async for page in stores.logs.pages(log, 0, pin.size, held):
+        for stored in page:
+            header = decode_header(stored.statement.header_bytes)
             falls[header.kind] += 1
             if header.kind in taken and len(taken[header.kind]) < NAMED_MAX:
                 taken[header.kind] |= set(header.references)
-        at += len(page)
     undone, erased = (tuple(sorted(ids, key=str)) for ids in taken.values())
     return PinChoice(log, pin, held, witnesses, dict(sorted(falls.items())), undone, erased)

@@ -146,13 +146,11 @@ class Recount:
     Attributes:
         views: the logs that a pin ends elsewhere than before, or not any more.
         spans: (log, branch, from, to): statements that began or ceased to count.
-        begun: of these, those that began to.
         branches: as ``views``, of branches but the first, each with its number.
     """
 
     views: tuple[LogView, ...] = ()
     spans: tuple[tuple[LogId, int, int, int], ...] = ()
-    begun: tuple[tuple[LogId, int, int, int], ...] = ()
     branches: tuple[tuple[int, LogView], ...] = ()
 
 
@@ -212,14 +210,12 @@ async def _hold_against(
     after = Cuts(
         _replaced(before.ends, places, found.ends), _replaced(before.limits, places, found.limits)
     )
-    views, spans, begun, branches = [], [], [], []
+    views, spans, branches = [], [], []
     for kept in logs:
         place = (kept.log, kept.branch)
         counted, counting = (cuts.limits.get(place, kept.held.size) for cuts in (before, after))
-        if before.limits.get(place) != after.limits.get(place):
-            spans.append((*place, min(counted, counting), kept.held.size))
-        if counted < counting:
-            begun.append((*place, counted, counting))
+        if counted != counting:
+            spans.append((*place, min(counted, counting), max(counted, counting)))
         old, new = before.ends.get(place), after.ends.get(place)
         said, view = verifier.roster.logs.get(kept.log), known.get(kept.log)
         is_ended = said is not None and said.pin is not None and new is not None
@@ -232,7 +228,7 @@ async def _hold_against(
         elif is_ended or goes_on:
             views.append(await standing_view(stores, verifier, kept, new))
     membership.cuts = after  # last: what a failing disk interrupts is found once more
-    return Recount(tuple(views), tuple(spans), tuple(begun), tuple(branches))
+    return Recount(tuple(views), tuple(spans), tuple(branches))
 
 
 def _replaced(

@@ -6,13 +6,14 @@ Joins these rooms, starts and stops them; nothing is decided here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from federation.config import NodeConfig
-from federation.daemon.changes import PolicyReplaced, StatementsErased
+from federation.daemon.changes import PolicyReplaced
 from federation.daemon.decider import Decider
 from federation.daemon.enforcer import Enforcement, Enforcer
+from federation.daemon.erasures import Erasures
 from federation.daemon.index_keeper import IndexKeeper
 from federation.daemon.live import LiveStreams
 from federation.daemon.live_index import LiveIndex
@@ -25,9 +26,8 @@ from federation.daemon.sightings import Sightings
 from federation.daemon.teller import Teller
 from federation.daemon.verdict_changes import VerdictChanges
 from federation.daemon.view_reader import ViewReader
-from federation.protocol.headers import StatementId
+from federation.protocol.bodies import Kind
 from federation.protocol.origins import LogId
-from federation.protocol.signals import SignalType
 from federation.provenance.log_view import Advance
 from federation.provenance.verifier import VerifiedStatement
 from federation.store.index_files import IndexFiles
@@ -77,8 +77,8 @@ class Platform:
         alarm: Callable[[str, str], None],
     ) -> None:
         self._tasks: list[asyncio.Task[None]] = []
-        self._untold: dict[LogId, dict[Span, None]] = {}
-        self._recount_listeners: list[Callable[[], Awaitable[None]]] = []
+        self._looking_again: list[Callable[[], Awaitable[None]]] = []
+        self._recounted: set[Span] = set()
         self._stores, self._membership = stores, membership
         self.reader = ViewReader(stores.signals, stores.evidence, membership, unix_ms)
         self.index_folder = config.path(config.data_directory) / INDEX_FOLDER
@@ -93,7 +93,8 @@ class Platform:
             lambda: stores.evidence.accused,
         )
         self.matcher = Matcher(self.index, stores.signals, stores.logs, self.reader, unix_ms)
-        self.teller = Teller(stores.changes, stores.logs, membership)
+        erasures = Erasures(stores.erasures, membership)
+        self.teller = Teller(stores.changes, stores.logs, membership, erasures)
         self.verdict_changes = VerdictChanges(self.reader, stores.logs)
         self.teller.derive(self.verdict_changes.derive)
         self.enforcer = Enforcer(config, stores.decisions, membership, unix_ms)
@@ -162,97 +163,96 @@ class Platform:
     async def absorb(self, step: Advance) -> None:
         """A step is durable: it matches from now on, and what it changed will be told."""
         await self.quarantine.look_at(step.statements)
-        await self.recounted(await self._hold_against(step.view.log))
+        await self.count_anew(step.view.log)
         await self.matcher.absorb(step)
         self.index_keeper.absorbed(step)
         self._arrived(step.statements)
         self.teller.absorbed(step)
-        await self._tell_begun(step.view.log, step.statements)
 
     async def absorb_branch(self, step: Advance) -> None:
         """The same for a step of a branch of a forked log: the union of what is whole counts."""
-        await self.matcher.recount(await self._hold_against(step.view.log))
+        is_told = await self.count_anew(step.view.log)
         await self.matcher.absorb(step)
-        await self._tell_recount()
-        if self.teller.is_listened_to:
+        if not is_told and self.teller.is_listened_to:
             self.teller.emit(*await self.verdict_changes.derive(step.statements))
-        await self._tell_begun(step.view.log, step.statements)
+        await self._look_again()
 
-    async def recount(self, log: LogId) -> None:
-        """A head of a log under evidence is held whole: what is under it counts now."""
-        await self.recounted(await self._hold_against(log))
-        await self._tell_begun(log)
+    async def count_anew(self, log: LogId) -> bool:
+        """More is held of a log, or a head of one under evidence is held whole: does more count?
 
-    async def accused(self, log: LogId) -> None:
-        """There is evidence against a log: of what is held of it in part, nothing counts now."""
-        try:
-            spans = await self._hold_against(log)
-            if spans:
-                # Also of a member under evidence before: nothing else tells what ceased to count.
-                self.teller.emit(self.verdict_changes.issuers_stand())
-        finally:
-            self.issuers_changed()
-        await self.recounted(spans)
-        self.index_keeper.accused_counted(log)
-        await self._tell_begun(log)
-
-    def on_recounted(self, listener: Callable[[], Awaitable[None]]) -> None:
-        """Have a room look again when other statements count than before."""
-        self._recount_listeners.append(listener)
-
-    async def recounted(self, spans: Iterable[Span]) -> None:
-        """Statements began or ceased to count: have that in every room that counts.
+        Returns:
+            Whether it does, or less: all that a step moved is told then.
 
         Raises:
-            StoreError: the disk.
+            StoreError: the disk; may be repeated.
         """
-        moved = tuple(spans)
-        await self.matcher.recount(moved)
-        if moved:
-            await self._tell_recount()
-
-    async def _tell_recount(self) -> None:
-        for listener in self._recount_listeners:
-            await listener()
-
-    async def _hold_against(self, log: LogId) -> Sequence[Span]:
-        """Find what counts of a log; returns what counts otherwise than before."""
         recount = await note_log(self._stores, self._membership, log)
-        if recount.begun and self.teller.is_listened_to:
-            self._untold.setdefault(log, {}).update(dict.fromkeys(recount.begun))
-        return recount.spans
+        await self.recount(recount.spans)
+        return bool(recount.spans)
 
-    async def _tell_begun(self, log: LogId, told: Sequence[VerifiedStatement] = ()) -> None:
-        """Tell what statements of a log changed that were told when they came, and count now."""
-        spans = self._untold.get(log, {})
-        ids = {each.id for each in told} if spans else set()
-        for span in list(spans):
-            async for page in self.matcher.pages(span):
-                later = [each for each in page if each.statement.id not in ids]
-                self.teller.emit(*await self.verdict_changes.counted(later))
-            spans.pop(span, None)  # last: what a failing disk interrupts is told once more
+    async def accused(self, log: LogId) -> None:
+        """There is evidence against a log: of what is held of it in part, nothing counts now.
 
-    async def erased(
-        self, values: Sequence[tuple[SignalType, bytes]], governed: Collection[StatementId]
-    ) -> None:
-        """Statements were erased that carried these signals, each a type and a value.
+        Raises:
+            StoreError: the disk; may be repeated.
+        """
+        try:
+            await self.count_anew(log)
+        finally:
+            self.issuers_changed()
+        self.index_keeper.accused_counted(log)
+
+    async def recount(self, spans: Collection[Span]) -> None:
+        """Statements began or ceased to count: a pin moved, a head came, or there is evidence.
 
         Args:
-            values: those.
-            governed: the statements that governance erased; of the others, logs tell.
+            spans: (log, branch, from, to): those.
+
+        Raises:
+            StoreFull, StoreUnavailable: the disk; what was not counted or told is with the next
+                ones.
         """
-        await self.matcher.reconsider(values)
-        await self.quarantine.forget(values)
+        self._recounted.update(spans)
+        moved = frozenset(self._recounted)
+        await self.matcher.recount(spans)
+        if moved:
+            if self.teller.is_listened_to:
+                self.teller.emit(*await self.verdict_changes.recounted(moved))
+            await self._look_again()
+        self._recounted -= moved
+
+    async def erased(self, said: Sequence[VerifiedStatement]) -> None:
+        """Statements were erased.
+
+        Args:
+            said: those that had said something here, as they were; none where they came erased.
+        """
+        if values := sorted({value for each in said for value in values_of(each)}):
+            await self.matcher.reconsider(values)
+            await self.quarantine.forget(values)
+        self.teller.erased()
         if self.teller.is_listened_to:
-            ids = tuple(sorted(governed, key=lambda each: each.entry))
-            erased = [StatementsErased(ids, ())] if ids else []
-            self.teller.emit(*erased, *await self.verdict_changes.without(values))
+            self.teller.emit(*await self.verdict_changes.without(said))
+        if any(each.header.kind == Kind.INCIDENT for each in said):
+            await self._look_again()
 
     async def reopened(self, statements: Sequence[VerifiedStatement]) -> None:
-        """Statements have their bodies back that had been missing."""
+        """Statements have their bodies back that had been missing: they say something only now."""
         await self.quarantine.look_at(statements)
         await self.matcher.absorb_statements(statements)
         self._arrived(statements)
+        if self.teller.is_listened_to:
+            self.teller.emit(*await self.verdict_changes.derive(statements))
+        if statements:
+            await self._look_again()
+
+    def look_again_with(self, look: Callable[[], Awaitable[None]]) -> None:
+        """Add who has to look again where more than a step moved what is said."""
+        self._looking_again.append(look)
+
+    async def _look_again(self) -> None:
+        for look in self._looking_again:
+            await look()
 
     def _arrived(self, statements: Sequence[VerifiedStatement]) -> None:
         if self.retroactive is not None:
@@ -292,10 +292,17 @@ class Platform:
         self.enforcer.roster_changed()
         self.teller.emit(*self.verdict_changes.issuers_changed())
 
-    def roster_applied(self) -> None:
-        """A new roster is in force, and all that it changes has been applied."""
+    async def roster_applied(self) -> None:
+        """A new roster is in force, and all that it changes has been applied.
+
+        Raises:
+            StoreError: the disk; may be repeated.
+        """
         self.index_keeper.roster_counted()
         self.issuers_changed()
+        if self.teller.is_listened_to:
+            self.teller.emit(*await self.verdict_changes.rulings_changed())
+        await self._look_again()
 
     async def close(self) -> None:
         """Stop; what was not told is told after the next start."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final
 
 from federation.config import NodeConfig
@@ -77,12 +77,12 @@ class RosterChanges:
         keys: its keys, present and next.
         membership: the roster in force.
         stores: what is held.
-        recount: has what began or ceased to count counted everywhere.
+        recount: has what began or ceased to count answered and told so.
         eraser: what governance ordered to be erased.
         replicator: the gossip engine's hands.
         lanes: the own logs.
         reconnect: applies who may connect, and whom this node connects to.
-        tell: tells the platform whose word counts otherwise now.
+        tell: tells the platform whose word counts otherwise now, and what no longer counts.
         watch: what operators must know of the roster.
 
     Attributes:
@@ -96,12 +96,12 @@ class RosterChanges:
         *,
         membership: Membership,
         stores: Stores,
-        recount: Callable[[Iterable[Span]], Awaitable[None]],
+        recount: Callable[[Collection[Span]], Awaitable[None]],
         eraser: Eraser,
         replicator: Replicator,
         lanes: Mapping[Lane, LanePublisher],
         reconnect: Callable[[], Awaitable[None]],
-        tell: Callable[[], None],
+        tell: Callable[[], Awaitable[None]],
         watch: RosterWatch,
     ) -> None:
         self.watch = watch
@@ -150,7 +150,7 @@ class RosterChanges:
         self._replicator.feed(events.RosterChanged(verifier, recount.views, recount.branches))
         await self._recount(recount.spans)
         await self._eraser.apply_roster()
-        self._tell()
+        await self._tell()
         renewed, self._renewed = self._renewed, set()
         task = asyncio.create_task(self._say_what_is_in_force(renewed))
         self._said.add(task)

@@ -13,8 +13,11 @@ again: at least once, and a sink that keeps ``(log, end)`` with what it writes h
 A node that has never told anything, or is more than ``BEHIND_STATEMENTS_MAX`` behind, tells
 ``HistoryCut`` instead: consumers take a snapshot.
 
-What changed beside the logs is in no log to be told again from: whoever emits it is called once
-every sink has kept it, and what waits when the node stops is told before it does.
+What was erased is told from the store as well, which notes it with the erase itself: an erasure has
+a number, which names it for a sink as log and end name a step.
+
+What else changed beside the logs is in no log to be told again from: whoever emits it is called
+once every sink has kept it, and what waits when the node stops is told before it does.
 
 **Bounded.** Waiting steps hold their statements up to ``WAITING_STATEMENTS_MAX``; beyond that only
 their places are remembered, and they are read back from the store. Nobody who publishes or
@@ -29,9 +32,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from federation.daemon.changes import Change, ChangeBatch, Deriver, HistoryCut, Sink
+from federation.daemon.erasures import Erasures
 from federation.daemon.membership import Membership
 from federation.errors import FederationError
 from federation.protocol.origins import LogId
@@ -80,6 +84,14 @@ class _Beside:
     keeping: asyncio.Task[None] | None = None  # the next sink's: what it commits cannot be unsaid
 
 
+@dataclass(frozen=True, slots=True)
+class _Erased:
+    """The store has erasures that are not told."""
+
+
+_Waiting: TypeAlias = _Step | _Beside | _Erased
+
+
 def _nothing() -> None:
     """Nobody waits for what was kept."""
 
@@ -91,13 +103,17 @@ class Teller:
         store: how far each log was told.
         logs: where steps are read back.
         membership: judges what the store gives back.
+        erasures: what was erased and is not told.
     """
 
-    def __init__(self, store: ChangeStore, logs: LogStore, membership: Membership) -> None:
+    def __init__(
+        self, store: ChangeStore, logs: LogStore, membership: Membership, erasures: Erasures
+    ) -> None:
         self._store, self._logs, self._membership = store, logs, membership
+        self._erasures = erasures
         self._derivers: list[Deriver] = []
         self._sinks: list[Sink] = []
-        self._waiting: deque[_Step | _Beside] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._statements_waiting = 0
         self._told: dict[LogId, int] = {}
         self._told_unkept: dict[LogId, int] = {}
@@ -128,8 +144,11 @@ class Teller:
         Raises:
             StoreError: the disk.
         """
-        if not self.is_listened_to:
-            return
+        if self.is_listened_to:
+            await self._queue_untold(held)
+        self.erased()
+
+    async def _queue_untold(self, held: Mapping[LogId, int]) -> None:
         self._told = await self._store.told()
         behind = {log: size - self._told.get(log, 0) for log, size in held.items()}
         is_new = not self._told and any(held.values())
@@ -151,6 +170,14 @@ class Teller:
         self._queue(
             _Step(step.view.log, step.before.size, step.view.size, statements if is_room else None)
         )
+
+    def erased(self) -> None:
+        """Something was erased, and noted in the store: it is told when its turn comes.
+
+        Where nobody listens, that goes over it once and lets go of the notes.
+        """
+        if not isinstance(self._waiting[-1] if len(self._waiting) > 1 else None, _Erased):
+            self._queue(_Erased())
 
     def emit(
         self,
@@ -223,7 +250,7 @@ class Teller:
                 following.keeping.cancel()
         await self._keep_told()
 
-    def _queue(self, following: _Step | _Beside) -> None:
+    def _queue(self, following: _Waiting) -> None:
         last = self._waiting[-1] if len(self._waiting) > 1 else None  # the first is under way
         if (
             isinstance(following, _Step)
@@ -239,13 +266,18 @@ class Teller:
         self._idle.clear()
         self._wake.set()
 
-    def _forget(self, following: _Step | _Beside) -> None:
+    def _forget(self, following: _Waiting) -> None:
         if isinstance(following, _Step) and following.statements is not None:
             self._statements_waiting -= len(following.statements)
 
-    async def _tell(self, following: _Step | _Beside) -> None:
+    async def _tell(self, following: _Waiting) -> None:
         if isinstance(following, _Beside):
             await self._tell_beside(following)
+            return
+        if isinstance(following, _Erased):
+            while (batch := await self._erasures.following()) is not None:
+                await self._keep(batch)
+                await self._erasures.told(batch)
             return
         # A step told in part before the node stopped, or before a retry, goes on where it was.
         start = max(following.start, self._told.get(following.log, 0))

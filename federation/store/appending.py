@@ -6,6 +6,7 @@ makes SQLite touch each page once in a transaction instead of once in a row.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,7 +16,7 @@ from federation.protocol.limits import TILE_WIDTH
 from federation.protocol.merkle_growth import NodeRun
 from federation.protocol.signals import identity_of
 from federation.provenance.log_view import Advance
-from federation.provenance.verifier import Receipt
+from federation.provenance.verifier import Receipt, VerifiedStatement
 from federation.store.database import Row, Rows
 from federation.store.late_rows import INSERT_LATE, LateKeys, run_of
 from federation.store.packing import INSERT_PACKED, pack
@@ -41,6 +42,20 @@ INSERT_REFERENCE: Final = (
 INSERT_ERASE: Final = "INSERT INTO erase_places (hkey, place) VALUES (?, ?) ON CONFLICT DO NOTHING"
 INSERT_INCIDENT: Final = "INSERT INTO incident_places (place) VALUES (?) ON CONFLICT DO NOTHING"
 INSERT_MISSING: Final = "INSERT INTO missing_openings (place) VALUES (?)"
+# Before the rows that it is about. Who stands in another branch, or here, and is gone already was
+# noted then.
+NOTE_ERASED: Final = """
+    INSERT INTO untold_erasures (places) SELECT json_group_array(place) FROM (
+        SELECT json_extract(value, '$[0]') AS place, json_extract(value, '$[1]') AS hkey,
+            json_extract(value, '$[2]') AS commitment FROM json_each(?)
+    ) AS going WHERE NOT EXISTS (
+        SELECT 1 FROM statements AS said WHERE said.body IS NULL
+        AND said.place IN (
+            SELECT going.place UNION ALL SELECT place FROM statement_ids WHERE hkey = going.hkey
+        )
+        AND hex(said.commitment) = going.commitment
+        AND said.place NOT IN (SELECT place FROM missing_openings)
+    ) HAVING count(*) > 0"""
 # SQLite makes text of what it joins, byte for byte.
 EXTEND_TILE: Final = (
     "INSERT INTO tiles (stem, level, tile, hashes) VALUES (?, ?, ?, ?)"
@@ -123,6 +138,7 @@ def append_steps(
         late: takes the rows of ids and of signals, where they are to be written later.
     """
     missing: list[Row] = []
+    gone: list[tuple[int, VerifiedStatement]] = []
     statements: list[Row] = []
     packed: list[Row] = []
     ids: list[Row] = []
@@ -139,8 +155,11 @@ def append_steps(
             reading = reading_of_opening(verified.header, verified.statement.opening)
             statements.append(row_of(place, verified.statement, unread=not reading.is_whole))
             ids.append((id_hkey(verified.id), place))
-            if verified.statement.opening is None and verified.id not in erased:
-                missing.append((place,))
+            if verified.statement.opening is None:
+                if verified.id in erased:
+                    gone.append((place, verified))
+                else:
+                    missing.append((place,))
             index.add(place, reading)
     marks: list[Row] = []
     if late is not None:
@@ -151,6 +170,7 @@ def append_steps(
     return [
         (ADVANCE_BRANCH, [_branch_row(stem, move) for stem, move in moves]),
         (INSERT_LATE, marks),
+        (NOTE_ERASED, note_erased(gone)),
         (INSERT_PACKED, packed),
         (INSERT_STATEMENT, statements),
         (INSERT_ID, sorted(ids)),
@@ -160,6 +180,18 @@ def append_steps(
         (INSERT_CHECKPOINT, [row for stem, move in moves for row in _checkpoint_rows(stem, move)]),
         *receipt_steps(receipts),
     ]
+
+
+def note_erased(gone: Iterable[tuple[int, VerifiedStatement]]) -> list[Row]:
+    """The parameters of ``NOTE_ERASED`` for statements that are gone after a transaction.
+
+    Args:
+        gone: each with its place.
+    """
+    asked = [
+        (place, id_hkey(each.id), each.statement.commitment.hex().upper()) for place, each in gone
+    ]
+    return [(json.dumps(asked),)] if asked else []
 
 
 def receipt_steps(receipts: Iterable[tuple[int, Receipt]]) -> list[tuple[str, Rows]]:

@@ -11,13 +11,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from federation.protocol.headers import StatementId
-from federation.protocol.origins import LogId
+from federation.protocol.origins import Lane, LogId
 from federation.protocol.signals import identity_of
 from federation.provenance.verifier import Receipt, VerifiedStatement
-from federation.store.appending import INSERT_CHECKPOINT, IndexRows, receipt_steps
+from federation.store.appending import (
+    INSERT_CHECKPOINT,
+    NOTE_ERASED,
+    IndexRows,
+    note_erased,
+    receipt_steps,
+)
 from federation.store.database import Database, Row, Rows
 from federation.store.late_rows import IDS, LateRows, forget_late_signals
 from federation.store.places import (
@@ -72,6 +79,24 @@ _AMONG_MISSING: Final = (
 )
 _FORGET_SIGNAL: Final = "DELETE FROM signal_places WHERE hkey = ? AND place = ?"
 _FORGET_MISSING: Final = "DELETE FROM missing_openings WHERE place = ?"
+_READ_UNTOLD: Final = "SELECT number, places FROM untold_erasures ORDER BY number LIMIT 1"
+_READ_PLACES: Final = (
+    f"SELECT {STATEMENT_COLUMNS} FROM statements"  # noqa: S608 - constants
+    " WHERE place IN (SELECT value FROM json_each(?)) ORDER BY place"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """What is gone since one transaction, and those who listen do not know it.
+
+    Attributes:
+        number: which transaction; later ones have greater numbers.
+        statements: header and commitment of each, in the order of places.
+    """
+
+    number: int
+    statements: list[StoredStatement]
 
 
 class ErasureStore:
@@ -127,6 +152,8 @@ class ErasureStore:
     async def erase(self, statements: Sequence[tuple[StoredStatement, VerifiedStatement]]) -> None:
         """Take out salt and body, and every row that the body was found by; durable on return.
 
+        That it is to be told goes into the same transaction: :meth:`untold`.
+
         Args:
             statements: each as stored and as judged, with what is still there of it.
 
@@ -145,7 +172,9 @@ class ErasureStore:
                 for kind, value in reading.signals
             }
         places = [(place,) for _, place in blanks]
+        noted = [(place, each) for (_, each), (_, place) in zip(statements, blanks, strict=True)]
         steps: list[tuple[str, Rows]] = [
+            (NOTE_ERASED, note_erased(noted)),
             (_BLANK, blanks),
             (_FORGET_SIGNAL, sorted(signals)),
             *forget_late_signals(sorted(signals)),
@@ -153,6 +182,28 @@ class ErasureStore:
         ]
         async with self._database.write() as unit:
             await unit.run_all(steps)
+
+    async def untold(self) -> Untold | None:
+        """What went in the oldest transaction that was not told yet; None where all was.
+
+        Raises:
+            StoreCorrupt: a row is not what was written.
+        """
+        oldest = await self._database.read(_READ_UNTOLD)
+        if not oldest:
+            return None
+        [(number, places)] = oldest
+        rows = await self._database.read(_READ_PLACES, (places,))
+        return Untold(number, [await self._stored(row) for row in rows])
+
+    async def told(self, number: int) -> None:
+        """Everybody was told of that transaction, and of those before it.
+
+        Raises:
+            StoreFull, StoreCorrupt, StoreUnavailable: the disk; nothing was changed.
+        """
+        async with self._database.write(Lane.BULK) as unit:
+            await unit.run("DELETE FROM untold_erasures WHERE number <= ?", (number,))
 
     async def places_of(
         self, log: LogId, start: int, end: int, *, branch: int = 0

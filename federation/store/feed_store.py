@@ -1,8 +1,8 @@
 """The feed's history: entries numbered in the order of local commit, bounded by count and age.
 
-A batch of entries is one transaction together with the step it came from, so a step that is told a
-second time adds nothing. Erases blank what earlier entries told of the erased statements; their
-numbers stay.
+A batch of entries is one transaction together with the step it came from, or the erasure, so what
+is told a second time adds nothing. Erases blank what earlier entries told of the erased statements;
+their numbers stay.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _KEEP_STEP: Final = """
     INSERT INTO feed_steps (origin, size) VALUES (?, ?)
     ON CONFLICT (origin) DO UPDATE SET size = excluded.size WHERE excluded.size > size
     RETURNING 1"""
+_KEEP_ERASURE: Final = "UPDATE feed_meta SET erasures = ?1 WHERE erasures < ?1 RETURNING 1"
 FIND: Final = """
     SELECT number, statements FROM feed_statements CROSS JOIN feed_entries USING (number)
     WHERE mark = ? AND instr(statements, ?) > 0"""
@@ -133,18 +134,24 @@ class FeedStore:
             await unit.run("UPDATE feed_meta SET feed_id = lower(hex(randomblob(8)))")
 
     async def append(
-        self, entries: Sequence[FeedEntry], at_ms: int, log: LogId | None = None, end: int = 0
+        self,
+        entries: Sequence[FeedEntry],
+        at_ms: int,
+        log: LogId | None = None,
+        end: int = 0,
+        erasure: int = 0,
     ) -> int:
-        """Keep what a step changed, durably and once.
+        """Keep what a step changed, or what was erased, durably and once.
 
         Args:
             entries: in order.
             at_ms: now, Unix milliseconds.
             log: the step's log; None where it is no log's.
             end: the log's size after the step.
+            erasure: the number of the erasure that they tell of; 0 where they tell of none.
 
         Returns:
-            How many entries were kept; 0 where the step is here already.
+            How many entries were kept; 0 where the step, or the erasure, is here already.
 
         Raises:
             StoreFull, StoreCorrupt, StoreUnavailable: the disk; nothing was written.
@@ -153,6 +160,8 @@ class FeedStore:
             return 0
         async with self._database.write(log.lane if log else Lane.LIVE) as unit:
             if log is not None and not await unit.run(_KEEP_STEP, (log.origin, end)):
+                return 0
+            if erasure and not await unit.run(_KEEP_ERASURE, (erasure,)):
                 return 0
             [(newest,)] = await unit.run(_NEWEST)
             rows: list[Row] = []

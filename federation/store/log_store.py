@@ -7,7 +7,7 @@ statements that the verifier judged, and commits it on the very state that it wa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -78,6 +78,10 @@ class StoredLog:
     whole_note: bytes = b""
     base: tuple[int, int] | None = None
 
+
+PAGE_STATEMENTS: Final = 1_024
+PAGE_BYTES_MAX: Final = 1 << 20
+"""Of consecutive statements read at a time: tens of milliseconds, then others have their turn."""
 
 _LOGS: Final = """
     SELECT held.origin, held.branch, held.size, held.edge, held.head_note,
@@ -221,6 +225,27 @@ class LogStore:
             late_steps = self._late.steps(late) if late is not None else []
             await unit.run_all([*steps, *late_steps], swapped=swapped)
         return clock() - began
+
+    async def pages(
+        self, log: LogId, branch: int, first: int, until: int
+    ) -> AsyncIterator[list[StoredStatement]]:
+        """Consecutive statements, so many of them at a time that others have their turn.
+
+        Args:
+            log: which log.
+            branch: which branch of it.
+            first: the index of the first one.
+            until: the index of the one behind the last.
+
+        Raises:
+            LogNotFound: nothing of it was ever held.
+            StoreError: the disk.
+        """
+        while first < until:
+            end = min(until, first + PAGE_STATEMENTS)
+            page = await self.statements(log, first, end, PAGE_BYTES_MAX, branch=branch)
+            yield [StoredStatement(log, branch, first + at, each) for at, each in enumerate(page)]
+            first += len(page)
 
     async def statement(self, statement_id: StatementId) -> StoredStatement | None:
         """The statement of that id, at the first place where it stands; None where there is none.

@@ -110,7 +110,7 @@ class Holding:
         self.eraser = Eraser(
             stores,
             membership,
-            reconsider=about_bodies,
+            erased=about_bodies,
             index=about_bodies,
             before_erase=lambda: None,
             receipt=self.receipt_on,

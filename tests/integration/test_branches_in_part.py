@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from federation.daemon.changes import ChangeBatch, IssuersChanged, VerdictChanged
+from federation.daemon.changes import ChangeBatch, HistoryCut, IssuersChanged, VerdictChanged
 from federation.daemon.keyring import load_keyring
-from federation.daemon.matcher import Span
 from federation.daemon.node import DATABASE_FILE, Node
 from federation.daemon.pinning import find_cuts
 from federation.daemon.restore import restore_forked, restore_views
@@ -259,33 +258,42 @@ async def test_what_a_log_makes_count_is_told_whatever_another_does_meanwhile(
         await each.accuse()
         views.append(await each.branch(await each.open_second(), 2))
     await forked.heard()
-    matcher = forked.node.platform.matcher
-    pages = matcher.pages
+    logs = forked.node.stores.logs
+    pages = logs.pages
 
-    async def damaged(span: Span) -> AsyncIterator[list[StoredStatement]]:
-        if span[0] == other.log:
+    async def damaged(
+        log: LogId, branch: int, first: int, until: int
+    ) -> AsyncIterator[list[StoredStatement]]:
+        if log == other.log:
             raise StoreCorrupt("a row")
-        async for page in pages(span):
+        async for page in pages(log, branch, first, until):
             yield page
 
-    monkeypatch.setattr(matcher, "pages", damaged)
-    with pytest.raises(StoreCorrupt):
-        await other.branch(views[1], 4)
-    await forked.heard()
+    monkeypatch.setattr(logs, "pages", damaged)
+    await other.branch(views[1], 4)
+    await forked.node.platform.teller.until_idle()
+    changes = [change for batch in forked.ear.batches for change in batch.changes]
+    assert [HistoryCut()] == changes
     await forked.branch(views[0], 4)
     told, _ = await forked.heard()
     assert {make_signal(number).value for number in range(20, 26)} == told
 
 
 async def test_evidence_against_another_log_of_the_same_member_is_told(forked: Forked) -> None:
-    """Nothing else says that what is held of it in part ceased to count."""
+    """The member was accused before; what is held of this log in part ceases to count now."""
     other = forked.in_bulk()
     await forked.hold(forked.first.advance())
     await forked.accuse()
     await other.hold(other.first.advance(2))
     await forked.heard()
     await other.accuse()
-    assert (set(), [IssuersChanged((), (A,))]) == await forked.heard()
+    await forked.node.platform.teller.until_idle()
+    changes = [change for batch in forked.ear.batches for change in batch.changes]
+    moved = {
+        each.mark[1]: each.verdict.state for each in changes if isinstance(each, VerdictChanged)
+    }
+    assert dict.fromkeys(moved, SignalState.UNKNOWN) == moved
+    assert 2 == len(moved) == len(changes)
 
 
 async def test_evidence_that_the_disk_refuses_is_kept_later(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import aiohttp
 import pytest
 
 from federation.daemon.node import Node
+from federation.local_errors.disk import StoreUnavailable
 from federation.protocol.bodies import Dispute, Erase
 from federation.protocol.origins import Lane
 from federation.protocol.roster_amendments import propose_rulings
@@ -187,6 +190,41 @@ async def test_the_history_forgets_what_governance_erased(founded: Founded) -> N
         assert node.eraser.scrub_due
         await node.eraser.scrub()
         assert not node.eraser.scrub_due
+
+
+async def test_an_erasure_that_is_told_twice_is_in_the_feed_once(founded: Founded) -> None:
+    async with serving(founded) as (node, _address):
+        (made,) = await node.publisher.confirm(Lane.LIVE, [make_confirm(1)])
+        await node.platform.teller.until_idle()
+
+        async def crash(_number: int) -> None:
+            """It came when the feed had it, and before that was written down."""
+            raise StoreUnavailable("no")
+
+        node.stores.erasures.told = crash  # type: ignore[method-assign, assignment]
+        await node.publisher.say_about(made.id, Erase("unlawful"))
+
+        async def is_told() -> bool:
+            return len(await erasures_in(node)) > 0
+
+        await until(is_told)
+        assert await node.stores.erasures.untold() is not None
+    async with serving(founded) as (node, _address):
+        await node.platform.teller.until_idle()
+        assert [{"statements": [str(made.id)]}] == [
+            {"statements": each["statements"]} for each in await erasures_in(node)
+        ]
+        assert await node.stores.erasures.untold() is None
+        (other,) = await node.publisher.confirm(Lane.LIVE, [make_confirm(2)])
+        await node.publisher.say_about(other.id, Erase("unlawful"))
+        await node.platform.teller.until_idle()
+        assert [str(other.id)] == (await erasures_in(node))[-1]["statements"]
+
+
+async def erasures_in(node: Node) -> list[dict[str, Any]]:
+    """What a node's feed tells of erased statements."""
+    entries = await node.outlets.feed.read(0)
+    return [json.loads(each.content) for each in entries if each.kind == "statements-erased"]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,9 @@ def decided(founded: Founded, chain: RosterChain, proposal_bytes: bytes) -> Rost
     return roster_proposals.finish(signed, chain)
 
 
-def without(founded: Founded, member: str, witness: Node) -> RosterChain:
+def without(
+    founded: Founded, member: str, witness: Node, successor: str | None = None
+) -> RosterChain:
     """The chain in which a member has departed, each log pinned where another node holds it."""
     pins = {}
     for lane in Lane:
@@ -57,7 +59,9 @@ def without(founded: Founded, member: str, witness: Node) -> RosterChain:
         head = sync.view.head if sync else None
         pins[log] = Pin(head.size, head.root_hash) if head else EMPTY_PIN
     now_ms = time.time_ns() // 1_000_000
-    proposal = roster_amendments.propose_remove(founded.chain, member, pins, now_ms=now_ms)
+    proposal = roster_amendments.propose_remove(
+        founded.chain, member, pins, now_ms=now_ms, successor=successor
+    )
     return decided(founded, founded.chain, proposal.proposal_bytes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from random import Random
 
@@ -10,7 +11,15 @@ import pytest
 from federation.provenance.taking_back import without_opening
 from federation.store.places import StoredStatement
 from federation.store.stores import Stores, open_stores
-from tests.builders import NOVA, make_confirm, make_log, make_roster, make_signal, make_statement
+from tests.builders import (
+    NOVA,
+    make_confirm,
+    make_erase,
+    make_log,
+    make_roster,
+    make_signal,
+    make_statement,
+)
 
 FOUNDED = make_roster()
 FID = FOUNDED.roster.federation_id
@@ -105,3 +114,72 @@ async def test_what_was_erased_meanwhile_is_not_put_back(tmp_path: Path) -> None
         await stores.erasures.reopen(step.statements)
         opened = await stores.logs.statements(made.log, 0, 2, 10**6)
         assert [True, False] == [each.opening is None for each in opened]
+
+
+async def untold(stores: Stores) -> list[list[int]]:
+    """The places in the log of what is not told yet, a list for each transaction; told by that."""
+    found = []
+    while (each := await stores.erasures.untold()) is not None:
+        found.append([stored.index for stored in each.statements])
+        await stores.erasures.told(each.number)
+    return found
+
+
+async def test_what_goes_is_noted_once_and_what_came_without_a_body_too(tmp_path: Path) -> None:
+    """Also where the disk reported an erase as failed that was durable, and it is made again."""
+    async with await open_stores(tmp_path / "db", member=NOVA, federation_id=FID) as stores:
+        made = make_log(founded=FOUNDED)
+        made.say_numbers(range(4))
+        step = made.advance()
+        bare = {1, 2}
+        kept = tuple(
+            without_opening(each) if each.index in bare else each for each in step.statements
+        )
+        gone = step.statements[2].id
+        await stores.logs.append(type(step)(step.before, step.view, kept, step.runs), erased={gone})
+        assert [[2]] == await untold(stores)
+        stored = [StoredStatement(made.log, 0, each.index, each.statement) for each in kept]
+        going = list(zip(stored, kept, strict=True))[:3]
+        await stores.erasures.erase(going)
+        await stores.erasures.erase(going)
+        assert [[0, 1]] == await untold(stores)
+        await stores.erasures.erase(going)
+        assert [] == await untold(stores)
+
+
+async def test_what_another_branch_brings_of_what_is_gone_is_not_noted_again(
+    tmp_path: Path,
+) -> None:
+    async with await open_stores(tmp_path / "db", member=NOVA, federation_id=FID) as stores:
+        made = make_log(founded=FOUNDED)
+        made.say_numbers(range(2))
+        step = made.advance()
+        ids = {each.id for each in step.statements}
+        bare = tuple(map(without_opening, step.statements))
+        gone = type(step)(step.before, step.view, bare, step.runs)
+        await stores.logs.append(gone, erased=ids)
+        await stores.logs.append(gone, branch=1, erased=ids)
+        assert [[0, 1]] == await untold(stores)
+
+
+async def test_what_an_earlier_release_erased_is_told(tmp_path: Path) -> None:
+    """It did not tell of every erase; what is missing was not erased."""
+    async with await open_stores(tmp_path / "db", member=NOVA, federation_id=FID) as stores:
+        made = make_log(founded=FOUNDED)
+        made.say_numbers(range(3))
+        step = made.advance()
+        kept = tuple(without_opening(each) if each.index else each for each in step.statements)
+        gone = {step.statements[1].id}
+        await stores.logs.append(type(step)(step.before, step.view, kept, step.runs), erased=gone)
+        for number in (0, 1, 2):
+            target = made.said[number].id
+            made.say(make_erase(number, target, federation_id=FID))
+        await stores.logs.append(made.advance())
+        assert [[1]] == await untold(stores)
+        await stores.late.flush()
+    with sqlite3.connect(tmp_path / "db") as raw:
+        raw.execute("DROP TABLE untold_erasures")
+        raw.execute("ALTER TABLE feed_meta DROP COLUMN erasures")
+        raw.execute("PRAGMA user_version = 13")
+    async with await open_stores(tmp_path / "db", member=NOVA, federation_id=FID) as stores:
+        assert [[1]] == await untold(stores)

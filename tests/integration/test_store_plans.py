@@ -8,12 +8,21 @@ from typing import Any
 
 import pytest
 
-from federation.store import erasure_store, feed_store, log_store, public_store, signal_store
+from federation.store import (
+    appending,
+    erasure_store,
+    feed_store,
+    log_store,
+    public_store,
+    signal_store,
+)
 from federation.store.schema import migrations
 
 HOT: dict[str, tuple[str, Any]] = {
     "erases of statements": (erasure_store._READ_ERASES, ("[1]", 256)),
     "what erases ask for": (erasure_store._READ_ASKED_FOR, (0, 2**60, "[]", -1, 256)),
+    "what was erased before": (appending.NOTE_ERASED, ('[[1, 1, "00"]]',)),
+    "statements that were erased": (erasure_store._READ_PLACES, ("[1]",)),
     "what the feed told of a statement": (feed_store.FIND, (b"", b"")),
     "a statement by its id": (log_store._READ_BY_ID, (1, "[]")),
     "statements by signal": (signal_store._READ_CARRIERS, ("[1]", "[]", 256)),

@@ -18,6 +18,7 @@ from federation.daemon.changes import (
     StatementsErased,
     VerdictChanged,
 )
+from federation.daemon.erasures import Erasures
 from federation.daemon.membership import Membership
 from federation.daemon.node import Node
 from federation.daemon.publisher import Draft
@@ -233,7 +234,8 @@ async def test_what_waits_beside_the_logs_is_told_before_the_node_stops(found: F
 
 def alone(*sinks: Sink) -> Teller:
     """It tells of what is in no log, so it needs none."""
-    teller = Teller(cast("ChangeStore", None), cast("LogStore", None), cast("Membership", None))
+    none = cast("ChangeStore", None), cast("LogStore", None), cast("Membership", None)
+    teller = Teller(*none, cast("Erasures", None))
     for sink in sinks:
         teller.listen(sink)
     return teller
