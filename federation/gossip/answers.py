@@ -38,41 +38,41 @@ class Ask:
 
 
 class Answers:
-    """All requests that wait."""
+    """All requests that wait.
+
+    Attributes:
+        asks: number -> request.
+    """
 
     def __init__(self) -> None:
-        self._asks: dict[int, Ask] = {}
+        self.asks: dict[int, Ask] = {}
 
     def hold(self, ask: Ask) -> bool:
         """Keep a request waiting; False when it waits for nothing or too many wait."""
-        if not ask.waiting or len(self._asks) >= ASKS_MAX:
+        if not ask.waiting or len(self.asks) >= ASKS_MAX:
             return False
-        self._asks[ask.number] = ask
+        self.asks[ask.number] = ask
         return True
 
     def askers_of(self, log: LogId) -> frozenset[str]:
         """The peers that an answer about this log is owed to."""
-        return frozenset(ask.peer for ask in self._asks.values() if log in ask.waiting)
+        return frozenset(ask.peer for ask in self.asks.values() if log in ask.waiting)
 
     def settle(self, log: LogId) -> list[Ask]:
         """A write of this log is over: the requests that wait for nothing more."""
-        for ask in self._asks.values():
+        for ask in self.asks.values():
             ask.waiting.discard(log)
-        return self._release([ask for ask in self._asks.values() if not ask.waiting])
+        return self._release([ask for ask in self.asks.values() if not ask.waiting])
 
     def overdue(self, now: float) -> list[Ask]:
         """The requests that have waited long enough."""
-        if not self._asks:
-            return []
-        return self._release([ask for ask in self._asks.values() if ask.until <= now])
+        return self._release([ask for ask in self.asks.values() if ask.until <= now])
 
     def next_wake(self) -> float | None:
         """When the next one is overdue."""
-        if not self._asks:
-            return None
-        return min(ask.until for ask in self._asks.values())
+        return min((ask.until for ask in self.asks.values()), default=None)
 
     def _release(self, asks: list[Ask]) -> list[Ask]:
         for ask in asks:
-            del self._asks[ask.number]
+            del self.asks[ask.number]
         return asks

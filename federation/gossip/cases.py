@@ -120,6 +120,7 @@ class Cases:
         reconciliation: as given.
         peers: as given.
         convictions: the accused logs and what convicts them.
+        cases: log -> what there is, or was, to ask about it.
         active: the logs of which a head waits.
         has_news: whether an accused log, or a head of one, is not known to everybody yet.
     """
@@ -131,12 +132,15 @@ class Cases:
         self.convictions: dict[LogId, Conviction] = {}
         self.active: dict[LogId, None] = {}
         self.has_news = False
-        self._cases: dict[LogId, Case] = {}
+        self.cases: dict[LogId, Case] = {}
         self._fitting: dict[Head, None] = {}
 
     def case(self, log: LogId) -> Case:
         """The case of a log; a new one asks nothing."""
-        return self._cases.setdefault(log, Case())
+        case = self.cases.get(log)
+        if case is None:
+            case = self.cases[log] = Case()
+        return case
 
     def views(self, log: LogId) -> dict[int, LogView]:
         """What is held of each branch of a log."""

@@ -33,6 +33,7 @@ class Circle:
     Attributes:
         peers: every other member that can be reached and may read.
         is_isolated: whether it seems to be this node that is cut off from all others.
+        ahead: who said to have a newer roster.
     """
 
     def __init__(self, member: str, roster: Callable[[], Roster], full_view_members: int) -> None:
@@ -41,7 +42,7 @@ class Circle:
         self._member, self._roster = member, roster
         self._full_view_members = full_view_members
         self._roster_asked: int | None = None
-        self._ahead: dict[str, None] = {}
+        self.ahead: dict[str, None] = {}
         self._read: Roster | None = None
         self._readers: tuple[str, ...] = ()
         self._callers: frozenset[str] = frozenset()
@@ -180,17 +181,17 @@ class Circle:
         """A peer said which roster it acts under."""
         peer.roster_version = version
         if version > self._roster().version:
-            self._ahead[peer.member] = None
+            self.ahead[peer.member] = None
 
     def fetch_roster_due(self, now: float) -> list[Command]:
         """Ask for the next version, where somebody has a newer one and nobody was asked yet."""
-        if not self._ahead or self._roster_asked is not None:
+        if self._roster_asked is not None:
             return []
         version = self._roster().version
-        for name in list(self._ahead):
+        for name in list(self.ahead):
             peer = self.peers.get(name)
             if peer is None or peer.roster_version <= version:
-                del self._ahead[name]
+                del self.ahead[name]
             elif peer.is_open(now):
                 self._roster_asked = version + 1
                 return [FetchRoster(peer.member, version + 1)]

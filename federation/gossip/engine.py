@@ -155,45 +155,51 @@ class GossipEngine:
         peer = getattr(event, "peer", None)
         if peer is not None:
             self.peers.touched[peer] = None
-        for ask in self._answers.overdue(now):
-            commands.append(self._answer(ask))
+        # Rooms without work are not even entered: most events concern one or two of them.
+        if self._answers.asks:
+            commands += map(self._answer, self._answers.overdue(now))
         if now >= self._anti_entropy.at:
             self._begin_round(now, rng)
-        if self._waves.are_on:
+        if self._waves.waves:
             self._waves.note_receipts(commands)
             for log, wave in self._waves.take(now):
                 self._circle.send_wave(log, wave, now, rng)
-        version = self._roster.version
-        commands += self.forks.pump(now)
-        commands += self._fork_telling.pump(self.peers, self._circle, version, now)
+        version, cases = self._roster.version, self.forks.cases
+        if cases.active:
+            commands += self.forks.pump(now)
+        if cases.has_news or self._fork_telling.due:
+            commands += self._fork_telling.pump(self.peers, self._circle, version, now)
         commands += self._talk(version, now)
-        commands += self._reconciliation.pump(now, rng, self._circle.ask_at)
-        commands += self._reopening.pump(now, rng)
-        commands += self._circle.fetch_roster_due(now)
+        if self._reconciliation.wanting:
+            commands += self._reconciliation.pump(now, rng, self._circle.ask_at)
+        if self._reopening.gaps:
+            commands += self._reopening.pump(now, rng)
+        if self._circle.ahead:
+            commands += self._circle.fetch_roster_due(now)
         self._reconciliation.window.watch(event, commands, now)
         if (wake_at := self._next_wake(now)) != self._wake.at:
             self._wake = events.WakeAt(wake_at)
-        return [*commands, self._wake]
+        commands.append(self._wake)
+        return commands
 
     def _talk(self, version: int, now: float) -> list[Command]:
         """Say what is due to those who were touched and those whose time has come."""
-        touched = self.peers.touched
-        names = dict.fromkeys([*self._agenda.take(now), *touched])
+        touched, agenda, awake = self.peers.touched, self._agenda, []
+        names = dict.fromkeys((*agenda.take(now), *touched))
         touched.clear()
-        awake = []
         for name in names:
             peer = self.peers.get(name)
-            if peer is not None and peer.has_something_due:
+            if peer is not None and (peer.due or peer.compare_due is not None):
                 awake.append(peer)
             elif peer is not None:
-                self._agenda.put(name, None)
+                agenda.put(name, None)
         if not awake:
             return []
         commands = self._anti_entropy.pump(awake, self._reconciliation.vector, version, now)
         view_of = self._reconciliation.view_of
         commands += self._dissemination.pump(awake, view_of, self._receipts, version, now)
         for peer in awake:
-            self._agenda.put(peer.member, peer.next_wake())
+            agenda.put(peer.member, peer.next_wake())
         return commands
 
     def _begin_round(self, now: float, rng: Dice) -> None:
@@ -283,6 +289,12 @@ class GossipEngine:
 
     def _peer_came(self, event: events.PeerCame, now: float, _rng: Dice) -> list[Command]:
         self._circle.note_came(event.peer, now)
+        return []
+
+    def _roster_fetch_ended(
+        self, event: events.RosterFetchEnded, _now: float, _rng: Dice
+    ) -> list[Command]:
+        self._circle.note_roster_fetch_ended(event.peer, is_refuted=event.is_refuted)
         return []
 
     # --- announcements --------------------------------------------------------------------------
@@ -385,14 +397,6 @@ class GossipEngine:
         self._dissemination.forget(event.ids)
         return []
 
-    # --- ranges and rosters ---------------------------------------------------------------------
-
-    def _roster_fetch_ended(
-        self, event: events.RosterFetchEnded, _now: float, _rng: Dice
-    ) -> list[Command]:
-        self._circle.note_roster_fetch_ended(event.peer, is_refuted=event.is_refuted)
-        return []
-
     # --- shared ---------------------------------------------------------------------------------
 
     @property
@@ -400,17 +404,17 @@ class GossipEngine:
         return self._reconciliation.verifier.roster
 
     def _next_wake(self, now: float) -> float:
-        times = (
-            self._agenda.next_wake(),
-            self._answers.next_wake(),
-            self._reconciliation.next_wake(now, self._circle.ask_at),
-            self._reopening.next_wake(now),
-            self._waves.next_wake(),
-            self.forks.next_wake(now),
-            self._fork_telling.next_wake(self.peers, now),
-        )
+        getting, telling = self._reconciliation, self._fork_telling
         soonest = self._anti_entropy.at
-        for at in times:
+        for at in (
+            self._agenda.next_wake(),
+            self._answers.next_wake() if self._answers.asks else None,
+            getting.next_wake(now, self._circle.ask_at) if getting.wanting else None,
+            self._reopening.next_wake(now) if self._reopening.gaps else None,
+            self._waves.next_wake() if self._waves.waves else None,
+            self.forks.next_wake(now) if self.forks.cases.active else None,
+            telling.next_wake(self.peers, now) if telling.due else None,
+        ):
             if at is not None and at < soonest:
                 soonest = at
         return max(soonest, now + WAKE_SECONDS_MIN)

@@ -30,13 +30,16 @@ class ForkTelling:
 
     Args:
         forks: which logs, and their heads.
+
+    Attributes:
+        due: who is to be told, and when.
     """
 
     def __init__(self, forks: Forks) -> None:
         self._forks = forks
         self._known: dict[str, dict[LogId, frozenset[Head]]] = {}
         self._in_flight: dict[str, dict[LogId, frozenset[Head]]] = {}
-        self._due: dict[str, float] = {}
+        self.due: dict[str, float] = {}
 
     def heard(self, name: str, heads: Iterable[Head], accused: Iterable[LogId], now: float) -> None:
         """A peer told all its heads and evidence: what it lacks is due."""
@@ -50,7 +53,7 @@ class ForkTelling:
     def in_step(self, name: str) -> None:
         """A peer's vector is this node's: it knows all there is."""
         self._known[name] = self._state()
-        self._due.pop(name, None)
+        self.due.pop(name, None)
 
     def answered(self, name: str) -> None:
         """An announcement on the crisis lane was taken."""
@@ -76,20 +79,18 @@ class ForkTelling:
             for told_of_it in circle.audience():
                 self._make_due(told_of_it.member, now)
         commands: list[Command] = []
-        if not self._due:
-            return commands
-        for name in [name for name, at in self._due.items() if at <= now]:
+        for name in [name for name, at in self.due.items() if at <= now]:
             peer = peers.get(name)
             if peer is None:
-                del self._due[name]
+                del self.due[name]
                 continue
             if not peer.is_open(now) or Lane.CRISIS in peer.in_flight:
                 continue
             message, told = self._message(peer.member, version)
             if not told:
-                del self._due[peer.member]
+                del self.due[peer.member]
                 continue
-            self._due[peer.member] = now + TELL_SECONDS
+            self.due[peer.member] = now + TELL_SECONDS
             self._in_flight[peer.member] = told
             peer.in_flight[Lane.CRISIS] = {}
             commands.append(Announce(peer.member, Lane.CRISIS, message))
@@ -97,17 +98,15 @@ class ForkTelling:
 
     def next_wake(self, peers: Peers, now: float) -> float | None:
         """When somebody is due who is not being told just now."""
-        if not self._due:
-            return None
         times = [
             max(at, peer.retry_at, peer.left_alone_until)
-            for name, at in self._due.items()
+            for name, at in self.due.items()
             if (peer := peers.get(name)) is not None and Lane.CRISIS not in peer.in_flight
         ]
         return min((at for at in times if at > now), default=None)
 
     def _make_due(self, name: str, now: float) -> None:
-        self._due[name] = max(now, self._due.get(name, now))
+        self.due[name] = max(now, self.due.get(name, now))
 
     def _message(
         self, name: str, version: int

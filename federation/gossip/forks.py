@@ -225,7 +225,7 @@ class Forks:
     def pump(self, now: float) -> list[Command]:
         """Look at the next head of every log that has one waiting."""
         commands: list[Command] = []
-        for log in list(self.cases.active) if self.cases.active else ():
+        for log in list(self.cases.active):
             case = self.cases.case(log)
             if not case.waiting and not case.is_busy:
                 del self.cases.active[log]
@@ -239,8 +239,6 @@ class Forks:
 
     def next_wake(self, now: float) -> float | None:
         """When a pause ends that something waits for."""
-        if not self.cases.active:
-            return None
         times = [
             case.paused_until
             for case in map(self.cases.case, self.cases.active)

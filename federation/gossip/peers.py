@@ -146,11 +146,6 @@ class PeerView:
         """Whether somebody else should be told in its place."""
         return self.failures >= SILENT_FAILURES
 
-    @property
-    def has_something_due(self) -> bool:
-        """Whether there is anything to tell it or to compare with it, now or at a time to come."""
-        return self.compare_due is not None or bool(self.due)
-
     def make_due(self, log: LogId, at: float) -> None:
         """It is to be told of that log then, unless sooner anyway."""
         known = self.due.get(log)

@@ -140,14 +140,18 @@ class LogSync:
 
 
 class Reconciliation:
-    """Every log held or heard of, and how it catches up."""
+    """Every log held or heard of, and how it catches up.
+
+    Attributes:
+        wanting: the logs of which there is more to get, in their turn.
+    """
 
     def __init__(self, verifier: Verifier, join_statements_min: int = JOIN_STATEMENTS_MIN) -> None:
         self.verifier = verifier
         self.window = Window()
         self.joining = Joining(join_statements_min, self.window)
         self.logs: dict[LogId, LogSync] = {}
-        self._wanting: dict[LogId, None] = {}
+        self.wanting: dict[LogId, None] = {}
         self._vector: bytes | None = None
         self._branches: dict[LogId, tuple[Head, ...]] = {}
 
@@ -215,7 +219,7 @@ class Reconciliation:
         if known is None or known.size <= head.size:
             sync.offers[peer] = head
             sync.most = max(sync.most, head.size)
-            self._wanting[head.log] = None
+            self.wanting[head.log] = None
         lacking = head.size - sync.view.size
         if sync.writing or len(inline) < lacking or not sync.may_follow(head):
             return None
@@ -232,15 +236,13 @@ class Reconciliation:
             ask_at: when a peer may be asked for statements of a lane.
         """
         commands: list[Command] = []
-        if not self._wanting:
-            return commands
-        for log in [log for log in self._wanting if not self.logs[log].is_wanting]:
-            del self._wanting[log]
-        for log in self._wanting:
+        for log in [log for log in self.wanting if not self.logs[log].is_wanting]:
+            del self.wanting[log]
+        for log in self.wanting:
             self._give_up_stalled(self.logs[log], now)
         slots = self._slots(now)
         joined: dict[LogId, LogSync] = {}
-        for log in sorted(self._wanting, key=lambda log: _URGENCY[log.lane]):
+        for log in sorted(self.wanting, key=lambda log: _URGENCY[log.lane]):
             sync, lane = self.logs[log], log.lane
             may_join = sync.asked is None and self.joining.is_worth_it(log, sync.lacking)
             if may_join and self.joining.takes(sync, now, ask_at):
@@ -256,8 +258,8 @@ class Reconciliation:
                 commands.append(fetch)
                 # To the end of the row: a million statements of one log are fetched by turns with
                 # all the others.
-                del self._wanting[log]
-                self._wanting[log] = None
+                del self.wanting[log]
+                self.wanting[log] = None
         if joined:
             commands += self.joining.pump(joined, now, rng, ask_at, self.verifier)
         return commands
@@ -265,7 +267,7 @@ class Reconciliation:
     def _slots(self, now: float) -> Slots:
         """What is under way."""
         slots = Slots()
-        for log in self._wanting:
+        for log in self.wanting:
             sync = self.logs[log]
             if sync.asked is not None:
                 slots.take(log.lane, sync.asked.peer, has_stalled=sync.has_stalled(now))
@@ -403,11 +405,9 @@ class Reconciliation:
 
     def next_wake(self, now: float, ask_at: AskAt) -> float | None:
         """When a pause, a setting-aside or a peer's breaker ends that something waits for."""
-        if not self._wanting:
-            return None
         slots = self._slots(now)
         times: list[float | None] = []
-        for log in self._wanting:
+        for log in self.wanting:
             sync = self.logs[log]
             if self._awaits_time(sync, slots):
                 times.append(sync.askable_at(now, ask_at))

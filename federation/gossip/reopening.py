@@ -108,6 +108,9 @@ class Reopening:
         peers: the peers as they are now.
         blame: counts what a peer should not have sent.
         is_forked: whether a log is under evidence.
+
+    Attributes:
+        gaps: (log, branch) -> what is missing of it.
     """
 
     def __init__(
@@ -119,7 +122,7 @@ class Reopening:
     ) -> None:
         self._member = member
         self._peers, self._blame, self._is_forked = peers, blame, is_forked
-        self._gaps: dict[tuple[LogId, int], Gaps] = {}
+        self.gaps: dict[tuple[LogId, int], Gaps] = {}
 
     def takes(self) -> dict[type, Callable[..., list[Command]]]:
         """Which event is taken in how."""
@@ -131,18 +134,18 @@ class Reopening:
 
     def note(self, known: GapsKnown, now: float) -> None:
         """What is missing of a log has changed, or was looked at again."""
-        gaps = self._gaps.setdefault((known.log, known.branch), Gaps())
+        gaps = self.gaps.setdefault((known.log, known.branch), Gaps())
         gaps.writing = False
         if gaps.missing.keys() != known.missing.keys():
             gaps.due, gaps.pause_seconds = now, PAUSE_SECONDS_FIRST
         gaps.missing = known.missing
         if not gaps.missing and not gaps.asked:
-            del self._gaps[known.log, known.branch]
+            del self.gaps[known.log, known.branch]
 
     def pump(self, now: float, rng: Dice) -> list[Command]:
         """Ask for the next run of each log that has one and waits for no answer but late ones."""
         commands: list[Command] = []
-        for (log, branch), gaps in self._gaps.items():
+        for (log, branch), gaps in self.gaps.items():
             if gaps.writing:
                 continue
             # On to the next run until somebody can be asked, or all of them had their turn.
@@ -214,7 +217,7 @@ class Reopening:
 
     def not_written(self, event: ReopenFailed, now: float, _rng: Dice) -> list[Command]:
         """They are missing still: they are asked for again after a pause."""
-        gaps = self._gaps.get((event.log, event.branch))
+        gaps = self.gaps.get((event.log, event.branch))
         if gaps is not None:
             gaps.writing = False
             gaps.due = now + gaps.pause_seconds
@@ -225,21 +228,21 @@ class Reopening:
     ) -> tuple[Gaps | None, FetchOpenings | None]:
         """The gaps of that log, and what that peer was asked for of them; it is over."""
         place = event.log, event.branch
-        gaps = self._gaps.get(place)
+        gaps = self.gaps.get(place)
         asked = None if gaps is None else gaps.asked.pop(event.peer, None)
         if gaps is not None and not gaps.missing and not gaps.asked:
-            del self._gaps[place]
+            del self.gaps[place]
         return gaps, asked
 
     def missing_count(self) -> int:
         """How many statements are being looked for, as far as the store told."""
-        return sum(len(gaps.missing) for gaps in self._gaps.values())
+        return sum(len(gaps.missing) for gaps in self.gaps.values())
 
     def next_wake(self, now: float) -> float | None:
         """When a pause ends, or somebody else is asked."""
         times = [
             at
-            for (log, _), gaps in self._gaps.items()
+            for (log, _), gaps in self.gaps.items()
             if gaps.missing and not gaps.writing and now < (at := gaps.asks_at(log.lane)) < INFINITE
         ]
         return min(times, default=None)

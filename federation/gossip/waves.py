@@ -50,10 +50,14 @@ class Wave:
 
 
 class Waves:
-    """All crisis logs of this node's own that are being repeated."""
+    """All crisis logs of this node's own that are being repeated.
+
+    Attributes:
+        waves: log -> what is repeated of it.
+    """
 
     def __init__(self) -> None:
-        self._waves: dict[LogId, Wave] = {}
+        self.waves: dict[LogId, Wave] = {}
 
     def begin(self, log: LogId, size: int, told: Iterable[str], now: float) -> None:
         """A new head is durable and was told once.
@@ -64,9 +68,9 @@ class Waves:
             told: whom it was told to.
             now: the engine's clock.
         """
-        wave = self._waves.get(log)
+        wave = self.waves.get(log)
         if wave is None:
-            wave = self._waves[log] = Wave(size, now + WAVE_SECONDS)
+            wave = self.waves[log] = Wave(size, now + WAVE_SECONDS)
         else:
             # The wave that is due comes when it is due and in its turn, or statements that follow
             # each other faster than waves would put it off for ever. What was shown on a smaller
@@ -84,29 +88,22 @@ class Waves:
 
     def note_receipt(self, log: LogId, member: str, size: int) -> None:
         """A member holds everything up to that size."""
-        wave = self._waves.get(log)
+        wave = self.waves.get(log)
         if wave is not None and size >= wave.size:
             wave.receipts.add(member)
             if len(wave.receipts) >= RECEIPTS_ENOUGH:
-                del self._waves[log]
-
-    @property
-    def are_on(self) -> bool:
-        """Whether any log is being repeated."""
-        return bool(self._waves)
+                del self.waves[log]
 
     def take(self, now: float) -> list[tuple[LogId, Wave]]:
         """The logs whose next wave goes out now."""
-        due = [(log, wave) for log, wave in self._waves.items() if wave.at <= now]
+        due = [(log, wave) for log, wave in self.waves.items() if wave.at <= now]
         for log, wave in due:
             wave.at = now + WAVE_SECONDS
             wave.count += 1
             if wave.count == WAVES_MAX:
-                del self._waves[log]
+                del self.waves[log]
         return due
 
     def next_wake(self) -> float | None:
         """When the next wave goes out."""
-        if not self._waves:
-            return None
-        return min(wave.at for wave in self._waves.values())
+        return min((wave.at for wave in self.waves.values()), default=None)

@@ -49,6 +49,8 @@ STATEMENT_BYTES_FIRST: Final = 200
 SMOOTHING: Final = 0.2
 """Share of the newest measurement in the running means: about the last ten count."""
 
+_MEASURED: Final = frozenset({RangeReceived, PieceReceived, Persisted, PersistFailed})
+
 
 class Window:
     """What bulk may take of this node, measured by what it does to it.
@@ -77,6 +79,13 @@ class Window:
 
     def watch(self, event: Event, commands: Iterable[Command], now: float) -> None:
         """Measure by what happened, and by what is ordered because of it."""
+        if type(event) in _MEASURED:
+            self._measure(event, now)
+        for command in commands:
+            if type(command) is Persist:
+                self._ordered[command.step.view.log] = now
+
+    def _measure(self, event: Event, now: float) -> None:
         match event:
             case RangeReceived() | PieceReceived():
                 statements = event.message.statements
@@ -86,9 +95,6 @@ class Window:
                 self.note_written(len(event.step.statements), event.seconds, waited)
             case PersistFailed():
                 self._ordered.pop(event.log, None)
-        for command in commands:
-            if type(command) is Persist:
-                self._ordered[command.step.view.log] = now
 
     def note_arrived(self, statements: int, size: int) -> None:
         """So many statements took so many bytes on the wire."""

@@ -462,7 +462,7 @@ class Stage:
     def _seen_of(self, node: Node) -> dict[str, Any]:
         for broken in broken_bounds(node):
             raise broken
-        waves = node.engine._waves._waves.values()
+        waves = node.engine._waves.waves.values()
         self.world.seen["wave sent"] += any(wave.count for wave in waves)
         return {
             "heads": {

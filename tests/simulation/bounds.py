@@ -76,8 +76,7 @@ def broken_bounds(node: Node) -> Iterator[Broken]:
     window = engine._reconciliation.window.bytes_max
     if not WINDOW_BYTES_MIN <= window <= WINDOW_BYTES_MAX:
         yield Broken(BOUNDED, f"a window of {window} bytes at {node.member}")
-    for log in engine.logs:
-        case = engine.forks.cases.case(log)
+    for log, case in engine.forks.cases.cases.items():
         if len(case.waiting) > HEADS_WAITING_MAX:
             yield Broken(BOUNDED, f"{len(case.waiting)} heads of {log} wait at {node.member}")
     for log, branches in node.disk.branches.items():

@@ -310,7 +310,7 @@ def test_who_holds_the_other_history_is_not_blamed_for_bodies_it_never_had(
         assert sizes[0] == node.engine.missing_count()
         # The other history comes just before the bodies are asked for again.
         world.weather = Weather(cut=both_ways(*never))
-        (gaps,) = node.engine._reopening._gaps.values()
+        (gaps,) = node.engine._reopening.gaps.values()
         world.run(gaps.due - ahead_seconds)
         liar.extend((), make_batch(world, delta, sizes[1], 100))
         liar.speak()

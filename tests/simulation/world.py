@@ -822,16 +822,15 @@ class Node:
 
         def ended(answer: bytes | None, reason: str) -> None:
             under_way.end(what)
-            if kind in ("announce", "digest") and (wait := wait_of(reason)) is not None:
-                self._left_alone[peer] = self.world.now + wait
-            try:
-                event = (
-                    failed(reason)
-                    if answer is None
-                    else answered(self.world.wire.decode(read, answer))
-                )
-            except FederationError as error:
-                event = failed(error.message)
+            if answer is None:
+                if kind in ("announce", "digest") and (wait := wait_of(reason)) is not None:
+                    self._left_alone[peer] = self.world.now + wait
+                event = failed(reason)
+            else:
+                try:
+                    event = answered(self.world.wire.decode(read, answer))
+                except FederationError as error:
+                    event = failed(error.message)
             self.feed(event)
             # Those that name what they answer; of the others a shell tells each exactly once.
             if kind in ("range", "hashes") and self.world.forces("answer told twice"):
