@@ -9,14 +9,15 @@ Source: docs/spec/messages.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from federation.errors import BodyMalformed, EncodingMalformed, HeaderMalformed
 from federation.local_errors.proofs import MessageMalformed
 from federation.protocol.encoding import Decoded, decode_map
 from federation.protocol.encoding_rows import decode_rows, encode_rows
-from federation.protocol.encoding_writing import Value, encode
+from federation.protocol.encoding_writing import Value, encode_ordered
 from federation.protocol.limits import (
     LOG_SIZE_MAX,
     NOTE_BYTES_MAX,
@@ -40,7 +41,22 @@ from federation.protocol.statements import Statement, erased_statement, opened_s
 RECEIPT_CHARACTERS_MAX = 8 * 1024
 """One signature line; ML-DSA-44 makes 3.3 kB of base64."""
 OPENED_PARTS, ERASED_PARTS = 3, 2
-_EVIDENCE = frozenset({"evidence"})
+
+
+def _forms(*names: str, optional: tuple[str, ...] = ()) -> Mapping[tuple[str, ...], None]:
+    """The keys that a map may have, in their order: with any of the optional ones; all, first."""
+    chosen = (
+        each for count in range(len(optional), -1, -1) for each in combinations(optional, count)
+    )
+    return {tuple(sorted((*names, *each))): None for each in chosen}
+
+
+_ANNOUNCEMENT = _forms("heads", "roster", optional=("evidence",))
+_ANNOUNCEMENT_ANSWER = _forms("held", "roster")
+_COMPARISON = _forms("roster", "vector")
+_COMPARISON_ANSWER = _forms("roster", optional=("evidence", "heads"))
+_HEAD = _forms("note", optional=("inline", "receipt"))
+_HELD = _forms("log", "size", optional=("receipt",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,41 +161,33 @@ class StatementRange:
 
 
 # --- encode -------------------------------------------------------------------------------------
+# Each map is written in key order, and every part of a message is of a kind that its field says.
 
 
 def encode_announcement(message: Announcement) -> bytes:
     """Encode; the inverse of :func:`decode_announcement`."""
-    fields: dict[str, Value] = {"roster": message.roster_version}
-    fields["heads"] = [_head_fields(head) for head in message.heads]
-    if message.evidence:
-        fields["evidence"] = list(message.evidence)
-    return encode(fields)
+    return encode_ordered(_head_message(message.heads, message.roster_version, message.evidence))
 
 
 def encode_announcement_answer(message: AnnouncementAnswer) -> bytes:
     """Encode; the inverse of :func:`decode_announcement_answer`."""
-    held: list[Value] = []
-    for log in message.held:
-        fields: dict[str, Value] = {"log": log.log_sha256, "size": log.size}
-        if log.receipt is not None:
-            fields["receipt"] = log.receipt
-        held.append(fields)
-    return encode({"held": held, "roster": message.roster_version})
+    held: list[Value] = [
+        {"log": log.log_sha256, "size": log.size}
+        if log.receipt is None
+        else {"log": log.log_sha256, "receipt": log.receipt, "size": log.size}
+        for log in message.held
+    ]
+    return encode_ordered({"held": held, "roster": message.roster_version})
 
 
 def encode_comparison(message: Comparison) -> bytes:
     """Encode; the inverse of :func:`decode_comparison`."""
-    return encode({"roster": message.roster_version, "vector": message.vector})
+    return encode_ordered({"roster": message.roster_version, "vector": message.vector})
 
 
 def encode_comparison_answer(message: ComparisonAnswer) -> bytes:
     """Encode; the inverse of :func:`decode_comparison_answer`."""
-    fields: dict[str, Value] = {"roster": message.roster_version}
-    if message.heads is not None:
-        fields["heads"] = [_head_fields(head) for head in message.heads]
-    if message.evidence:
-        fields["evidence"] = list(message.evidence)
-    return encode(fields)
+    return encode_ordered(_head_message(message.heads, message.roster_version, message.evidence))
 
 
 def encode_range(message: StatementRange) -> bytes:
@@ -201,10 +209,21 @@ def encode_range_parts(
     return encode_rows({"from": start, "proof": list(proof), "statements": statements})
 
 
+def _head_message(
+    heads: tuple[AnnouncedHead, ...] | None, roster_version: int, evidence: tuple[bytes, ...]
+) -> dict[str, Value]:
+    fields: dict[str, Value] = {"evidence": evidence} if evidence else {}
+    if heads is not None:
+        fields["heads"] = [_head_fields(head) for head in heads]
+    fields["roster"] = roster_version
+    return fields
+
+
 def _head_fields(head: AnnouncedHead) -> dict[str, Value]:
-    fields: dict[str, Value] = {"note": head.note}
+    fields: dict[str, Value] = {}
     if head.inline:
         fields["inline"] = [_statement_parts(statement) for statement in head.inline]
+    fields["note"] = head.note
     if head.receipt is not None:
         fields["receipt"] = head.receipt
     return fields
@@ -226,7 +245,7 @@ def decode_announcement(encoded: bytes) -> Announcement:
         TooLarge: over ``ANNOUNCE_BYTES_MAX``.
         MessageMalformed: anything else that is not an announcement.
     """
-    fields = _fields(encoded, ANNOUNCE_BYTES_MAX, {"heads", "roster"}, _EVIDENCE)
+    fields = _fields(encoded, ANNOUNCE_BYTES_MAX, _ANNOUNCEMENT)
     return Announcement(_heads(fields["heads"]), _roster_version(fields), _evidence(fields))
 
 
@@ -237,10 +256,10 @@ def decode_announcement_answer(encoded: bytes) -> AnnouncementAnswer:
         TooLarge: over ``DIGEST_BYTES_MAX``.
         MessageMalformed: anything else that is not such an answer.
     """
-    fields = _fields(encoded, DIGEST_BYTES_MAX, {"held", "roster"})
+    fields = _fields(encoded, DIGEST_BYTES_MAX, _ANNOUNCEMENT_ANSWER)
     held = []
     for value in _list(fields["held"], LOGS_IN_MESSAGE_MAX):
-        log = _named(value, {"log", "size"}, frozenset({"receipt"}))
+        log = _named(value, _HELD)
         size = _integer(log["size"], LOG_SIZE_MAX)
         held.append(HeldLog(_digest(log["log"]), size, _receipt(log.get("receipt"))))
     return AnnouncementAnswer(tuple(held), _roster_version(fields))
@@ -253,7 +272,7 @@ def decode_comparison(encoded: bytes) -> Comparison:
         TooLarge: over ``ANNOUNCE_BYTES_MAX``.
         MessageMalformed: anything else that is not a comparison.
     """
-    fields = _fields(encoded, ANNOUNCE_BYTES_MAX, {"roster", "vector"})
+    fields = _fields(encoded, ANNOUNCE_BYTES_MAX, _COMPARISON)
     return Comparison(_digest(fields["vector"]), _roster_version(fields))
 
 
@@ -264,7 +283,7 @@ def decode_comparison_answer(encoded: bytes) -> ComparisonAnswer:
         TooLarge: over ``DIGEST_BYTES_MAX``.
         MessageMalformed: anything else that is not such an answer.
     """
-    fields = _fields(encoded, DIGEST_BYTES_MAX, {"roster"}, frozenset({"heads"}) | _EVIDENCE)
+    fields = _fields(encoded, DIGEST_BYTES_MAX, _COMPARISON_ANSWER)
     heads = _heads(fields["heads"]) if "heads" in fields else None
     if heads is None and "evidence" in fields:
         raise MessageMalformed("evidence comes with heads")
@@ -300,27 +319,25 @@ def decode_range(encoded: bytes) -> StatementRange:
 
 
 def _fields(
-    encoded: bytes, bytes_max: int, names: set[str], optional: frozenset[str] = frozenset()
+    encoded: bytes, bytes_max: int, forms: Mapping[tuple[str, ...], None]
 ) -> dict[str, Decoded]:
     try:
         fields = decode_map(encoded, bytes_max=bytes_max)
     except EncodingMalformed as error:
         raise MessageMalformed(error.message) from None
-    return _named(fields, names, optional)
+    return _named(fields, forms)
 
 
-def _named(
-    value: Decoded, names: set[str], optional: frozenset[str] = frozenset()
-) -> dict[str, Decoded]:
-    if not isinstance(value, dict) or not names <= value.keys() <= names | optional:
-        raise MessageMalformed(f"a map of the fields {', '.join(sorted(names | optional))}")
+def _named(value: Decoded, forms: Mapping[tuple[str, ...], None]) -> dict[str, Decoded]:
+    if not isinstance(value, dict) or tuple(value) not in forms:
+        raise MessageMalformed(f"a map of the fields {', '.join(next(iter(forms)))}")
     return value
 
 
 def _heads(value: Decoded) -> tuple[AnnouncedHead, ...]:
     heads = []
     for part in _list(value, LOGS_IN_MESSAGE_MAX):
-        head = _named(part, {"note"}, frozenset({"inline", "receipt"}))
+        head = _named(part, _HEAD)
         note = head["note"]
         if not isinstance(note, bytes) or len(note) > NOTE_BYTES_MAX:
             raise MessageMalformed("a note is bytes")

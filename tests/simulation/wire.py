@@ -1,7 +1,8 @@
-"""The production codecs, run once for each message and for each byte string.
+"""The production codecs, decoding once for each byte string.
 
-A node sends one announcement to many, and many tell one node the same: encoding and decoding are
-pure, so what came of it is kept. What a hostile node alters is other bytes and is decoded anew.
+A node sends one announcement to many, and many tell one node the same: decoding is pure, so what
+came of it is kept. What a hostile node alters is other bytes and is decoded anew. Encoding costs no
+more than looking up what came of it would.
 """
 
 from __future__ import annotations
@@ -40,20 +41,15 @@ DECODE: Final[dict[str, tuple[Callable[[bytes], Any], Callable[[bytes], Any]]]] 
 
 
 class Wire:
-    """What was encoded and decoded lately."""
+    """What was decoded lately."""
 
     def __init__(self) -> None:
-        self._encoded: dict[Any, bytes] = {}
         self._decoded: dict[tuple[Callable[[bytes], Any], bytes], Any] = {}
 
-    def encode(self, message: Any) -> bytes:
+    @staticmethod
+    def encode(message: Any) -> bytes:
         """The bytes of a message."""
-        raw = self._encoded.get(message)
-        if raw is None:
-            if len(self._encoded) > KEPT_MAX:
-                self._encoded.clear()
-            raw = self._encoded[message] = _ENCODE[type(message)](message)
-        return raw
+        return _ENCODE[type(message)](message)
 
     def decode(self, read: Callable[[bytes], Any], raw: bytes) -> Any:
         """The message that bytes are.
