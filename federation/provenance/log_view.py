@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from federation.local_errors.proofs import ConsistencyUnproven, Fork, RootMismatch
 from federation.protocol.merkle import leaf_hash
@@ -48,12 +49,12 @@ class LogView:
     head: Head | None = None
     last_whole: Head | None = None
 
-    @property
+    @cached_property
     def size(self) -> int:
         """How many statements are held."""
         return self.held.size
 
-    @property
+    @cached_property
     def is_complete(self) -> bool:
         """Whether everything under the newest accepted head is held."""
         return self.head is not None and self.head.size == self.held.size

@@ -443,11 +443,12 @@ class Stage:
     # --- looking --------------------------------------------------------------------------------
 
     def _held_by(self, node: Node) -> dict[str, Any]:
+        held = held_of(node)
         return {
             **self._seen_of(node),
             "counts": {peer.member: _counted(node, peer) for peer in node.engine.peers.values()},
-            "ids": [f"st_{entry.hex()}" for entry, _is_opened in held_of(node)],
-            "view": view_of(node).hex(),
+            "ids": [f"st_{entry.hex()}" for entry, _is_opened in held],
+            "view": view_of(node, held).hex(),
             "receipts": {
                 log.origin: sorted(
                     member

@@ -167,21 +167,27 @@ def heads_of(node: Node) -> dict[str, set[tuple[int, bytes]]]:
 
 def held_of(node: Node) -> tuple[tuple[bytes, bool], ...]:
     """Every statement that a node durably holds, by log and branch, and whether it is opened."""
-    return tuple(
-        (each.id.entry, each.statement.opening is not None)
+    statements = [
+        each.statement
         for log in sorted(node.disk.logs.keys() | node.disk.branches.keys(), key=str)
         for _, kept in sorted(node.disk.branches_of(log).items())
         for each in kept.statements
-    )
+    ]
+    return tuple([(each.id.entry, each.opening is not None) for each in statements])
 
 
-def view_of(node: Node) -> bytes:
+def view_of(node: Node, held: tuple[tuple[bytes, bool], ...] | None = None) -> bytes:
     """The merged view of what a node durably holds: the union of every history.
 
     A view is a pure function of what is held: what is equal is not looked at twice in a world.
+
+    Args:
+        node: whose.
+        held: what :func:`held_of` says of it now, where that is known.
     """
     accused = frozenset(node.disk.evidence)
-    place = held_of(node), accused, tuple(_whole_sizes(node, accused))
+    sizes = tuple(_whole_sizes(node, accused)) if accused else ()
+    place = held_of(node) if held is None else held, accused, sizes
     found = node.world.views.get(place)
     if found is None:
         found = node.world.views[place] = encode_view(

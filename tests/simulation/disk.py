@@ -110,8 +110,13 @@ class KeptLog:
         return found
 
     def edge(self, size: int) -> CompactRange:
-        """The right edge there."""
-        return CompactRange().extend([self.node(0, index) for index in range(size)])
+        """The right edge there: the full subtrees that the size is made of."""
+        hashes, start = [], 0
+        for level in reversed(range(size.bit_length())):
+            if size >> level & 1:
+                hashes.append(self.node(level, start >> level))
+                start += 1 << level
+        return CompactRange(size, tuple(hashes))
 
     def proof(self, size1: int, size2: int) -> tuple[bytes, ...]:
         """The consistency proof between two sizes."""
@@ -121,9 +126,9 @@ class KeptLog:
         """The root of a full subtree."""
         found = self._nodes.get((level, index))
         if found is None:
-            left, right = (self.node(level - 1, 2 * index + side) for side in (0, 1))
-            found = node_hash(left, right)
-        self._nodes[level, index] = found
+            left = self.node(level - 1, 2 * index)
+            found = node_hash(left, self.node(level - 1, 2 * index + 1))
+            self._nodes[level, index] = found
         return found
 
 

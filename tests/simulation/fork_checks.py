@@ -30,6 +30,9 @@ def histories(nodes: list[Node], log: LogId) -> set[tuple[int, bytes]]:
         for kept in node.disk.branches_of(log).values()
         if (head := kept.view.whole) is not None
     ]
+    found = {(size, kept.root(size)) for kept, size in whole}
+    if len(found) <= 1:
+        return found  # nothing that another one could continue
     return {
         (size, kept.root(size))
         for kept, size in whole
