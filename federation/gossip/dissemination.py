@@ -186,7 +186,8 @@ class Dissemination:
             if not peer.due or not peer.is_open(now):
                 continue
             due = [log for log, at in peer.due.items() if at <= now]
-            for lane in _LANES if due else ():
+            # Of one log, mostly.
+            for lane in _LANES if len(due) > 1 else [log.lane for log in due]:
                 if lane in peer.in_flight:
                     continue
                 logs = [log for log in due if log.lane is lane]

@@ -164,12 +164,12 @@ class GossipEngine:
             self._waves.note_receipts(commands)
             for log, wave in self._waves.take(now):
                 self._circle.send_wave(log, wave, now, rng)
-        version, cases = self._roster.version, self.forks.cases
+        cases, telling = self.forks.cases, self._fork_telling
         if cases.active:
             commands += self.forks.pump(now)
-        if cases.has_news or self._fork_telling.due:
-            commands += self._fork_telling.pump(self.peers, self._circle, version, now)
-        commands += self._talk(version, now)
+        if cases.has_news or telling.due:
+            commands += telling.pump(self.peers, self._circle, self._roster.version, now)
+        self._talk(commands, now)
         if self._reconciliation.wanting:
             commands += self._reconciliation.pump(now, rng, self._circle.ask_at)
         if self._reopening.gaps:
@@ -182,10 +182,11 @@ class GossipEngine:
         commands.append(self._wake)
         return commands
 
-    def _talk(self, version: int, now: float) -> list[Command]:
+    def _talk(self, commands: list[Command], now: float) -> None:
         """Say what is due to those who were touched and those whose time has come."""
         touched, agenda, awake = self.peers.touched, self._agenda, []
-        names = dict.fromkeys((*agenda.take(now), *touched))
+        due = agenda.take(now)
+        names = dict.fromkeys([*due, *touched]) if due else [*touched]
         touched.clear()
         for name in names:
             peer = self.peers.get(name)
@@ -194,13 +195,12 @@ class GossipEngine:
             elif peer is not None:
                 agenda.put(name, None)
         if not awake:
-            return []
-        commands = self._anti_entropy.pump(awake, self._reconciliation.vector, version, now)
-        view_of = self._reconciliation.view_of
-        commands += self._dissemination.pump(awake, view_of, self._receipts, version, now)
+            return
+        getting, version = self._reconciliation, self._roster.version
+        commands += self._anti_entropy.pump(awake, getting.vector, version, now)
+        commands += self._dissemination.pump(awake, getting.view_of, self._receipts, version, now)
         for peer in awake:
             agenda.put(peer.member, peer.next_wake())
-        return commands
 
     def _begin_round(self, now: float, rng: Dice) -> None:
         name = self._anti_entropy.turn(self.peers.reachable, now, rng)
@@ -404,17 +404,17 @@ class GossipEngine:
         return self._reconciliation.verifier.roster
 
     def _next_wake(self, now: float) -> float:
-        getting, telling = self._reconciliation, self._fork_telling
-        soonest = self._anti_entropy.at
-        for at in (
-            self._agenda.next_wake(),
-            self._answers.next_wake() if self._answers.asks else None,
-            getting.next_wake(now, self._circle.ask_at) if getting.wanting else None,
-            self._reopening.next_wake(now) if self._reopening.gaps else None,
-            self._waves.next_wake() if self._waves.waves else None,
-            self.forks.next_wake(now) if self.forks.cases.active else None,
-            telling.next_wake(self.peers, now) if telling.due else None,
-        ):
-            if at is not None and at < soonest:
-                soonest = at
-        return max(soonest, now + WAKE_SECONDS_MIN)
+        times = [self._anti_entropy.at, self._agenda.next_wake()]
+        if self._answers.asks:
+            times.append(self._answers.next_wake())
+        if self._reconciliation.wanting:
+            times.append(self._reconciliation.next_wake(now, self._circle.ask_at))
+        if self._reopening.gaps:
+            times.append(self._reopening.next_wake(now))
+        if self._waves.waves:
+            times.append(self._waves.next_wake())
+        if self.forks.cases.active:
+            times.append(self.forks.next_wake(now))
+        if self._fork_telling.due:
+            times.append(self._fork_telling.next_wake(self.peers, now))
+        return max(min([at for at in times if at is not None]), now + WAKE_SECONDS_MIN)

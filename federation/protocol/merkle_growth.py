@@ -8,7 +8,7 @@ Source: docs/spec/merkle.md; RFC 6962 section 2.1.2; RFC 9162 section 2.1.4.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -109,10 +109,23 @@ class CompactRange:
         """The root hash of the whole tree."""
         return fold_right(self.hashes)
 
-    def _levels(self, leaves: Sequence[bytes], edge: list[bytes]) -> Iterator[list[bytes]]:
-        """Yield the nodes that each level gains, and leave the new right edge in ``edge``."""
+    def _levels(self, leaves: Sequence[bytes], edge: list[bytes]) -> Iterable[list[bytes]]:
+        """The nodes that each level gains; once all are seen, ``edge`` is the new right edge."""
         check_size(self.size + len(leaves))
         check_digests(leaves)
+        return self._climb(leaves[0], edge) if len(leaves) == 1 else self._rows(leaves, edge)
+
+    def _climb(self, leaf: bytes, edge: list[bytes]) -> list[list[bytes]]:
+        """Of one leaf, as most of what is said live: up the edge as far as it is full."""
+        levels, count = [[leaf]], self.size
+        while count & 1:
+            leaf = sha256(b"\x01" + edge.pop() + leaf).digest()
+            levels.append([leaf])
+            count >>= 1
+        edge.append(leaf)
+        return levels
+
+    def _rows(self, leaves: Sequence[bytes], edge: list[bytes]) -> Iterator[list[bytes]]:
         gained, count, fresh = list(leaves), self.size, list[bytes]()
         while gained:
             yield gained

@@ -10,9 +10,9 @@ Source: docs/spec/roster.md, where the steps are numbered; TUF specification 1.0
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from securesystemslib.formats import encode_canonical
 from securesystemslib.signer import Key  # type: ignore[attr-defined]
@@ -37,8 +37,6 @@ from federation.protocol.roster_fields import check_unknown, plain_json, read_in
 GOVERNOR: Final = "governor"
 """What a governor's key is for; every other key's purpose starts with a member's name."""
 
-SignedRoot: TypeAlias = Metadata[Root]
-
 FACTS_FIELD: Final = "x-hash-federation"
 
 _KEY_FIELDS: Final = {"keytype": "ed25519", "scheme": "ed25519"}
@@ -46,6 +44,12 @@ _SHA256_HEX = re.compile(r"[0-9a-f]{64}\Z")
 _SIGNATURE_HEX = re.compile(r"[0-9a-f]{128}\Z")
 _SIGNATURES_MAX: Final = 2 * GOVERNORS_MAX
 """The governors before a change and those after it."""
+
+
+class SignedRoot(Metadata[Root]):
+    """A root as it was decoded, which nobody changes: what is signed is written out once."""
+
+    signed_bytes = cached_property(lambda self: super().signed_bytes)  # noqa: ARG005 - super takes it
 
 
 @lru_cache(maxsize=3)  # the version before, and one that grows by a signature; nobody changes them
@@ -83,7 +87,7 @@ def decode_root(root_bytes: bytes) -> SignedRoot:
             raise RosterMalformed("a signature is a key id and 128 lower-case hex digits")
     if list(metadata.signatures) != sorted(metadata.signatures):
         raise RosterMalformed("the signatures of a roster are in the order of their key ids")
-    return metadata
+    return SignedRoot(metadata.signed, metadata.signatures)
 
 
 # --- governors ------------------------------------------------------------------------------------

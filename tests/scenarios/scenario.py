@@ -63,6 +63,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 Fields: TypeAlias = Mapping[str, Any]
@@ -202,7 +203,7 @@ class Scenario:
         joining = {step["node"] for step in self.steps if step.op == "join"}
         return tuple(node for node in self.nodes if node not in joining)
 
-    @property
+    @cached_property
     def honest(self) -> tuple[str, ...]:
         """The members that promises are made about."""
         return tuple(node for node in self.nodes if node not in self.hostile)

@@ -88,20 +88,20 @@ class Watch:
     def leaving(self, node: Node, message: Any) -> None:
         """(2) What leaves an honest process is durable there; (3) it never signs two histories."""
         heads: Iterable[AnnouncedHead] = ()
-        match message:
-            case Announcement() | ComparisonAnswer():
-                heads = message.heads or ()
-            case AnnouncementAnswer():
-                for held in message.held:
-                    kept = self._kept(node, held.log_sha256)
-                    must(
-                        held.size <= (kept.view.size if kept else 0),
-                        DURABLE_FIRST,
-                        "a size was told before it was durable",
-                    )
-                    self._check_receipt(node, held.receipt, kept, held.size)
-            case StatementRange():
-                self._check_erased(node, message.statements)
+        kind = type(message)
+        if kind is Announcement or kind is ComparisonAnswer:
+            heads = message.heads or ()
+        elif kind is AnnouncementAnswer:
+            for held in message.held:
+                kept = self._kept(node, held.log_sha256)
+                must(
+                    held.size <= (kept.view.size if kept else 0),
+                    DURABLE_FIRST,
+                    "a size was told before it was durable",
+                )
+                self._check_receipt(node, held.receipt, kept, held.size)
+        elif kind is StatementRange:
+            self._check_erased(node, message.statements)
         for head in heads:
             if head.inline:
                 self._check_erased(node, head.inline)
@@ -214,7 +214,7 @@ def _counting(node: Node, accused: Container[LogId]) -> Iterator[VerifiedStateme
 
 def lacks_body(kept: KeptLog, size: int) -> bool:
     """Whether a body is missing among the first so many statements of a log."""
-    return any(index < size for index in kept.missing)
+    return bool(kept.missing) and min(kept.missing) < size
 
 
 def is_converged(world: World) -> bool:

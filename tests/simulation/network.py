@@ -119,6 +119,10 @@ class Network:
             if way.rate:
                 leaves += size / way.rate
                 way.free_at = leaves
+        if up and not (loss or doubled or weather.is_wide):
+            takes = latency[0] + (latency[1] - latency[0]) * rng.random()
+            self._at(leaves + takes, arrive)
+            return
         copies = 2 if doubled and rng.random() < doubled else 1
         for _ in range(copies):
             if not up or (loss and rng.random() < loss):

@@ -7,10 +7,10 @@ and doubles, and a disk (``disk.py``). A seed gives the same schedule every time
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from heapq import heappop, heappush
 from itertools import count
@@ -88,6 +88,11 @@ BUSY_SECONDS: Final = (0.5, 20.0)
 """What a busy peer asks others to wait."""
 
 Reply = Callable[[bytes | None], None]
+Ended = Callable[[bytes | None, str], None]
+"""Takes the answer to a request, or None and why there is none."""
+
+_Due: TypeAlias = tuple[float, int, Callable[..., None]]
+"""When, in which turn of those at one time, and what."""
 
 _AS_BYTES: Final = Struct("<d").pack
 """A time, exactly."""
@@ -182,7 +187,9 @@ class World:
         self._judges: dict[bytes, Verifier] = {}
         self._trace = 0
         self._ways: dict[tuple[str, str], bytes] = {}
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._heap: list[_Due] = []
+        # All requests are waited for equally long, so these stand in their order by themselves.
+        self._timeouts: deque[_Due] = deque()
         self._ticket = count()
 
     @property
@@ -245,11 +252,20 @@ class World:
 
     def run(self, until: float) -> None:
         """Let everything happen that is due up to then."""
-        heap = self._heap
-        while heap and heap[0][0] <= until:
-            self.now, _, action = heappop(heap)
-            self.events += 1
-            action()
+        heap, timeouts = self._heap, self._timeouts
+        while heap or timeouts:
+            if timeouts and (not heap or timeouts[0] < heap[0]):
+                if timeouts[0][0] > until:
+                    break
+                self.now, _, ended = timeouts.popleft()
+                self.events += 1
+                ended(None, "no answer in time")
+            else:
+                if heap[0][0] > until:
+                    break
+                self.now, _, action = heappop(heap)
+                self.events += 1
+                action()
         self.now = until
 
     def end(self) -> None:
@@ -260,6 +276,7 @@ class World:
         if self.watch is not None:
             vars(self.watch).clear()
         self._heap.clear()
+        self._timeouts.clear()
 
     def run_until(self, is_so: Callable[[], bool], seconds: float, step: float = 1.0) -> None:
         """Let time pass, a step at a time, until something is so or as many seconds are over."""
@@ -273,7 +290,7 @@ class World:
         peer: str,
         kind: str,
         raw: bytes,
-        ended: Callable[[bytes | None, str], None],
+        ended: Ended,
     ) -> None:
         """Ask a peer something: the answer or the reason why there is none, exactly once."""
         boot, waiting = caller.boot, [ended]
@@ -314,7 +331,7 @@ class World:
             self.at(self.now + shaken, lambda: self._carry(caller.member, peer, raw, arrive))
         else:
             self._carry(caller.member, peer, raw, arrive)
-        self.at(self.now + TIMEOUT_SECONDS, lambda: end(None, "no answer in time"))
+        self._timeouts.append((self.now + TIMEOUT_SECONDS, next(self._ticket), end))
 
     def _carry(self, source: str, target: str, raw: bytes, arrive: Callable[[], None]) -> None:
         way = self._ways.get((source, target))
@@ -329,6 +346,7 @@ class Node:
 
     Attributes:
         engine: the production engine; a new one after each start.
+        logs: lane -> its own log.
         disk: what outlives a crash.
         boot: how often it crashed; what an earlier life began comes to nothing.
         guard: own log -> size of what it signed last; on no backup, and lost with no disk.
@@ -343,6 +361,9 @@ class Node:
     def __init__(self, world: World, member: str) -> None:
         self.world, self.member = world, member
         self.disk = Disk()
+        federation_id = world.founded.roster.federation_id
+        self.logs = {lane: LogId(member, federation_id, lane) for lane in Lane}
+        self._mirror_name = cosigner_name(member, federation_id, Cosigner.MIRROR)
         self.verifier = world.judge(world.founded.roster)
         self.boot, self.is_up, self.is_paused, self.is_black_hole = 0, False, False, False
         self.wall_offset_seconds = 0
@@ -506,7 +527,7 @@ class Node:
             self.world.seen["publish refused"] += 1
             self.world.seen["crisis on a full disk"] += self.disk.full and lane is Lane.CRISIS
             return
-        log = LogId(self.member, self.world.founded.roster.federation_id, lane)
+        log = self.logs[lane]
         queue = self._queues.setdefault(log, [])
         queue.append((statements, acknowledged))
         if len(queue) == 1:
@@ -514,7 +535,7 @@ class Node:
 
     def may_say(self, lane: Lane) -> bool:
         """Whether it may and can publish there now; who died of what it did just before cannot."""
-        log = LogId(self.member, self.world.founded.roster.federation_id, lane)
+        log = self.logs[lane]
         said = self.verifier.roster.logs.get(log)
         is_able = self.is_up and not self.disk.full and not self.is_stopped
         return is_able and said is not None and said.is_open
@@ -662,11 +683,10 @@ class Node:
     def _receipt(self, head: Head | None) -> Receipt | None:
         if head is None or head.log in self.disk.evidence or self.is_stopped:
             return None
-        name = cosigner_name(self.member, head.log.federation_id, Cosigner.MIRROR)
         key = self.world.key_of(self.member, Cosigner.MIRROR)
         line = cosign(
             head.checkpoint.text,
-            name,
+            self._mirror_name,
             key,
             NEW_YEAR_2026 + int(self.world.now) + self.wall_offset_seconds,
         )
@@ -786,7 +806,7 @@ class Node:
     def _arm(self) -> None:
         at = self._armed = self._wake
         late = self.world.rng.uniform(0, 1.0) if self.world.forces("timer late", RARE_SHARE) else 0
-        self.later(at - self.world.now + late, lambda: self._woke(at))
+        self.later(at - self.world.now + late, partial(self._woke, at))
 
     def _woke(self, armed: float) -> None:
         if armed != self._armed:
@@ -940,6 +960,9 @@ class Node:
 
     def serve(self, kind: str, sender: str, raw: bytes, reply: Reply) -> None:
         """A request arrived."""
+        if kind in ("announce", "digest"):
+            self._hear(kind, sender, raw, reply)
+            return
         if kind == "heads":
             peer = self.engine.peers.met(sender)
             self.world.seen["asked for calls"] += 1
@@ -957,9 +980,10 @@ class Node:
         if kind == "roster":
             reply(self._roster(raw))
             return
-        if kind == "prefix":
-            reply(self.fork_hands.prefix(raw))
-            return
+        assert kind == "prefix", kind
+        reply(self.fork_hands.prefix(raw))
+
+    def _hear(self, kind: str, sender: str, raw: bytes, reply: Reply) -> None:
         ask = next(self._ask_next)
         try:
             message = self.world.wire.decode(DECODE[kind][0], raw)
