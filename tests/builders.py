@@ -35,11 +35,11 @@ from federation.protocol.origins import Cosigner, Lane, LogId, cosigner_name
 from federation.protocol.proofs import TlogProof
 from federation.protocol.roster import Roster
 from federation.protocol.roster_chain import RosterChain
+from federation.protocol.roster_drafts import sign_root
 from federation.protocol.roster_proposals import (
     Proposal,
     finish,
     propose_founding,
-    sign_proposal,
 )
 from federation.protocol.roster_root import governor_key_id
 from federation.protocol.signals import VALUE_BYTES, Signal, SignalType
@@ -268,10 +268,9 @@ def sign_and_finish(
     proposal: Proposal, chain: RosterChain | None, governors: Sequence[SigningKey]
 ) -> RosterChain:
     """The chain with the proposal in force, signed by all these governors."""
-    before = None if chain is None else chain.newest.root_bytes
     signed = proposal.proposal_bytes
     for governor in governors:
-        signed = sign_proposal(signed, governor, before)
+        signed = sign_root(signed, governor.public, governor.sign)
     return finish(signed, chain)
 
 

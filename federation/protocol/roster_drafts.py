@@ -74,13 +74,8 @@ def sign_root(root_bytes: bytes, public: bytes, sign: Callable[[bytes], bytes]) 
     return _with_signatures(metadata, {**metadata.signatures, key_id: signature})
 
 
-def drop_signatures(root_bytes: bytes, key_ids: tuple[str, ...]) -> bytes:
-    """The same root without the signatures of these key ids.
-
-    Raises:
-        TooLarge, RosterMalformed: no root.
-    """
-    metadata = decode_root(root_bytes)
+def drop_signatures(metadata: SignedRoot, key_ids: tuple[str, ...]) -> bytes:
+    """The same root, as bytes, without the signatures of these key ids."""
     kept = {key: value for key, value in metadata.signatures.items() if key not in key_ids}
     return _with_signatures(metadata, kept)
 
@@ -116,18 +111,13 @@ class SignatureTally:
         return f"{self.old[0]} of {self.old[1]} old, {own} new" if self.old else own
 
 
-def tally_signatures(root_bytes: bytes, before_bytes: bytes | None) -> SignatureTally:
+def tally_signatures(metadata: SignedRoot, before: SignedRoot | None) -> SignatureTally:
     """Count, with TUF's own rule, who has signed.
 
     Args:
-        root_bytes: the root to judge.
-        before_bytes: the root of the version just before; None for version 1.
-
-    Raises:
-        TooLarge, RosterMalformed: no root.
+        metadata: the root to judge.
+        before: the version just before; None for version 1.
     """
-    metadata = decode_root(root_bytes)
-    before = None if before_bytes is None else decode_root(before_bytes)
     result = count_signatures(metadata, before)
     waiting = {bytes.fromhex(key.keyval["public"]) for key in result.unsigned.values()}
     return SignatureTally(

@@ -327,8 +327,12 @@ def missing_signatures(proposal_bytes: bytes, chain: RosterChain | None) -> Sign
     Raises:
         ProtocolError, RosterUnproven: see :func:`parse_proposal`.
     """
-    parse_proposal(proposal_bytes, chain)
-    return tally_signatures(proposal_bytes, None if chain is None else chain.newest.root_bytes)
+    return _tally(parse_proposal(proposal_bytes, chain))
+
+
+def _tally(proposal: Proposal) -> SignatureTally:
+    before = proposal.before
+    return tally_signatures(proposal.roster.metadata, None if before is None else before.metadata)
 
 
 def finish(proposal_bytes: bytes, chain: RosterChain | None) -> RosterChain:
@@ -344,14 +348,18 @@ def finish(proposal_bytes: bytes, chain: RosterChain | None) -> RosterChain:
         ProtocolError: see :func:`parse_roster`.
         RosterUnproven: short of signatures, or it does not follow ``chain``.
     """
-    tally = missing_signatures(proposal_bytes, chain)
+    proposal = parse_proposal(proposal_bytes, chain)
+    tally = _tally(proposal)
     if not tally.is_complete:
         raise RosterUnproven(
             f"the proposal is signed by {tally}",
             hint="let more governors run `federation roster sign` on it",
         )
-    root_bytes = drop_signatures(proposal_bytes, tally.strays)
-    return RosterChain.trust(root_bytes) if chain is None else chain.extend(root_bytes)
+    root_bytes = drop_signatures(proposal.roster.metadata, tally.strays)
+    if chain is None:
+        return RosterChain.trust(root_bytes)
+    is_read = root_bytes == proposal_bytes
+    return chain.follow(proposal.roster) if is_read else chain.extend(root_bytes)
 
 
 # --- JSON -----------------------------------------------------------------------------------------
