@@ -48,3 +48,8 @@ class Agenda(Generic[_Name]):
         while self._heap and self._at.get(self._heap[0][1]) != self._heap[0][0]:
             heappop(self._heap)
         return self._heap[0][0] if self._heap else None
+
+
+def sooner(at: float, other: float | None) -> float:
+    """The earlier of two times; the first where there is no second."""
+    return at if other is None or at <= other else other

@@ -72,12 +72,12 @@ class Circle:
             self.peers.is_silent,
             self._callers,
         )
-        return [self.peers[name] for name in names if self.peers.is_reachable(name)]
+        return self.peers.reachable_of(names)
 
     def audience(self) -> list[PeerView]:
         """Whom this node tells of what it publishes itself."""
         if self.tells_everybody:
-            return [self.peers[name] for name in self.peers.reachable]
+            return self.peers.reachable_of(self.peers.reachable)
         return self.neighbours()
 
     def keep_warm(self, now: float) -> None:
@@ -127,7 +127,7 @@ class Circle:
             peer.make_due(log, now)
 
     def _holds(self, name: str, log: LogId) -> int:
-        peer = self.peers.met(name)
+        peer = self.peers.views.get(name)
         return 0 if peer is None else peer.holds.get(log, 0)
 
     # --- how they are doing ---------------------------------------------------------------------

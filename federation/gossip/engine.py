@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from federation.gossip import events, joining_events
-from federation.gossip.agenda import Agenda
+from federation.gossip.agenda import Agenda, sooner
 from federation.gossip.answers import ANSWER_SECONDS_MAX, Answers, Ask
 from federation.gossip.anti_entropy import AntiEntropy
 from federation.gossip.arrivals import Arrivals
@@ -88,7 +88,7 @@ class GossipEngine:
         self._waves = Waves()
         self._agenda: Agenda[str] = Agenda()
         self._receipts: dict[LogId, Receipt] = {}
-        self._wake = events.WakeAt(float("inf"))
+        self._wake_at = float("inf")
         self._reopening = Reopening(
             member, lambda: self.peers, self._hearing.blame, self._reconciliation.is_forked
         )
@@ -152,8 +152,7 @@ class GossipEngine:
             Commands, to be carried out in this order.
         """
         commands = self._handlers[type(event)](event, now, rng)
-        peer = getattr(event, "peer", None)
-        if peer is not None:
+        if (peer := getattr(event, "peer", None)) is not None:
             self.peers.touched[peer] = None
         # Rooms without work are not even entered: most events concern one or two of them.
         if self._answers.asks:
@@ -177,19 +176,20 @@ class GossipEngine:
         if self._circle.ahead:
             commands += self._circle.fetch_roster_due(now)
         self._reconciliation.window.watch(event, commands, now)
-        if (wake_at := self._next_wake(now)) != self._wake.at:
-            self._wake = events.WakeAt(wake_at)
-        commands.append(self._wake)
+        wake_at = self._next_wake(now)
+        if wake_at != self._wake_at or type(event) is events.Woke:  # it rang: it is set again
+            self._wake_at = wake_at
+            commands.append(events.WakeAt(wake_at))
         return commands
 
     def _talk(self, commands: list[Command], now: float) -> None:
         """Say what is due to those who were touched and those whose time has come."""
-        touched, agenda, awake = self.peers.touched, self._agenda, []
+        touched, agenda, awake, met = self.peers.touched, self._agenda, [], self.peers.views
         due = agenda.take(now)
         names = dict.fromkeys([*due, *touched]) if due else [*touched]
         touched.clear()
         for name in names:
-            peer = self.peers.get(name)
+            peer = met.get(name)
             if peer is not None and (peer.due or peer.compare_due is not None):
                 awake.append(peer)
             elif peer is not None:
@@ -404,17 +404,17 @@ class GossipEngine:
         return self._reconciliation.verifier.roster
 
     def _next_wake(self, now: float) -> float:
-        times = [self._anti_entropy.at, self._agenda.next_wake()]
+        wake = sooner(self._anti_entropy.at, self._agenda.next_wake())
         if self._answers.asks:
-            times.append(self._answers.next_wake())
+            wake = sooner(wake, self._answers.next_wake())
         if self._reconciliation.wanting:
-            times.append(self._reconciliation.next_wake(now, self._circle.ask_at))
+            wake = sooner(wake, self._reconciliation.next_wake(now, self._circle.ask_at))
         if self._reopening.gaps:
-            times.append(self._reopening.next_wake(now))
+            wake = sooner(wake, self._reopening.next_wake(now))
         if self._waves.waves:
-            times.append(self._waves.next_wake())
+            wake = sooner(wake, self._waves.next_wake())
         if self.forks.cases.active:
-            times.append(self.forks.next_wake(now))
+            wake = sooner(wake, self.forks.next_wake(now))
         if self._fork_telling.due:
-            times.append(self._fork_telling.next_wake(self.peers, now))
-        return max(min([at for at in times if at is not None]), now + WAKE_SECONDS_MIN)
+            wake = sooner(wake, self._fork_telling.next_wake(self.peers, now))
+        return max(wake, now + WAKE_SECONDS_MIN)

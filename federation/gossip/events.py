@@ -394,7 +394,7 @@ class RaiseAlarm:
 
 @dataclass(frozen=True, slots=True)
 class WakeAt:
-    """Send ``Woke`` at this time (the engine's clock, seconds); replaces any earlier order."""
+    """Send ``Woke`` then (engine's clock, seconds) and only then; told when it changes or rang."""
 
     at: float
 

@@ -315,6 +315,11 @@ class Peers(Mapping[str, PeerView]):
         view = self._met.get(name)
         return self[name] if view is None and name in self._names else view
 
+    def reachable_of(self, names: Iterable[str]) -> list[PeerView]:
+        """The views of those among some whom this node can speak to, in their order."""
+        met, known = self._met, self._names
+        return [met.get(name) or self[name] for name in names if name in known]
+
     def __iter__(self) -> Iterator[str]:
         """The names of those that were met."""
         return iter(self._met)
@@ -323,9 +328,10 @@ class Peers(Mapping[str, PeerView]):
         """How many were met."""
         return len(self._met)
 
-    def met(self, name: str) -> PeerView | None:
-        """The view of a peer, where it was needed before."""
-        return self._met.get(name)
+    @property
+    def views(self) -> Mapping[str, PeerView]:
+        """Those that were needed before, by name; to look at, not to change."""
+        return self._met
 
     def is_reachable(self, name: str) -> bool:
         """Whether this node can speak to that member at all."""

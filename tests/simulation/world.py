@@ -964,7 +964,7 @@ class Node:
             self._hear(kind, sender, raw, reply)
             return
         if kind == "heads":
-            peer = self.engine.peers.met(sender)
+            peer = self.engine.peers.views.get(sender)
             self.world.seen["asked for calls"] += 1
             self.world.seen["came and was thought away"] += bool(peer and peer.failures)
             self.feed(events.PeerCame(sender))

@@ -149,7 +149,7 @@ def test_where_most_fail_and_nobody_answers_the_fault_is_here(
 def test_a_peer_is_met_when_it_is_first_asked_for_and_forgotten_when_it_leaves() -> None:
     peers = Peers()
     assert ["m1", NOVA] == peers.replace([NOVA, "m1"])
-    assert (0, None) == (len(peers), peers.met(NOVA))
+    assert (0, None) == (len(peers), peers.views.get(NOVA))
     peers[NOVA].make_due(LOG, 1.0)
     assert [NOVA] == list(peers) == list(peers.touched)
     assert peers.get("stranger.example") is None
