@@ -43,15 +43,17 @@ def main() -> None:
     run(draw(0))  # imports, and the first federation's real signatures
     events, nodes, seen, wrong = list[int](), 0, Counter[str](), dict[int, str]()
     begun, begun_cpu = time.perf_counter(), time.process_time()
-    for seed in track(range(seeds), "schedules", transient=True, disable=not sys.stderr.isatty()):
-        with no_collecting():
+    shown = sys.stderr.isatty()
+    with no_collecting() as note_played:
+        for seed in track(range(seeds), "schedules", transient=True, disable=not shown):
             ran = run(draw(seed))
             ran.world.end()
-        events.append(ran.world.events)
-        nodes = max(nodes, len(ran.world.nodes))
-        seen += ran.world.seen
-        if ran.wrong:
-            wrong[seed] = ran.wrong[0]
+            note_played()
+            events.append(ran.world.events)
+            nodes = max(nodes, len(ran.world.nodes))
+            seen += ran.world.seen
+            if ran.wrong:
+                wrong[seed] = ran.wrong[0]
     seconds, cpu_seconds = time.perf_counter() - begun, time.process_time() - begun_cpu
     missed = sorted(SOMETIMES - seen.keys())
     caught = {mutant.name: mutant.caught_by(MUTANT_SEEDS) for mutant in MUTANTS}

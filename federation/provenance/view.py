@@ -29,7 +29,7 @@ from federation.protocol.bodies import (
     Kind,
     Withdraw,
 )
-from federation.protocol.encoding_writing import encode
+from federation.protocol.encoding_writing import encode_ordered
 from federation.protocol.headers import StatementId
 from federation.protocol.origins import LogId
 from federation.protocol.signals import SignalType
@@ -336,7 +336,7 @@ def encode_view(
     One map: the view version, the logs under evidence, and each confirm's id with its standing,
     what took it back, and the endorses and disputes that stand.
     """
-    return encode(
+    return encode_ordered(
         {
             "accused": sorted(log.sha256 for log in accused),
             "opinions": [

@@ -272,10 +272,11 @@ class Disk:
         Returns:
             The statements whose salt and body went, or need no more be looked for.
         """
-        concerned: set[StatementId] = set()
+        concerned, places = set[StatementId](), self.places
         for verified in statements:
-            self.places.setdefault(verified.id, set()).add((verified.log, branch, verified.index))
-            concerned.add(verified.id)
+            statement_id = verified.id
+            places.setdefault(statement_id, set()).add((verified.log, branch, verified.index))
+            concerned.add(statement_id)
             for target in erase_targets(verified):
                 self.erases.setdefault(target, []).append(verified)
                 concerned.add(target)
