@@ -9,10 +9,12 @@ from random import Random
 import pytest
 
 from federation.provenance.taking_back import without_opening
+from federation.provenance.verifier import VerifiedStatement
 from federation.store.places import StoredStatement
 from federation.store.stores import Stores, open_stores
 from tests.builders import (
     NOVA,
+    MadeLog,
     make_confirm,
     make_erase,
     make_log,
@@ -78,23 +80,28 @@ async def test_no_byte_of_an_erased_body_is_left(tmp_path: Path, seed: int) -> N
         assert [] == await stores.signals.carriers(signal.type, signal.value)
 
 
+async def hold_two_bare(stores: Stores) -> tuple[MadeLog, tuple[VerifiedStatement, ...]]:
+    """Hold four statements: the second without its body, the third erased before it came."""
+    made = make_log(founded=FOUNDED)
+    made.say_numbers(range(4))
+    step = made.advance()
+    kept = tuple(
+        without_opening(each) if each.index in {1, 2} else each for each in step.statements
+    )
+    gone = step.statements[2].id
+    await stores.logs.append(type(step)(step.before, step.view, kept, step.runs), erased={gone})
+    return made, kept
+
+
 async def test_what_is_missing_is_listed_until_it_is_put_back(tmp_path: Path) -> None:
     async with await open_stores(tmp_path / "db", member=NOVA, federation_id=FID) as stores:
-        made = make_log(founded=FOUNDED)
-        made.say_numbers(range(4))
-        step = made.advance()
-        bare = {1, 2}
-        kept = tuple(
-            without_opening(each) if each.index in bare else each for each in step.statements
-        )
-        gone = step.statements[2].id
-        await stores.logs.append(type(step)(step.before, step.view, kept, step.runs), erased={gone})
+        made, _ = await hold_two_bare(stores)
         missing = await stores.erasures.missing(made.log)
         assert [(1, made.said[1].id)] == [(each.index, each.statement.id) for each in missing]
         assert {made.log: 1} == await stores.erasures.missing_counts()
         assert await stores.erasures.is_missing(made.log, 1)
         assert not await stores.erasures.is_missing(made.log, 2)
-        await stores.erasures.reopen([step.statements[1]])
+        await stores.erasures.reopen([made.moves[0].statements[1]])
         assert {} == await stores.erasures.missing_counts()
         assert made.said[1] == (await stores.logs.statements(made.log, 1, 2, 10**6))[0]
         signal = make_signal(1)
@@ -128,15 +135,7 @@ async def untold(stores: Stores) -> list[list[int]]:
 async def test_what_goes_is_noted_once_and_what_came_without_a_body_too(tmp_path: Path) -> None:
     """Also where the disk reported an erase as failed that was durable, and it is made again."""
     async with await open_stores(tmp_path / "db", member=NOVA, federation_id=FID) as stores:
-        made = make_log(founded=FOUNDED)
-        made.say_numbers(range(4))
-        step = made.advance()
-        bare = {1, 2}
-        kept = tuple(
-            without_opening(each) if each.index in bare else each for each in step.statements
-        )
-        gone = step.statements[2].id
-        await stores.logs.append(type(step)(step.before, step.view, kept, step.runs), erased={gone})
+        made, kept = await hold_two_bare(stores)
         assert [[2]] == await untold(stores)
         stored = [StoredStatement(made.log, 0, each.index, each.statement) for each in kept]
         going = list(zip(stored, kept, strict=True))[:3]
